@@ -1,0 +1,416 @@
+//! The state machine of a turn: which effect comes next, and what its outcome makes of the conversation.
+//!
+//! Invariants, each held by a property test in `tests/it/machine.rs`: every transition raises the revision by one; an ended
+//! turn stays ended; a transition that does not end the turn has a wake; the percentage never goes down; no budget is exceeded.
+
+use std::time::Duration;
+
+use super::{
+    model::{
+        Answer, Conversation, ErrorCode, ErrorDetail, Job, JobStatus, LimitSource, Message, ResultSummary, Role, RunId, Timestamp,
+        ToolCall, ToolOutcome, ToolStatus,
+    },
+    retry::{Budgets, backoff},
+    stage::{Stage, raw_percentage},
+};
+
+/// What the worker is to do next for a conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Ask the model: with no query left in the budget it must answer now.
+    AskModel {
+        /// Queries the model may still decide on in this turn.
+        queries_left: u32,
+    },
+    /// Let the guard judge job number `job` (index into `databricks_jobs`) and launch it.
+    Launch {
+        /// Index of the job.
+        job: usize,
+    },
+    /// Ask the warehouse how the run of a job is doing.
+    Poll {
+        /// Index of the job.
+        job: usize,
+        /// Its run.
+        run: RunId,
+    },
+    /// The turn is past its deadline: stop the run, if there is one.
+    Expire {
+        /// The run to cancel in the warehouse.
+        run: Option<RunId>,
+    },
+}
+
+/// A query the model decided on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueryDecision {
+    /// The model's id of the call; made unique by [`apply`].
+    pub call_id: String,
+    /// The statement.
+    pub sql_query: String,
+    /// Why.
+    pub reasoning: String,
+}
+
+/// What the model decided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// To run queries, in this order; never empty.
+    Query(Vec<QueryDecision>),
+    /// To answer.
+    Answer(Answer),
+}
+
+/// What came of an [`Effect`], or what happened to the conversation from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The model replied.
+    ModelReplied {
+        /// What it decided.
+        decision: Decision,
+        /// Its name.
+        model: String,
+        /// Tokens it read.
+        prompt_tokens: u64,
+        /// Tokens it wrote.
+        completion_tokens: u64,
+        /// How long it took, in milliseconds.
+        model_ms: u64,
+    },
+    /// The guard refused the statement of `job`.
+    QueryRefused {
+        /// Index of the job.
+        job: usize,
+        /// Why, so that the model can repair it.
+        reason: String,
+    },
+    /// The statement of `job` was launched.
+    QueryLaunched {
+        /// Index of the job.
+        job: usize,
+        /// The warehouse's name for the run.
+        run_id: RunId,
+        /// The statement as launched: with its row limit.
+        sql_query: String,
+        /// Who set the row limit.
+        limit_source: Option<LimitSource>,
+        /// A page of the warehouse about the run.
+        run_page_url: Option<String>,
+    },
+    /// The run of `job` has not ended.
+    QueryRunning {
+        /// Index of the job.
+        job: usize,
+    },
+    /// The run of `job` ended and its rows are stored.
+    QuerySucceeded {
+        /// Index of the job.
+        job: usize,
+        /// What is known of the rows.
+        summary: ResultSummary,
+        /// How long the run took, in milliseconds.
+        warehouse_ms: u64,
+    },
+    /// The run of `job` failed, or the warehouse would not launch the statement.
+    QueryFailed {
+        /// Index of the job.
+        job: usize,
+        /// Why, so that the model can repair it.
+        error: String,
+        /// How long the run took, in milliseconds.
+        warehouse_ms: u64,
+    },
+    /// The warehouse no longer knows the run of `job`: its engine was restarted.
+    QueryLost {
+        /// Index of the job.
+        job: usize,
+    },
+    /// The model or the warehouse failed in a way that may pass.
+    Unavailable {
+        /// What to end the turn with when it does not pass.
+        code: ErrorCode,
+        /// What happened, for a person.
+        detail: String,
+        /// What the other side asked for.
+        retry_after: Option<Duration>,
+    },
+    /// The turn ends: past its deadline, refused for good, canceled, or given up by the queue.
+    Ended {
+        /// Why, for a program.
+        code: ErrorCode,
+        /// Why, for a person.
+        detail: String,
+    },
+}
+
+/// The next state of a conversation, to be committed, and when to wake a worker for it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transition {
+    /// The next state.
+    pub conversation: Conversation,
+    /// Delay of the next wake; absent exactly when the turn has ended.
+    pub wake: Option<Duration>,
+}
+
+/// The next effect of `conversation`; none when its turn has ended.
+#[must_use]
+pub fn effect(conversation: &Conversation, budgets: &Budgets, now: Timestamp) -> Option<Effect> {
+    if conversation.stage.is_terminal() {
+        return None;
+    }
+    if budgets.is_past_deadline(conversation, now) {
+        return Some(Effect::Expire { run: running(conversation).map(|(_, run)| run.clone()) });
+    }
+    let ask = Effect::AskModel { queries_left: budgets.queries.saturating_sub(conversation.spent.queries) };
+    Some(match conversation.stage {
+        Stage::Executing => running(conversation).map_or(ask, |(job, run)| Effect::Poll { job, run: run.clone() }),
+        Stage::Submitting => pending(conversation).map_or(ask, |job| Effect::Launch { job }),
+        _ => ask,
+    })
+}
+
+/// What `outcome` makes of `conversation`. On an ended turn every outcome is ignored: there is no transition.
+#[must_use]
+pub fn apply(mut conversation: Conversation, outcome: Outcome, budgets: &Budgets, now: Timestamp) -> Option<Transition> {
+    if conversation.stage.is_terminal() {
+        return None;
+    }
+    let before = conversation.percentage.max(raw_percentage(&conversation));
+    let failures = std::mem::take(&mut conversation.spent.failures);
+    let delay = match outcome {
+        Outcome::ModelReplied { decision, model, prompt_tokens, completion_tokens, model_ms } => {
+            conversation.usage.prompt_tokens += prompt_tokens;
+            conversation.usage.completion_tokens += completion_tokens;
+            conversation.usage.model_ms += model_ms;
+            conversation.usage.model_calls += 1;
+            conversation.spent.model_calls += 1;
+            conversation.answered_by = Some(model);
+            decide(&mut conversation, decision, budgets, now);
+            Duration::ZERO
+        }
+        Outcome::QueryRefused { job, reason } => {
+            fail_job(&mut conversation, job, reason, budgets, now);
+            Duration::ZERO
+        }
+        Outcome::QueryFailed { job, error, warehouse_ms } => {
+            conversation.usage.warehouse_ms += warehouse_ms;
+            fail_job(&mut conversation, job, error, budgets, now);
+            Duration::ZERO
+        }
+        Outcome::QueryLaunched { job, run_id, sql_query, limit_source, run_page_url } => {
+            launched(&mut conversation, job, run_id, sql_query, limit_source, run_page_url);
+            Duration::ZERO
+        }
+        Outcome::QueryRunning { .. } => {
+            conversation.spent.polls = conversation.spent.polls.saturating_add(1);
+            backoff(conversation.spent.polls)
+        }
+        Outcome::QuerySucceeded { job, summary, warehouse_ms } => {
+            conversation.usage.warehouse_ms += warehouse_ms;
+            succeeded(&mut conversation, job, summary, now);
+            Duration::ZERO
+        }
+        Outcome::QueryLost { job } => lost(&mut conversation, job, budgets, now),
+        Outcome::Unavailable { code, detail, retry_after } => {
+            conversation.spent.failures = failures + 1;
+            if conversation.spent.failures > budgets.failures {
+                end(&mut conversation, code, detail, now);
+            }
+            retry_after.unwrap_or_default().clamp(backoff(failures + 1), Duration::from_secs(60))
+        }
+        Outcome::Ended { code, detail } => {
+            end(&mut conversation, code, detail, now);
+            Duration::ZERO
+        }
+    };
+    Some(commit(conversation, before, delay, now))
+}
+
+/// Raises the revision, keeps the percentage from going down and sets the wake: the same for every transition.
+fn commit(mut conversation: Conversation, before: u8, delay: Duration, now: Timestamp) -> Transition {
+    conversation.percentage = before.max(raw_percentage(&conversation));
+    conversation.revision = conversation.revision.next();
+    conversation.updated_at = now;
+    let wake = (!conversation.stage.is_terminal()).then_some(delay);
+    conversation.wake_at = wake.map(|delay| now.plus(delay));
+    Transition { conversation, wake }
+}
+
+fn decide(conversation: &mut Conversation, decision: Decision, budgets: &Budgets, now: Timestamp) {
+    match decision {
+        Decision::Answer(answer) => answered(conversation, answer, now),
+        Decision::Query(queries) => {
+            let wanted = u32::try_from(queries.len()).unwrap_or(u32::MAX);
+            if conversation.spent.queries.saturating_add(wanted) > budgets.queries {
+                let detail = format!(
+                    "The model wanted more than the {} queries that one question may run. Ask a narrower question.",
+                    budgets.queries
+                );
+                return end(conversation, ErrorCode::BudgetExceeded, detail, now);
+            }
+            if conversation.spent.model_calls >= budgets.model_calls {
+                let detail = format!("The model did not come to an answer within {} calls. Ask a narrower question.", budgets.model_calls);
+                return end(conversation, ErrorCode::BudgetExceeded, detail, now);
+            }
+            conversation.spent.queries += wanted;
+            decided(conversation, queries, now);
+        }
+    }
+}
+
+fn answered(conversation: &mut Conversation, answer: Answer, now: Timestamp) {
+    let turn = conversation.turn;
+    conversation.messages.push(Message {
+        role: Role::Assistant,
+        content: answer.text.clone(),
+        timestamp: now,
+        turn,
+        tool_calls: Vec::new(),
+    });
+    conversation.final_answer = Some(answer.text);
+    conversation.answer_basis = Some(answer.basis);
+    conversation.assumptions = answer.assumptions;
+    conversation.suggested_questions = answer.suggested_questions;
+    conversation.stage = Stage::Completed;
+}
+
+fn decided(conversation: &mut Conversation, queries: Vec<QueryDecision>, now: Timestamp) {
+    let mut tool_calls = Vec::with_capacity(queries.len());
+    for query in queries {
+        let call_id = unique_call_id(conversation, query.call_id);
+        tool_calls.push(ToolCall {
+            id: call_id.clone(),
+            sql_query: query.sql_query.clone(),
+            reasoning: query.reasoning.clone(),
+            result: None,
+        });
+        conversation.databricks_jobs.push(Job {
+            turn: conversation.turn,
+            call_id,
+            run_id: None,
+            sql_query: query.sql_query,
+            reasoning: query.reasoning,
+            status: JobStatus::Pending,
+            started_at: now,
+            finished_at: None,
+            row_count: None,
+            truncated: None,
+            limit_source: None,
+            error: None,
+            run_page_url: None,
+            lost: 0,
+        });
+    }
+    let turn = conversation.turn;
+    conversation.messages.push(Message { role: Role::Assistant, content: String::new(), timestamp: now, turn, tool_calls });
+    conversation.stage = Stage::Submitting;
+}
+
+fn unique_call_id(conversation: &Conversation, wanted: String) -> String {
+    let taken = conversation.databricks_jobs.iter().any(|job| job.call_id == wanted);
+    if wanted.is_empty() || taken { format!("call_{}", conversation.databricks_jobs.len() + 1) } else { wanted }
+}
+
+fn launched(
+    conversation: &mut Conversation,
+    index: usize,
+    run_id: RunId,
+    sql_query: String,
+    limit_source: Option<LimitSource>,
+    page: Option<String>,
+) {
+    let Some(job) = conversation.databricks_jobs.get_mut(index) else { return };
+    job.run_id = Some(run_id);
+    job.sql_query = sql_query;
+    job.limit_source = limit_source;
+    job.run_page_url = page;
+    job.status = JobStatus::Running;
+    conversation.usage.queries += 1;
+    conversation.spent.polls = 0;
+    conversation.stage = Stage::Executing;
+}
+
+fn succeeded(conversation: &mut Conversation, index: usize, summary: ResultSummary, now: Timestamp) {
+    let Some(job) = conversation.databricks_jobs.get_mut(index) else { return };
+    job.status = JobStatus::Completed;
+    job.finished_at = Some(now);
+    job.row_count = Some(summary.row_count);
+    job.truncated = Some(summary.truncated);
+    job.limit_source = summary.limit_source;
+    record(conversation, index, ToolStatus::Success);
+    after_job(conversation);
+}
+
+fn fail_job(conversation: &mut Conversation, index: usize, error: String, budgets: &Budgets, now: Timestamp) {
+    let Some(job) = conversation.databricks_jobs.get_mut(index) else { return };
+    job.status = JobStatus::Failed;
+    job.finished_at = Some(now);
+    job.error = Some(error.clone());
+    record(conversation, index, ToolStatus::Error);
+    if conversation.spent.repairs >= budgets.repairs {
+        let detail = format!("The query failed and {} repairs did not help: {error}", budgets.repairs);
+        return end(conversation, ErrorCode::QueryFailed, detail, now);
+    }
+    conversation.spent.repairs += 1;
+    after_job(conversation);
+}
+
+fn lost(conversation: &mut Conversation, index: usize, budgets: &Budgets, now: Timestamp) -> Duration {
+    let Some(job) = conversation.databricks_jobs.get_mut(index) else { return Duration::ZERO };
+    job.lost += 1;
+    job.run_id = None;
+    job.status = JobStatus::Pending;
+    let lost = job.lost;
+    conversation.stage = Stage::Submitting;
+    if lost > budgets.relaunches {
+        let detail = format!("The warehouse lost the query {lost} times. Try again when it runs steadily.");
+        end(conversation, ErrorCode::WarehouseUnavailable, detail, now);
+    }
+    backoff(lost)
+}
+
+/// The next stage once a job is over: its pending siblings first, then the model.
+fn after_job(conversation: &mut Conversation) {
+    conversation.stage = if pending(conversation).is_some() {
+        Stage::Submitting
+    } else if conversation.turn_jobs().any(|(_, job)| job.status == JobStatus::Completed) {
+        Stage::Answering
+    } else {
+        Stage::Planning
+    };
+}
+
+/// Writes what came of a job into the tool call that decided on it, where the model and clients read it.
+fn record(conversation: &mut Conversation, index: usize, status: ToolStatus) {
+    let Some(job) = conversation.databricks_jobs.get(index) else { return };
+    let outcome = ToolOutcome { status, run_id: job.run_id.clone(), row_count: job.row_count, error: job.error.clone() };
+    let call = conversation.messages.iter_mut().flat_map(|message| &mut message.tool_calls).find(|call| call.id == job.call_id);
+    if let Some(call) = call {
+        call.result = Some(outcome);
+    }
+}
+
+fn end(conversation: &mut Conversation, code: ErrorCode, detail: String, now: Timestamp) {
+    let open: Vec<usize> = conversation.turn_jobs().filter(|(_, job)| !job.status.is_over()).map(|(index, _)| index).collect();
+    for index in open {
+        if let Some(job) = conversation.databricks_jobs.get_mut(index) {
+            job.status = JobStatus::Canceled;
+            job.finished_at = Some(now);
+            job.error = Some("Canceled".into());
+        }
+        record(conversation, index, ToolStatus::Error);
+    }
+    let retryable =
+        matches!(code, ErrorCode::DeadlineExceeded | ErrorCode::ModelFailed | ErrorCode::WarehouseUnavailable | ErrorCode::Abandoned);
+    conversation.stage = if code == ErrorCode::Canceled { Stage::Canceled } else { Stage::Failed };
+    conversation.error = Some(detail);
+    conversation.error_detail = Some(ErrorDetail { code, retryable });
+}
+
+fn running(conversation: &Conversation) -> Option<(usize, &RunId)> {
+    conversation.turn_jobs().find(|(_, job)| job.status == JobStatus::Running).and_then(|(index, job)| Some((index, job.run_id.as_ref()?)))
+}
+
+fn pending(conversation: &Conversation) -> Option<usize> {
+    conversation.turn_jobs().find(|(_, job)| job.status == JobStatus::Pending).map(|(index, _)| index)
+}

@@ -1,0 +1,19 @@
+//! The domain: what a conversation is and how it moves. Pure: no async, no I/O, no clock (`now` is an argument).
+//!
+//! Owns the stored shape of a conversation, its stages and published progress, and the state machine with its budgets.
+//! Refuses to know HTTP, SQL text beyond carrying it, and every vendor.
+
+pub mod machine;
+pub mod model;
+pub mod result;
+pub mod retry;
+pub mod stage;
+
+pub use machine::{Decision, Effect, Outcome, QueryDecision, Transition, apply, effect};
+pub use model::{
+    Answer, AnswerBasis, Conversation, ConversationId, ErrorCode, ErrorDetail, Job, JobStatus, LimitSource, Message, NewConversation,
+    ResultSummary, Revision, Role, RunId, Spent, Timestamp, ToolCall, ToolOutcome, ToolStatus, Usage,
+};
+pub use result::{Column, ResultSet};
+pub use retry::Budgets;
+pub use stage::{Progress, PublicStatus, Stage};

@@ -1,0 +1,524 @@
+//! The conversation document and its parts, exactly as they are stored.
+//!
+//! Owns names, units and the serialised shape (`../../docs/architecture.md`, "The stored document"). Holds no rule about
+//! how a conversation moves: that is `machine`.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+use time::{Duration, OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
+use uuid::Uuid;
+
+use super::stage::{Progress, PublicStatus, Stage};
+
+/// An instant in UTC with millisecond precision, serialised as RFC 3339 with three decimals and `Z`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(OffsetDateTime);
+
+const RFC3339_MILLIS: &[BorrowedFormatItem<'_>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+
+impl Timestamp {
+    /// The present, from the system clock. Only the edges call this; the domain takes `now` as an argument.
+    #[must_use]
+    pub fn now() -> Self {
+        Self::from_datetime(OffsetDateTime::now_utc())
+    }
+
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    #[must_use]
+    pub fn unix_millis(self) -> i64 {
+        i64::try_from(self.0.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX)
+    }
+
+    /// The inverse of [`Timestamp::unix_millis`]; values that no calendar holds become the epoch.
+    #[must_use]
+    pub fn from_unix_millis(millis: i64) -> Self {
+        Self::from_datetime(OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000).unwrap_or(OffsetDateTime::UNIX_EPOCH))
+    }
+
+    /// This instant moved by `by` into the future.
+    #[must_use]
+    pub fn plus(self, by: std::time::Duration) -> Self {
+        Self(self.0.checked_add(Duration::try_from(by).unwrap_or(Duration::MAX)).unwrap_or(self.0))
+    }
+
+    /// How long after `earlier` this instant is; zero when it is not after it.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> std::time::Duration {
+        std::time::Duration::try_from(self.0 - earlier.0).unwrap_or_default()
+    }
+
+    fn from_datetime(at: OffsetDateTime) -> Self {
+        let millis = at.millisecond();
+        Self(at.to_offset(time::UtcOffset::UTC).replace_millisecond(millis).unwrap_or(at))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.format(RFC3339_MILLIS).map_err(|_| fmt::Error)?)
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = time::error::Parse;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).map(Self::from_datetime)
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// The identity of a conversation: a UUID, v4, or v5 where an idempotency key was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ConversationId(Uuid);
+
+/// Namespace of the v5 ids made from idempotency keys.
+const IDEMPOTENCY_NAMESPACE: Uuid = Uuid::from_u128(0x6d0f_5c1e_8a4b_4e0e_9a57_2f4c_53d1_7b10);
+
+impl ConversationId {
+    /// A new random id (v4).
+    #[must_use]
+    pub fn random() -> Self {
+        Self(Uuid::new_v4())
+    }
+
+    /// The id that `key` always gives for `scope` (the caller), so that a repeated request finds its conversation (v5).
+    #[must_use]
+    pub fn from_idempotency_key(scope: &str, key: &str) -> Self {
+        Self(Uuid::new_v5(&IDEMPOTENCY_NAMESPACE, format!("{}\u{0}{scope}\u{0}{key}", scope.len()).as_bytes()))
+    }
+}
+
+impl fmt::Display for ConversationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_hyphenated().fmt(f)
+    }
+}
+
+impl FromStr for ConversationId {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Uuid::try_parse(text).map(Self)
+    }
+}
+
+/// Counts the commits of a conversation: 1 at creation, one more with every commit. The fencing token of the worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Revision(pub u64);
+
+impl Revision {
+    /// The revision of a conversation that was just created.
+    pub const FIRST: Self = Self(1);
+
+    /// The revision of the next commit.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What the warehouse calls a launched query: a number for a Databricks job run, else a string.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum RunId {
+    /// A Databricks job run.
+    Number(u64),
+    /// A statement id of a SQL warehouse or of a Flight SQL endpoint.
+    Text(String),
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(id) => id.fmt(f),
+            Self::Text(id) => id.fmt(f),
+        }
+    }
+}
+
+/// One question with everything that was done to answer it. This is the document the store keeps.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Conversation {
+    /// Identity, and the partition key.
+    pub id: ConversationId,
+    /// The principal the conversation belongs to; absent when requests are anonymous.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// The label the client chose for the user, at most 128 characters.
+    pub user_id: Option<String>,
+    /// The label the client chose for the device, at most 128 characters.
+    pub device_id: Option<String>,
+    /// BCP 47 tag of the language the client asked for.
+    pub language: Option<String>,
+    /// Identifies the request body that an idempotency key came with; absent without a key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_digest: Option<String>,
+    /// Commits so far.
+    pub revision: Revision,
+    /// The running or last turn, from 1.
+    pub turn: u32,
+    /// Where the turn stands.
+    pub stage: Stage,
+    /// The question of this turn.
+    pub question: String,
+    /// What was said, oldest first: user questions, assistant tool calls and answers.
+    pub messages: Vec<Message>,
+    /// Every query the model decided on, oldest first, across turns.
+    pub databricks_jobs: Vec<Job>,
+    /// The answer of this turn.
+    pub final_answer: Option<String>,
+    /// Why this turn failed, for a person.
+    pub error: Option<String>,
+    /// Why this turn failed, for a program.
+    pub error_detail: Option<ErrorDetail>,
+    /// What the answer rests on; absent until there is one.
+    pub answer_basis: Option<AnswerBasis>,
+    /// What was assumed to answer, for the user to judge.
+    #[serde(default)]
+    pub assumptions: Vec<String>,
+    /// Questions that would work next.
+    #[serde(default)]
+    pub suggested_questions: Vec<String>,
+    /// The model that wrote the answer; absent until it was asked.
+    pub answered_by: Option<String>,
+    /// What the conversation has used, across turns.
+    pub usage: Usage,
+    /// What this turn has used of its budgets.
+    pub spent: Spent,
+    /// The highest percentage shown in this turn: progress never goes back.
+    pub percentage: u8,
+    /// When this turn began.
+    pub turn_started_at: Timestamp,
+    /// When the next wake is due; absent when the turn has ended.
+    pub wake_at: Option<Timestamp>,
+    /// When the conversation was created.
+    pub created_at: Timestamp,
+    /// When it was last committed.
+    pub updated_at: Timestamp,
+}
+
+/// What a client asks for when it starts a conversation. Validated by `http`, labels and language included.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewConversation {
+    /// Identity, chosen by the service.
+    pub id: ConversationId,
+    /// The question, 1 to 4,000 characters.
+    pub question: String,
+    /// See [`Conversation::owner`].
+    pub owner: Option<String>,
+    /// See [`Conversation::user_id`].
+    pub user_id: Option<String>,
+    /// See [`Conversation::device_id`].
+    pub device_id: Option<String>,
+    /// See [`Conversation::language`].
+    pub language: Option<String>,
+    /// See [`Conversation::request_digest`].
+    pub request_digest: Option<String>,
+}
+
+impl Conversation {
+    /// A conversation at its first revision, waiting for a worker since `now`.
+    #[must_use]
+    pub fn start(new: NewConversation, now: Timestamp) -> Self {
+        let first = Message { role: Role::User, content: new.question.clone(), timestamp: now, turn: 1, tool_calls: Vec::new() };
+        Self {
+            id: new.id,
+            owner: new.owner,
+            user_id: new.user_id,
+            device_id: new.device_id,
+            language: new.language,
+            request_digest: new.request_digest,
+            revision: Revision::FIRST,
+            turn: 1,
+            stage: Stage::Planning,
+            question: new.question,
+            messages: vec![first],
+            databricks_jobs: Vec::new(),
+            final_answer: None,
+            error: None,
+            error_detail: None,
+            answer_basis: None,
+            assumptions: Vec::new(),
+            suggested_questions: Vec::new(),
+            answered_by: None,
+            usage: Usage::default(),
+            spent: Spent::default(),
+            percentage: 0,
+            turn_started_at: now,
+            wake_at: Some(now),
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
+    /// The published status.
+    #[must_use]
+    pub fn status(&self) -> PublicStatus {
+        self.stage.status()
+    }
+
+    /// The published progress.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        Progress::of(self)
+    }
+
+    /// The jobs of the running or last turn with their index in [`Conversation::databricks_jobs`].
+    pub fn turn_jobs(&self) -> impl Iterator<Item = (usize, &Job)> {
+        self.databricks_jobs.iter().enumerate().filter(|(_, job)| job.turn == self.turn)
+    }
+}
+
+/// Who said it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// The person who asks.
+    User,
+    /// The model.
+    Assistant,
+}
+
+/// One message of the conversation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Message {
+    /// Who said it.
+    pub role: Role,
+    /// The text; empty when the assistant only called tools.
+    pub content: String,
+    /// When it was recorded.
+    pub timestamp: Timestamp,
+    /// The turn it belongs to.
+    pub turn: u32,
+    /// The queries the assistant decided on in this message.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tool_calls: Vec<ToolCall>,
+}
+
+/// A tool call as the model made it, with its result once there is one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ToolCall {
+    /// The model's id of the call, unique within the conversation.
+    pub id: String,
+    /// The statement as the model wrote it.
+    pub sql_query: String,
+    /// Why the model wants it.
+    pub reasoning: String,
+    /// What came of it.
+    pub result: Option<ToolOutcome>,
+}
+
+/// What a tool call came to. The rows are kept beside the conversation, not in it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ToolOutcome {
+    /// Whether it worked.
+    pub status: ToolStatus,
+    /// The run, if it was launched.
+    pub run_id: Option<RunId>,
+    /// Rows returned, if it worked.
+    pub row_count: Option<u64>,
+    /// What went wrong, for the model and for the user.
+    pub error: Option<String>,
+}
+
+/// Whether a tool call worked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ToolStatus {
+    /// It returned rows (perhaps none).
+    Success,
+    /// It was refused or failed.
+    Error,
+}
+
+/// One query: a decision of the model, at most one launch, and what came of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// The turn that decided on it.
+    pub turn: u32,
+    /// The tool call that decided on it.
+    pub call_id: String,
+    /// The warehouse's name for it; absent until it is launched.
+    pub run_id: Option<RunId>,
+    /// The statement: as the model wrote it until the guard admits it, then as it was launched.
+    pub sql_query: String,
+    /// Why the model wants it.
+    pub reasoning: String,
+    /// Where it stands.
+    pub status: JobStatus,
+    /// When the model decided on it.
+    pub started_at: Timestamp,
+    /// When it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<Timestamp>,
+    /// Rows returned.
+    pub row_count: Option<u64>,
+    /// Whether the warehouse had more rows than were kept.
+    pub truncated: Option<bool>,
+    /// Who set the row limit that applied.
+    #[serde(default)]
+    pub limit_source: Option<LimitSource>,
+    /// What went wrong.
+    pub error: Option<String>,
+    /// A page of the warehouse about the run.
+    pub run_page_url: Option<String>,
+    /// Times the warehouse lost the run (a restarted engine) and it had to be launched again.
+    #[serde(default)]
+    pub lost: u32,
+}
+
+/// The published status of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JobStatus {
+    /// Decided, not launched.
+    Pending,
+    /// Launched.
+    Running,
+    /// Ended with rows.
+    Completed,
+    /// Refused or failed.
+    Failed,
+    /// Canceled.
+    Canceled,
+}
+
+impl JobStatus {
+    /// Whether it has ended.
+    #[must_use]
+    pub fn is_over(self) -> bool {
+        !matches!(self, Self::Pending | Self::Running)
+    }
+}
+
+/// Who set the row limit of a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LimitSource {
+    /// asklake: the statement had no LIMIT, or a higher one than is allowed.
+    Server,
+    /// The statement itself.
+    Model,
+}
+
+/// What is known of a result without its rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResultSummary {
+    /// Rows kept.
+    pub row_count: u64,
+    /// Whether there were more.
+    pub truncated: bool,
+    /// Who set the limit that applied.
+    pub limit_source: Option<LimitSource>,
+}
+
+/// What a model answers with when it needs no further query.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// The answer, Markdown.
+    pub text: String,
+    /// What it rests on.
+    pub basis: AnswerBasis,
+    /// What was assumed.
+    #[serde(default)]
+    pub assumptions: Vec<String>,
+    /// Questions that would work next.
+    #[serde(default)]
+    pub suggested_questions: Vec<String>,
+}
+
+/// What an answer rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AnswerBasis {
+    /// Rows of the lake.
+    Data,
+    /// What the model remembers.
+    ModelKnowledge,
+    /// Nothing: the question was refused or not understood.
+    None,
+}
+
+/// Why a turn failed, for a program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorDetail {
+    /// The kind of failure.
+    pub code: ErrorCode,
+    /// Whether the same question may work later.
+    pub retryable: bool,
+}
+
+/// The closed list of reasons why a turn fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorCode {
+    /// The turn took longer than its budget.
+    DeadlineExceeded,
+    /// The model wanted more calls or queries than its budget.
+    BudgetExceeded,
+    /// Every repair of a refused or failed query failed too.
+    QueryFailed,
+    /// The model could not be reached, or refused.
+    ModelFailed,
+    /// The warehouse could not be reached.
+    WarehouseUnavailable,
+    /// The turn was canceled.
+    Canceled,
+    /// The wake was delivered too often without success and was given up.
+    Abandoned,
+}
+
+/// What a conversation has used.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Tokens sent to the model.
+    pub prompt_tokens: u64,
+    /// Tokens the model wrote.
+    pub completion_tokens: u64,
+    /// Calls of the model.
+    pub model_calls: u32,
+    /// Queries launched.
+    pub queries: u32,
+    /// Milliseconds between launch and end of queries.
+    pub warehouse_ms: u64,
+    /// Milliseconds spent waiting for the model.
+    pub model_ms: u64,
+}
+
+/// What a turn has used of its [`super::retry::Budgets`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spent {
+    /// Model calls that were answered.
+    pub model_calls: u32,
+    /// Queries decided on.
+    pub queries: u32,
+    /// Queries that were refused or failed and given back to the model.
+    pub repairs: u32,
+    /// Failures in a row of the same effect that are worth another try.
+    pub failures: u32,
+    /// Polls in a row of the running query that found it still running.
+    pub polls: u32,
+}

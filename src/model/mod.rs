@@ -1,0 +1,102 @@
+//! The model port: reads a transcript, decides on queries or writes the answer.
+//!
+//! A model sees the question, what it queried so far with rows or errors, and nothing else of the conversation. It must be
+//! safe to ask twice: a crash between its reply and the commit asks again.
+
+pub mod offline;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::conversation::{Decision, ResultSet};
+
+/// What the model is asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// BCP 47 tag of the language to answer in, where the client gave one.
+    pub language: Option<String>,
+    /// What was said so far, oldest first; the last entry is the question or the result of the last query.
+    pub transcript: Vec<Entry>,
+    /// Queries it may still decide on in this turn; at 0 it must answer.
+    pub queries_left: u32,
+}
+
+/// An entry of the transcript.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Entry {
+    /// A question of the user.
+    Question(String),
+    /// An answer of the model in an earlier turn.
+    Answer(String),
+    /// A query the model decided on, and what came of it.
+    Query {
+        /// The model's id of the call.
+        call_id: String,
+        /// The statement as the model wrote it.
+        sql_query: String,
+        /// Why it wanted it.
+        reasoning: String,
+        /// Its rows, at most [`ROWS_SHOWN`], or the error.
+        result: Result<Shown, String>,
+    },
+}
+
+/// Rows as the model sees them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shown {
+    /// Columns and the first rows; `row_count` is what the query returned, not what is shown.
+    pub result: ResultSet,
+}
+
+/// Rows of a result that a model is shown at most.
+pub const ROWS_SHOWN: usize = 100;
+
+/// What the model replied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// What it decided.
+    pub decision: Decision,
+    /// Tokens it read.
+    pub prompt_tokens: u64,
+    /// Tokens it wrote.
+    pub completion_tokens: u64,
+}
+
+/// Why a model did not reply.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It could not be reached, was too busy or took too long; another try may work.
+    #[error("the model is unavailable: {detail}")]
+    Unavailable {
+        /// What happened, for a person.
+        detail: String,
+        /// What it asked for.
+        retry_after: Option<Duration>,
+    },
+    /// It will not reply to this request, however often it is asked.
+    #[error("the model refused the request: {0}")]
+    Refused(String),
+}
+
+/// A language model, or what stands in for one.
+#[async_trait]
+pub trait Model: Send + Sync {
+    /// Name of the kind of model, for `ready` and `check`, such as `offline planner`.
+    fn kind(&self) -> &'static str;
+
+    /// Name shown with every answer, such as a deployment's.
+    fn name(&self) -> &str;
+
+    /// Asks the model.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Refused`].
+    async fn reply(&self, request: &Request) -> Result<Reply, Error>;
+
+    /// Whether the model answers, at no cost.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    async fn probe(&self) -> Result<(), Error>;
+}

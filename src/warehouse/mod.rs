@@ -1,0 +1,99 @@
+//! The warehouse port: launches admitted statements, tells how they are doing, returns typed rows.
+//!
+//! Contract, proven for every adapter by `tests/it/contract/warehouse.rs`:
+//! - `launch` with a token that is known gives the run of the first launch and starts nothing;
+//! - a run ends as succeeded, failed, canceled or lost, and stays so for as long as the warehouse keeps it;
+//! - rows come typed, at most `max_rows` of them, and `truncated` is known, not guessed (the statement asks for one row more).
+
+#[cfg(feature = "local")]
+pub mod flight;
+#[cfg(feature = "local")]
+pub mod sail;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::conversation::{ResultSet, RunId};
+
+/// A statement to launch: one that the guard admitted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statement {
+    /// Identifies the decision, at most 64 characters: launching it twice gives the same run.
+    pub token: String,
+    /// Spark SQL, one read-only statement, with a limit of `max_rows + 1`.
+    pub sql: String,
+    /// Rows to return at most.
+    pub max_rows: u64,
+}
+
+/// A launched statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// The warehouse's name for it.
+    pub id: RunId,
+    /// A page of the warehouse about it.
+    pub page_url: Option<String>,
+}
+
+/// How a run is doing.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RunState {
+    /// It has not ended.
+    Running,
+    /// It ended with rows.
+    Succeeded(ResultSet),
+    /// It ended with an error: what the user and the model are told, with the nearest existing name where one is unknown.
+    Failed(String),
+    /// It was canceled.
+    Canceled,
+    /// The warehouse does not know it (any more): the engine was restarted.
+    Lost,
+}
+
+/// Why a warehouse operation failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It could not be reached or is too busy; another try may work.
+    #[error("the warehouse is unavailable: {detail}")]
+    Unavailable {
+        /// What happened and what to do.
+        detail: String,
+        /// What it asked for.
+        retry_after: Option<Duration>,
+    },
+    /// It will not run this statement, however often it is launched.
+    #[error("the warehouse refused the statement: {0}")]
+    Refused(String),
+}
+
+/// A Spark SQL engine.
+#[async_trait]
+pub trait Warehouse: Send + Sync {
+    /// Name of the kind of warehouse, for `ready` and `check`.
+    fn kind(&self) -> &'static str;
+
+    /// Launches a statement, once per token.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`], [`Error::Refused`].
+    async fn launch(&self, statement: &Statement) -> Result<Run, Error>;
+
+    /// How the run is doing; waits for its end up to `wait`.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    async fn poll(&self, run: &RunId, wait: Duration) -> Result<RunState, Error>;
+
+    /// Asks for the run to be stopped. Idempotent; an ended run stays as it is.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    async fn cancel(&self, run: &RunId) -> Result<(), Error>;
+
+    /// Whether the warehouse answers, at no cost where that can be.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    async fn probe(&self) -> Result<(), Error>;
+}
