@@ -4,6 +4,7 @@ pub mod conversation;
 pub mod import;
 pub mod model;
 pub mod queue;
+pub mod service;
 pub mod sql;
 pub mod store;
 pub mod warehouse;

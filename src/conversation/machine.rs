@@ -108,8 +108,6 @@ pub enum Outcome {
         job: usize,
         /// What is known of the rows.
         summary: ResultSummary,
-        /// How long the run took, in milliseconds.
-        warehouse_ms: u64,
     },
     /// The run of `job` failed, or the warehouse would not launch the statement.
     QueryFailed {
@@ -117,8 +115,6 @@ pub enum Outcome {
         job: usize,
         /// Why, so that the model can repair it.
         error: String,
-        /// How long the run took, in milliseconds.
-        warehouse_ms: u64,
     },
     /// The warehouse no longer knows the run of `job`: its engine was restarted.
     QueryLost {
@@ -188,25 +184,29 @@ pub fn apply(mut conversation: Conversation, outcome: Outcome, budgets: &Budgets
             decide(&mut conversation, decision, budgets, now);
             Duration::ZERO
         }
-        Outcome::QueryRefused { job, reason } => {
-            fail_job(&mut conversation, job, reason, budgets, now);
-            Duration::ZERO
-        }
-        Outcome::QueryFailed { job, error, warehouse_ms } => {
-            conversation.usage.warehouse_ms += warehouse_ms;
+        Outcome::QueryRefused { job, reason: error } | Outcome::QueryFailed { job, error } => {
             fail_job(&mut conversation, job, error, budgets, now);
             Duration::ZERO
         }
         Outcome::QueryLaunched { job, run_id, sql_query, limit_source, run_page_url } => {
-            launched(&mut conversation, job, run_id, sql_query, limit_source, run_page_url);
+            if let Some(job) = conversation.databricks_jobs.get_mut(job) {
+                job.launched_at = Some(now);
+                job.run_id = Some(run_id);
+                job.sql_query = sql_query;
+                job.limit_source = limit_source;
+                job.run_page_url = run_page_url;
+                job.status = JobStatus::Running;
+            }
+            conversation.usage.queries += 1;
+            conversation.spent.polls = 0;
+            conversation.stage = Stage::Executing;
             Duration::ZERO
         }
         Outcome::QueryRunning { .. } => {
             conversation.spent.polls = conversation.spent.polls.saturating_add(1);
             backoff(conversation.spent.polls)
         }
-        Outcome::QuerySucceeded { job, summary, warehouse_ms } => {
-            conversation.usage.warehouse_ms += warehouse_ms;
+        Outcome::QuerySucceeded { job, summary } => {
             succeeded(&mut conversation, job, summary, now);
             Duration::ZERO
         }
@@ -292,6 +292,7 @@ fn decided(conversation: &mut Conversation, queries: Vec<QueryDecision>, now: Ti
             reasoning: query.reasoning,
             status: JobStatus::Pending,
             started_at: now,
+            launched_at: None,
             finished_at: None,
             row_count: None,
             truncated: None,
@@ -311,32 +312,12 @@ fn unique_call_id(conversation: &Conversation, wanted: String) -> String {
     if wanted.is_empty() || taken { format!("call_{}", conversation.databricks_jobs.len() + 1) } else { wanted }
 }
 
-fn launched(
-    conversation: &mut Conversation,
-    index: usize,
-    run_id: RunId,
-    sql_query: String,
-    limit_source: Option<LimitSource>,
-    page: Option<String>,
-) {
-    let Some(job) = conversation.databricks_jobs.get_mut(index) else { return };
-    job.run_id = Some(run_id);
-    job.sql_query = sql_query;
-    job.limit_source = limit_source;
-    job.run_page_url = page;
-    job.status = JobStatus::Running;
-    conversation.usage.queries += 1;
-    conversation.spent.polls = 0;
-    conversation.stage = Stage::Executing;
-}
-
 fn succeeded(conversation: &mut Conversation, index: usize, summary: ResultSummary, now: Timestamp) {
     let Some(job) = conversation.databricks_jobs.get_mut(index) else { return };
     job.status = JobStatus::Completed;
-    job.finished_at = Some(now);
     job.row_count = Some(summary.row_count);
     job.truncated = Some(summary.truncated);
-    job.limit_source = summary.limit_source;
+    finish(conversation, index, now);
     record(conversation, index, ToolStatus::Success);
     after_job(conversation);
 }
@@ -344,8 +325,8 @@ fn succeeded(conversation: &mut Conversation, index: usize, summary: ResultSumma
 fn fail_job(conversation: &mut Conversation, index: usize, error: String, budgets: &Budgets, now: Timestamp) {
     let Some(job) = conversation.databricks_jobs.get_mut(index) else { return };
     job.status = JobStatus::Failed;
-    job.finished_at = Some(now);
     job.error = Some(error.clone());
+    finish(conversation, index, now);
     record(conversation, index, ToolStatus::Error);
     if conversation.spent.repairs >= budgets.repairs {
         let detail = format!("The query failed and {} repairs did not help: {error}", budgets.repairs);
@@ -353,6 +334,15 @@ fn fail_job(conversation: &mut Conversation, index: usize, error: String, budget
     }
     conversation.spent.repairs += 1;
     after_job(conversation);
+}
+
+/// Notes when a job ended, and for how long it had the warehouse.
+fn finish(conversation: &mut Conversation, index: usize, now: Timestamp) {
+    let Some(job) = conversation.databricks_jobs.get_mut(index) else { return };
+    job.finished_at = Some(now);
+    if let Some(launched_at) = job.launched_at {
+        conversation.usage.warehouse_ms += u64::try_from(now.since(launched_at).as_millis()).unwrap_or(u64::MAX);
+    }
 }
 
 fn lost(conversation: &mut Conversation, index: usize, budgets: &Budgets, now: Timestamp) -> Duration {
@@ -395,9 +385,9 @@ fn end(conversation: &mut Conversation, code: ErrorCode, detail: String, now: Ti
     for index in open {
         if let Some(job) = conversation.databricks_jobs.get_mut(index) {
             job.status = JobStatus::Canceled;
-            job.finished_at = Some(now);
             job.error = Some("Canceled".into());
         }
+        finish(conversation, index, now);
         record(conversation, index, ToolStatus::Error);
     }
     let retryable =

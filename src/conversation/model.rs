@@ -371,6 +371,9 @@ pub struct Job {
     pub status: JobStatus,
     /// When the model decided on it.
     pub started_at: Timestamp,
+    /// When it was launched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub launched_at: Option<Timestamp>,
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Timestamp>,
@@ -431,8 +434,6 @@ pub struct ResultSummary {
     pub row_count: u64,
     /// Whether there were more.
     pub truncated: bool,
-    /// Who set the limit that applied.
-    pub limit_source: Option<LimitSource>,
 }
 
 /// What a model answers with when it needs no further query.

@@ -34,6 +34,6 @@ impl ResultSet {
     /// What is known without the rows.
     #[must_use]
     pub fn summary(&self) -> ResultSummary {
-        ResultSummary { row_count: self.row_count, truncated: self.truncated, limit_source: self.limit_source }
+        ResultSummary { row_count: self.row_count, truncated: self.truncated }
     }
 }

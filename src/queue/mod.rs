@@ -14,7 +14,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::conversation::{ConversationId, Revision};
+use crate::conversation::{Conversation, ConversationId, Revision};
 
 /// Asks a worker to take a conversation on from `revision`. None of its field names is one that the Functions host
 /// merges into `Metadata` (`Id`, `DequeueCount`, `PopReceipt`).
@@ -24,6 +24,17 @@ pub struct Wake {
     pub conversation_id: ConversationId,
     /// The revision that was stored when the wake was sent: the fence.
     pub revision: Revision,
+    /// Whether it was sent to repair a lost one, see `service::protocol`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub repair: bool,
+}
+
+impl Wake {
+    /// The wake that takes `conversation` on.
+    #[must_use]
+    pub fn of(conversation: &Conversation) -> Self {
+        Self { conversation_id: conversation.id, revision: conversation.revision, repair: false }
+    }
 }
 
 /// Which of the two queues.

@@ -62,6 +62,9 @@ pub enum Error {
         /// What it asked for.
         retry_after: Option<Duration>,
     },
+    /// Something is missing that only a person can put right: it says what to do.
+    #[error("{0}")]
+    Misconfigured(String),
     /// It will not run this statement, however often it is launched.
     #[error("the warehouse refused the statement: {0}")]
     Refused(String),

@@ -1,0 +1,133 @@
+//! Performing one effect: the only place where the worker touches model and warehouse.
+//!
+//! Whatever goes wrong there becomes an [`Outcome`] to be recorded. Only a store that cannot be read or written is an error,
+//! because then nothing can be recorded.
+
+use std::time::{Duration, Instant};
+
+use tokio::time::timeout;
+
+use super::{Service, transcript};
+use crate::{
+    conversation::{Conversation, Effect, ErrorCode, Job, Outcome, RunId},
+    model, store,
+    warehouse::{self, RunState, Statement},
+};
+
+impl Service {
+    /// Performs `effect`; `left` is what remains of the invocation, and bounds how long a poll waits.
+    pub(super) async fn perform(&self, conversation: &Conversation, effect: Effect, left: Duration) -> Result<Outcome, store::Error> {
+        match effect {
+            Effect::AskModel { queries_left } => self.ask_model(conversation, queries_left).await,
+            Effect::Launch { job } => Ok(self.launch(conversation, job).await),
+            Effect::Poll { job, run } => self.poll(conversation, job, &run, left).await,
+            Effect::Expire { run } => Ok(self.expire(run.as_ref()).await),
+        }
+    }
+
+    async fn ask_model(&self, conversation: &Conversation, queries_left: u32) -> Result<Outcome, store::Error> {
+        let request = transcript::request(conversation, queries_left, self.ports.store.as_ref()).await?;
+        let began = Instant::now();
+        let reply = timeout(self.settings.model_timeout, self.ports.model.reply(&request)).await;
+        let model_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Ok(match reply {
+            Ok(Ok(reply)) => Outcome::ModelReplied {
+                decision: reply.decision,
+                model: self.ports.model.name().to_owned(),
+                prompt_tokens: reply.prompt_tokens,
+                completion_tokens: reply.completion_tokens,
+                model_ms,
+            },
+            Ok(Err(model::Error::Unavailable { detail, retry_after })) => {
+                let detail = format!("The model is unavailable: {detail}");
+                Outcome::Unavailable { code: ErrorCode::ModelFailed, detail, retry_after }
+            }
+            Ok(Err(model::Error::Refused(detail))) => {
+                Outcome::Ended { code: ErrorCode::ModelFailed, detail: format!("The model refused the request: {detail}") }
+            }
+            Err(_) => {
+                let detail = format!("The model did not reply within {} s.", self.settings.model_timeout.as_secs());
+                Outcome::Unavailable { code: ErrorCode::ModelFailed, detail, retry_after: None }
+            }
+        })
+    }
+
+    async fn launch(&self, conversation: &Conversation, index: usize) -> Outcome {
+        let Some(job) = conversation.databricks_jobs.get(index) else { return missing_job(index) };
+        let admitted = match self.guard.admit(&job.sql_query) {
+            Ok(admitted) => admitted,
+            Err(refusal) => return Outcome::QueryRefused { job: index, reason: refusal.reason },
+        };
+        let statement = Statement { token: launch_token(conversation, index, job), sql: admitted.sql.clone(), max_rows: admitted.max_rows };
+        match timeout(self.settings.warehouse_timeout, self.ports.warehouse.launch(&statement)).await {
+            Ok(Ok(run)) => Outcome::QueryLaunched {
+                job: index,
+                run_id: run.id,
+                sql_query: admitted.sql,
+                limit_source: Some(admitted.limit_source),
+                run_page_url: run.page_url,
+            },
+            Ok(Err(error)) => failed_call(index, error),
+            Err(_) => self.no_answer("launch the query"),
+        }
+    }
+
+    async fn poll(&self, conversation: &Conversation, index: usize, run: &RunId, left: Duration) -> Result<Outcome, store::Error> {
+        let polled = timeout(left + self.settings.warehouse_timeout, self.ports.warehouse.poll(run, left)).await;
+        let state = match polled {
+            Ok(Ok(state)) => state,
+            Ok(Err(error)) => return Ok(failed_call(index, error)),
+            Err(_) => return Ok(self.no_answer("tell how the query is doing")),
+        };
+        Ok(match state {
+            RunState::Running => Outcome::QueryRunning { job: index },
+            RunState::Lost => Outcome::QueryLost { job: index },
+            RunState::Failed(error) => Outcome::QueryFailed { job: index, error },
+            RunState::Canceled => Outcome::QueryFailed { job: index, error: "The query was canceled in the warehouse.".into() },
+            RunState::Succeeded(mut result) => {
+                result.limit_source = conversation.databricks_jobs.get(index).and_then(|job| job.limit_source);
+                let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
+                self.ports.store.put_result(conversation.id, number, &result).await?;
+                Outcome::QuerySucceeded { job: index, summary: result.summary() }
+            }
+        })
+    }
+
+    async fn expire(&self, run: Option<&RunId>) -> Outcome {
+        if let Some(run) = run
+            && let Ok(Err(error)) = timeout(self.settings.warehouse_timeout, self.ports.warehouse.cancel(run)).await
+        {
+            tracing::warn!(run.id = %run, %error, "could not cancel the query of a turn that is past its deadline");
+        }
+        let detail = format!("The question was not answered within {} minutes.", self.budgets.turn.as_secs() / 60);
+        Outcome::Ended { code: ErrorCode::DeadlineExceeded, detail }
+    }
+
+    fn no_answer(&self, what: &str) -> Outcome {
+        let detail = format!("The warehouse did not {what} within {} s.", self.settings.warehouse_timeout.as_secs());
+        Outcome::Unavailable { code: ErrorCode::WarehouseUnavailable, detail, retry_after: None }
+    }
+}
+
+fn failed_call(job: usize, error: warehouse::Error) -> Outcome {
+    match error {
+        warehouse::Error::Unavailable { detail, retry_after } => Outcome::Unavailable {
+            code: ErrorCode::WarehouseUnavailable,
+            detail: format!("The warehouse is unavailable: {detail}"),
+            retry_after,
+        },
+        warehouse::Error::Misconfigured(detail) => {
+            Outcome::Ended { code: ErrorCode::WarehouseUnavailable, detail: format!("The warehouse is not set up: {detail}") }
+        }
+        warehouse::Error::Refused(error) => Outcome::QueryFailed { job, error },
+    }
+}
+
+/// Identifies one decision to launch: the same after a crash, another one after the warehouse lost the run. At most 64 characters.
+fn launch_token(conversation: &Conversation, index: usize, job: &Job) -> String {
+    format!("{}-{}-{}", conversation.id, index + 1, job.lost)
+}
+
+fn missing_job(index: usize) -> Outcome {
+    Outcome::Ended { code: ErrorCode::QueryFailed, detail: format!("The conversation has no query {}.", index + 1) }
+}

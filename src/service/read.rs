@@ -1,0 +1,140 @@
+//! Reading: status with long poll, messages, history, results, readiness. Reads call no model and no warehouse, and change
+//! nothing but for one thing: an overdue wake is sent again, which is harmless because wakes are fenced.
+
+use std::time::{Duration, Instant};
+
+use tokio::time::timeout;
+
+use super::Service;
+use crate::{
+    conversation::{Conversation, ConversationId, ResultSet, Revision},
+    queue::Wake,
+    store::{Error, HistoryFilter, HistoryPage},
+};
+
+/// How long a reader waits for news.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// The revision the reader knows.
+    pub after: Revision,
+    /// How long to hold the answer at most.
+    pub at_most: Duration,
+}
+
+/// How one dependency is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dependency {
+    /// Which port.
+    pub name: &'static str,
+    /// Which kind of adapter.
+    pub kind: &'static str,
+    /// How long the answer took.
+    pub latency: Duration,
+    /// What is wrong; absent when it answers.
+    pub fault: Option<String>,
+}
+
+/// How all dependencies are doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Readiness {
+    /// Store, queue, model and warehouse.
+    pub dependencies: Vec<Dependency>,
+    /// The name of the model that answers.
+    pub model: String,
+}
+
+/// How often a waiting reader looks for commits of other processes.
+const REREAD: Duration = Duration::from_secs(1);
+
+/// How long one dependency has to answer a readiness probe. Sail may have to be started for it.
+const PROBE: Duration = Duration::from_secs(15);
+
+impl Service {
+    /// Reads a conversation; with `wait` not before its revision differs or the time is up. `None` when it is unknown.
+    ///
+    /// # Errors
+    /// [`Error`] of the store.
+    pub async fn read(&self, id: ConversationId, wait: Option<Wait>) -> Result<Option<Conversation>, Error> {
+        let Some(wait) = wait else { return self.read_once(id).await };
+        let changes = self.changes.of(id);
+        let until = Instant::now() + wait.at_most;
+        loop {
+            // Registered before the read, so that a commit between the two is not missed.
+            let change = changes.notified();
+            tokio::pin!(change);
+            change.as_mut().enable();
+            let found = self.read_once(id).await?;
+            let left = until.saturating_duration_since(Instant::now());
+            let has_news = found.as_ref().is_none_or(|found| found.revision != wait.after);
+            if has_news || left.is_zero() {
+                return Ok(found);
+            }
+            let _ = timeout(left.min(REREAD), change).await;
+        }
+    }
+
+    async fn read_once(&self, id: ConversationId) -> Result<Option<Conversation>, Error> {
+        let found = self.ports.store.load(id).await?.map(|found| found.conversation);
+        if let Some(conversation) = &found {
+            self.nudge(conversation).await;
+        }
+        Ok(found)
+    }
+
+    /// Sends an overdue wake again. Reading it as overdue moves nothing, so this repeats with every read until a worker
+    /// commits; the readers of one process do it once per grace.
+    async fn nudge(&self, conversation: &Conversation) {
+        let Some(wake_at) = conversation.wake_at else { return };
+        let now = Self::now();
+        if now.since(wake_at) < self.settings.wake_grace || !self.changes.may_nudge(conversation.id, self.settings.wake_grace) {
+            return;
+        }
+        let wake = Wake::of(conversation);
+        match self.ports.wakes.send(&wake, Duration::ZERO).await {
+            Ok(()) => tracing::warn!(conversation.id = %conversation.id, "sent an overdue wake again"),
+            Err(error) => tracing::warn!(conversation.id = %conversation.id, %error, "could not send an overdue wake again"),
+        }
+    }
+
+    /// Lists conversations newest first.
+    ///
+    /// # Errors
+    /// [`Error`] of the store.
+    pub async fn history(&self, filter: &HistoryFilter, limit: u32, cursor: Option<&str>) -> Result<HistoryPage, Error> {
+        self.ports.store.history(filter, limit, cursor).await
+    }
+
+    /// The rows of query `number` (from 1) of a conversation; `None` when there are none or they have expired.
+    ///
+    /// # Errors
+    /// [`Error`] of the store.
+    pub async fn result(&self, id: ConversationId, number: u32) -> Result<Option<ResultSet>, Error> {
+        self.ports.store.result(id, number).await
+    }
+
+    /// Asks every dependency whether it answers, all at once.
+    pub async fn readiness(&self) -> Readiness {
+        let Self { ports, .. } = self;
+        let (store, queue, model, warehouse) = tokio::join!(
+            dependency("store", ports.store.kind(), ports.store.probe()),
+            dependency("queue", ports.wakes.kind(), ports.wakes.probe()),
+            dependency("model", ports.model.kind(), ports.model.probe()),
+            dependency("warehouse", ports.warehouse.kind(), ports.warehouse.probe()),
+        );
+        Readiness { dependencies: vec![store, queue, model, warehouse], model: ports.model.name().to_owned() }
+    }
+}
+
+async fn dependency<E: std::fmt::Display>(
+    name: &'static str,
+    kind: &'static str,
+    probe: impl Future<Output = Result<(), E>>,
+) -> Dependency {
+    let began = Instant::now();
+    let fault = match timeout(PROBE, probe).await {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(error.to_string()),
+        Err(_) => Some(format!("no answer within {} s", PROBE.as_secs())),
+    };
+    Dependency { name, kind, latency: began.elapsed(), fault }
+}

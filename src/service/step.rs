@@ -1,0 +1,158 @@
+//! The worker: takes a conversation as far as it goes within one delivery of a wake.
+//!
+//! load → fence → (perform → apply → commit) … → wake → acknowledge. Every step is committed before the next begins, so a
+//! process may die between any two of them; `protocol` says why no wake is lost then.
+
+use std::time::{Duration, Instant};
+
+use super::{
+    Service,
+    protocol::{Conflict, DELIVERIES_UNTIL_GONE, Fence, conflict, fence, needs_repair},
+};
+use crate::{
+    conversation::{Conversation, ConversationId, ErrorCode, Outcome, Revision, apply, effect},
+    queue::{self, Wake},
+    store::{self, ETag, Versioned},
+};
+
+/// How a delivery ended that may be acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Advance {
+    /// The turn has ended.
+    Ended,
+    /// The next wake is sent.
+    Waiting,
+    /// Somebody else has taken the conversation on.
+    Overtaken,
+    /// There is no such conversation (any more).
+    Gone,
+}
+
+/// Why the message must be delivered again.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// The store showed an older state than the message knows of.
+    #[error("the store does not show revision {revision} of conversation {id} yet")]
+    StaleRead {
+        /// Which conversation.
+        id: ConversationId,
+        /// The revision that must be there.
+        revision: Revision,
+    },
+    /// The store failed: the step may not be recorded.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The queue failed: the next wake may not be sent.
+    #[error(transparent)]
+    Queue(#[from] queue::Error),
+}
+
+/// What a delivery tells of earlier ones.
+#[derive(Clone, Copy, Debug)]
+struct Delivered {
+    count: u32,
+    is_repair: bool,
+}
+
+/// A message of the poison queue: it has been delivered in vain before, so whatever it finds advanced needs repair.
+const GIVEN_UP: Delivered = Delivered { count: u32::MAX, is_repair: false };
+
+impl Service {
+    /// Handles one delivery of `wake`. `Ok` means the message may be deleted.
+    ///
+    /// # Errors
+    /// [`StepError`]: the message must be delivered again.
+    pub async fn step(&self, wake: Wake, dequeue_count: u32) -> Result<Advance, StepError> {
+        let id = wake.conversation_id;
+        let delivered = Delivered { count: dequeue_count, is_repair: wake.repair };
+        let Some(stored) = self.ports.store.load(id).await? else { return Self::unknown(wake, dequeue_count) };
+        match fence(wake.revision, stored.conversation.revision) {
+            Fence::Perform => self.drive(stored, delivered).await,
+            Fence::Advanced => self.repair(&stored.conversation, delivered).await,
+            Fence::StaleRead => Err(StepError::StaleRead { id, revision: wake.revision }),
+        }
+    }
+
+    fn unknown(wake: Wake, dequeue_count: u32) -> Result<Advance, StepError> {
+        if dequeue_count < DELIVERIES_UNTIL_GONE {
+            return Err(StepError::StaleRead { id: wake.conversation_id, revision: wake.revision });
+        }
+        Ok(Advance::Gone)
+    }
+
+    async fn drive(&self, stored: Versioned, delivered: Delivered) -> Result<Advance, StepError> {
+        let until = Instant::now() + self.settings.invocation;
+        let Versioned { mut conversation, mut etag } = stored;
+        while let Some(next) = effect(&conversation, &self.budgets, Self::now()) {
+            let outcome = self.perform(&conversation, next, until.saturating_duration_since(Instant::now())).await?;
+            let refused_over = conversation.revision;
+            let Some(transition) = apply(conversation, outcome, &self.budgets, Self::now()) else { break };
+            conversation = transition.conversation;
+            etag = match self.commit(&conversation, &etag).await {
+                Err(store::Error::Conflict(id)) => return self.overtaken(id, refused_over, delivered).await,
+                committed => committed?,
+            };
+            match transition.wake {
+                None => break,
+                Some(delay) if delay.is_zero() && Instant::now() < until => {}
+                Some(delay) => return self.send(Wake::of(&conversation), delay).await,
+            }
+        }
+        Ok(Advance::Ended)
+    }
+
+    async fn commit(&self, conversation: &Conversation, expected: &ETag) -> Result<ETag, store::Error> {
+        let etag = self.ports.store.commit(conversation, expected).await?;
+        self.changes.committed(conversation.id);
+        tracing::debug!(
+            conversation.id = %conversation.id, revision = conversation.revision.0, stage = ?conversation.stage, "committed a step"
+        );
+        Ok(etag)
+    }
+
+    async fn overtaken(&self, id: ConversationId, refused_over: Revision, delivered: Delivered) -> Result<Advance, StepError> {
+        let Some(stored) = self.ports.store.load(id).await? else { return Ok(Advance::Gone) };
+        match conflict(refused_over, stored.conversation.revision) {
+            Conflict::Overtaken => self.repair(&stored.conversation, delivered).await,
+            Conflict::StaleRead => Err(StepError::StaleRead { id, revision: refused_over.next() }),
+        }
+    }
+
+    /// Sends the wake of the stored revision again where an earlier delivery may have died before it could.
+    async fn repair(&self, stored: &Conversation, delivered: Delivered) -> Result<Advance, StepError> {
+        if needs_repair(delivered.count, delivered.is_repair, stored.stage.is_terminal()) {
+            let delay = stored.wake_at.map(|at| at.since(Self::now())).unwrap_or_default();
+            return self.send(Wake { repair: true, ..Wake::of(stored) }, delay).await;
+        }
+        Ok(Advance::Overtaken)
+    }
+
+    async fn send(&self, wake: Wake, delay: Duration) -> Result<Advance, StepError> {
+        self.ports.wakes.send(&wake, delay).await?;
+        Ok(Advance::Waiting)
+    }
+
+    /// Handles a wake that was given up by the queue: the conversation ends with an error, so that no client waits forever.
+    /// One that has moved on since is repaired instead.
+    ///
+    /// # Errors
+    /// [`StepError`]: the message must be delivered again.
+    pub async fn abandon(&self, wake: Wake, dequeue_count: u32) -> Result<Advance, StepError> {
+        let id = wake.conversation_id;
+        let Some(Versioned { conversation, etag }) = self.ports.store.load(id).await? else { return Self::unknown(wake, dequeue_count) };
+        match fence(wake.revision, conversation.revision) {
+            Fence::StaleRead => return Err(StepError::StaleRead { id, revision: wake.revision }),
+            // Its last delivery may have committed without sending the next wake.
+            Fence::Advanced => return self.repair(&conversation, GIVEN_UP).await,
+            Fence::Perform => {}
+        }
+        let refused_over = conversation.revision;
+        let detail = "The question could not be worked on: every attempt failed. Ask it again later.".to_owned();
+        let outcome = Outcome::Ended { code: ErrorCode::Abandoned, detail };
+        let Some(transition) = apply(conversation, outcome, &self.budgets, Self::now()) else { return Ok(Advance::Ended) };
+        match self.commit(&transition.conversation, &etag).await {
+            Err(store::Error::Conflict(id)) => self.overtaken(id, refused_over, GIVEN_UP).await,
+            committed => committed.map(|_| Advance::Ended).map_err(Into::into),
+        }
+    }
+}
