@@ -1,1 +1,135 @@
-fn main() {}
+//! The command line: `asklake serve | ask | import | check`.
+
+use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+
+use asklake::{app::App, cli, config::Config, runtime::standalone, telemetry};
+use clap::{Parser, Subcommand};
+
+/// Ask your lakehouse a question in plain language, get an answer you can check.
+#[derive(Parser)]
+#[command(version, arg_required_else_help = true)]
+struct Arguments {
+    /// Folder of the embedded store and queue [default: .asklake]
+    #[arg(long, global = true, env = "ASKLAKE_DATA_DIR", value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the API and the page, and answer questions
+    Serve {
+        /// Address to listen on
+        #[arg(long, default_value = "127.0.0.1:7071", value_name = "ADDRESS")]
+        listen: SocketAddr,
+    },
+    /// Ask one question and print the SQL, the rows and the answer
+    #[cfg(feature = "local")]
+    Ask {
+        /// The question
+        question: String,
+        /// Ask this server instead of one in this process, such as http://127.0.0.1:7071
+        #[arg(long, value_name = "URL")]
+        server: Option<String>,
+        /// Language of the answer as a BCP 47 tag
+        #[arg(long)]
+        language: Option<String>,
+        /// Print one JSON document: the status with the rows of every query
+        #[arg(long)]
+        json: bool,
+    },
+    /// Turn the public IMDb files in DIR into a Parquet lake
+    #[cfg(feature = "local")]
+    Import {
+        /// Folder with title.basics.tsv.gz, title.ratings.tsv.gz, name.basics.tsv.gz and title.principals.tsv.gz
+        dir: PathBuf,
+        /// Folder of the lake to write
+        #[arg(long, env = "LAKE_DIR", default_value = "lake")]
+        lake: PathBuf,
+    },
+    /// Show what is configured, what is embedded and what answers; every configuration error at once
+    Check,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let level = if matches!(arguments.command, Command::Serve { .. }) { "info" } else { "warn" };
+    telemetry::start(level);
+    match run(arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            tracing::debug!(?error, "failed");
+            fail(&format!("{error:#}"))
+        }
+    }
+}
+
+fn fail(message: &str) -> ExitCode {
+    use std::io::Write;
+    // Nobody is left to tell when standard error is closed.
+    let _ = writeln!(std::io::stderr(), "asklake: {message}");
+    ExitCode::FAILURE
+}
+
+#[tokio::main]
+async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    #[cfg(feature = "local")]
+    if let Command::Import { dir, lake } = arguments.command {
+        return import(dir, lake).await;
+    }
+    #[cfg(feature = "local")]
+    if let Command::Ask { server: Some(server), question, language, json } = arguments.command {
+        return Ok(exit(cli::ask::run(&server, &cli::ask::Options { question, language, json }).await?));
+    }
+    let config = configuration(arguments.data_dir);
+    match arguments.command {
+        Command::Check => Ok(if cli::check::run(config).await? { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
+        Command::Serve { listen } => serve(config.map_err(joined)?, listen).await,
+        #[cfg(feature = "local")]
+        Command::Ask { question, language, json, .. } => ask(config.map_err(joined)?, cli::ask::Options { question, language, json }).await,
+        #[cfg(feature = "local")]
+        Command::Import { dir, lake } => import(dir, lake).await,
+    }
+}
+
+fn configuration(data_dir: Option<PathBuf>) -> Result<Config, Vec<asklake::config::Error>> {
+    let mut config = Config::from_env()?;
+    if let Some(data_dir) = data_dir {
+        config.data_dir = data_dir;
+    }
+    Ok(config)
+}
+
+fn joined(errors: Vec<asklake::config::Error>) -> anyhow::Error {
+    let lines: Vec<String> = errors.iter().map(|error| format!("  {error}")).collect();
+    anyhow::anyhow!("the configuration has errors:\n{}", lines.join("\n"))
+}
+
+async fn serve(config: Config, listen: SocketAddr) -> anyhow::Result<ExitCode> {
+    let app = App::build(&config)?;
+    let first_question = app.first_question();
+    let model = app.model_name();
+    let stopped = standalone::stopped();
+    let server = standalone::Server::start(app, listen).await?;
+    cli::banner(server.address(), &first_question, &model)?;
+    stopped.await?;
+    server.stop().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(feature = "local")]
+async fn ask(config: Config, options: cli::ask::Options) -> anyhow::Result<ExitCode> {
+    let server = standalone::Server::start(App::build(&config)?, SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+    let ended = cli::ask::run(&format!("http://{}", server.address()), &options).await;
+    server.stop().await;
+    Ok(exit(ended?))
+}
+
+#[cfg(feature = "local")]
+fn exit(ended: cli::ask::Ended) -> ExitCode {
+    match ended {
+        cli::ask::Ended::Completed => ExitCode::SUCCESS,
+        cli::ask::Ended::Failed => ExitCode::FAILURE,
+    }
+}

@@ -1,0 +1,175 @@
+//! HTTP: the contract of `docs/openapi.json` over the use cases of `service`. The only place that knows status codes.
+//!
+//! Every path stands in `route`, so an unknown one is a 404 and a wrong method a 405 before any handler runs. A handler
+//! returns a response or a `Problem`; nothing else leaves this module.
+
+mod health;
+mod history;
+mod messages;
+mod openapi;
+mod page;
+mod problem;
+mod request;
+mod results;
+mod route;
+mod start;
+mod status;
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use tokio::sync::Semaphore;
+use warp::{
+    Filter, Rejection, Reply,
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    reply::Response,
+};
+
+use self::{
+    problem::Problem,
+    request::{Query, RequestId},
+    route::Route,
+};
+use crate::service::Service;
+
+/// What the HTTP server is told besides the service.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Origins that pages may call from; `*` admits all.
+    pub cors_allowed_origins: Vec<String>,
+    /// Questions shown on the page.
+    pub example_questions: Vec<String>,
+    /// What the lake is called on the page.
+    pub lake_title: String,
+}
+
+/// Requests worked on at once; further ones get a 503. A long poll counts.
+const CONCURRENT_REQUESTS: usize = 4096;
+
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Shared by all requests.
+struct Context {
+    service: Service,
+    settings: Settings,
+    places: Semaphore,
+}
+
+/// A request whose body has not been read.
+struct Request<B> {
+    route: Route,
+    query: Query,
+    headers: HeaderMap,
+    body: B,
+}
+
+/// The whole of `/`, as a filter to serve.
+pub fn routes(service: Service, settings: Settings) -> impl Filter<Extract = (impl Reply,), Error = Infallible> + Clone {
+    let cors = cors(&settings.cors_allowed_origins);
+    let context = Arc::new(Context { service, settings, places: Semaphore::new(CONCURRENT_REQUESTS) });
+    warp::any()
+        .map(move || Arc::clone(&context))
+        .and(warp::method())
+        .and(warp::path::full())
+        .and(warp::query::raw().or(warp::any().map(String::new)).unify())
+        .and(warp::header::headers_cloned())
+        .and(warp::body::stream())
+        .then(|context: Arc<Context>, method: Method, path: warp::path::FullPath, query: String, headers: HeaderMap, body| async move {
+            let id = RequestId::of(&headers);
+            let response = answer(&context, method, path.as_str(), &query, headers, body).await;
+            finish(response.unwrap_or_else(|problem| problem.respond(path.as_str(), &id)), &id)
+        })
+        .with(cors)
+        .recover(rejected)
+}
+
+async fn answer<B: request::Body>(
+    context: &Context,
+    method: Method,
+    path: &str,
+    query: &str,
+    headers: HeaderMap,
+    body: B,
+) -> Result<Response, Problem> {
+    let route = Route::parse(path).ok_or_else(Problem::not_found)?;
+    if method == Method::OPTIONS {
+        return Ok(options(&route));
+    }
+    if !route.allows(&method) {
+        return Err(Problem::method_not_allowed(&method, route.allow()));
+    }
+    let Ok(_place) = context.places.try_acquire() else { return Err(Problem::overloaded()) };
+    let request = Request { route, query: Query::parse(query)?, headers, body };
+    dispatch(context, request).await
+}
+
+async fn dispatch<B: request::Body>(context: &Context, request: Request<B>) -> Result<Response, Problem> {
+    let Context { service, settings, .. } = context;
+    match request.route {
+        Route::Page => Ok(page::page(settings)),
+        Route::PageAsset(asset) => Ok(page::asset(asset)),
+        Route::Health => Ok(health::health()),
+        Route::Ready => Ok(health::ready(service).await),
+        Route::OpenApi => Ok(openapi::document()),
+        Route::Start => start::start(service, &request.headers, request.body).await,
+        Route::Status(id) => status::status(service, id, &request.query, &request.headers).await,
+        Route::Messages(id) => messages::messages(service, id).await,
+        Route::Result(id, number) => results::result(service, id, number, &request.query).await,
+        Route::History => history::history(service, &request.query).await,
+    }
+}
+
+fn options(route: &Route) -> Response {
+    let mut response = Response::default();
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(route.allow()));
+    response
+}
+
+/// Headers that every response carries.
+fn finish(mut response: Response, id: &RequestId) -> Response {
+    let headers = response.headers_mut();
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
+    headers.insert("x-request-id", id.header());
+    response
+}
+
+fn cors(origins: &[String]) -> warp::filters::cors::Builder {
+    let cors = warp::cors()
+        .allow_methods(["GET", "POST", "OPTIONS"])
+        .allow_headers(["content-type", "idempotency-key", "if-none-match", "prefer", "x-request-id"])
+        .expose_headers(["etag", "location", "retry-after", "x-request-id"])
+        .max_age(Duration::from_secs(600));
+    if origins.iter().any(|origin| origin == "*") {
+        cors.allow_any_origin()
+    } else {
+        cors.allow_origins(origins.iter().map(String::as_str))
+    }
+}
+
+/// Only CORS rejects: everything else is answered above.
+async fn rejected(rejection: Rejection) -> Result<Response, Infallible> {
+    let id = RequestId::random();
+    let problem = if rejection.find::<warp::filters::cors::CorsForbidden>().is_some() {
+        Problem::forbidden("this origin is not one of CORS_ALLOWED_ORIGINS, or asks for a method or header that is not allowed")
+    } else {
+        Problem::bad_request("the request cannot be read")
+    };
+    Ok(finish(problem.respond("/", &id), &id))
+}
+
+/// A JSON response.
+fn json(status: StatusCode, body: &impl serde::Serialize) -> Response {
+    match serde_json::to_vec(body) {
+        Ok(bytes) => bytes_response(status, "application/json", bytes),
+        Err(error) => Problem::internal(&error).respond("", &RequestId::random()),
+    }
+}
+
+fn bytes_response(status: StatusCode, content_type: &'static str, bytes: impl Into<bytes::Bytes>) -> Response {
+    let mut response = Response::new(bytes.into().into());
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}

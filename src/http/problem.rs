@@ -1,0 +1,159 @@
+//! Errors as `application/problem+json` (RFC 9457), with `error` repeating `detail` for the published clients.
+//!
+//! A detail tells the caller what to change. What happened inside stays in the log, under the request id.
+
+use serde::Serialize;
+use warp::{
+    http::{HeaderValue, Method, StatusCode, header},
+    reply::Response,
+};
+
+use super::request::RequestId;
+use crate::{
+    service::StartError,
+    store,
+};
+
+/// Where the types of problems are named.
+const TYPES: &str = "https://asklake.dev/problems/";
+
+/// An error that a client is told.
+#[derive(Debug)]
+pub(super) struct Problem {
+    status: StatusCode,
+    slug: &'static str,
+    title: &'static str,
+    detail: String,
+    allow: Option<&'static str>,
+    retry_after: Option<u16>,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    instance: &'a str,
+    error: &'a str,
+}
+
+impl Problem {
+    fn new(status: StatusCode, slug: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, slug, title, detail: detail.into(), allow: None, retry_after: None }
+    }
+
+    pub(super) fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "invalid-request", "Invalid request", detail)
+    }
+
+    pub(super) fn forbidden(detail: &str) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", "Forbidden", detail)
+    }
+
+    pub(super) fn not_found() -> Self {
+        Self::new(
+            StatusCode::NOT_FOUND,
+            "not-found",
+            "Not found",
+            "there is nothing at this path; GET /api/openapi.json lists what there is",
+        )
+    }
+
+    pub(super) fn no_conversation() -> Self {
+        let detail = "there is no conversation with this id, or it has expired";
+        Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail)
+    }
+
+    pub(super) fn no_result(detail: String) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail)
+    }
+
+    pub(super) fn method_not_allowed(method: &Method, allow: &'static str) -> Self {
+        let detail = format!("{method} is not allowed here; allowed: {allow}");
+        Self { allow: Some(allow), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed", detail) }
+    }
+
+    pub(super) fn body_timeout() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "request-timeout", "Request timeout", "the request body took too long to arrive")
+    }
+
+    pub(super) fn too_large(limit: usize) -> Self {
+        let detail = format!("the request body is larger than {limit} bytes");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "content-too-large", "Content too large", detail)
+    }
+
+    pub(super) fn unsupported_media_type() -> Self {
+        let detail = "send the request body as Content-Type: application/json";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Unsupported media type", detail)
+    }
+
+    pub(super) fn overloaded() -> Self {
+        let detail = "too many requests are being worked on; try again shortly";
+        Self { retry_after: Some(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Overloaded", detail) }
+    }
+
+    fn unavailable(what: &str) -> Self {
+        let detail = format!("{what} does not answer; try again shortly");
+        Self { retry_after: Some(5), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "dependency-unavailable", "Dependency unavailable", detail) }
+    }
+
+    /// Logs `error` and tells the client nothing of it.
+    pub(super) fn internal(error: &dyn std::fmt::Display) -> Self {
+        tracing::error!(%error, "a request failed inside");
+        let detail = "something failed inside; the X-Request-Id of this response leads to the log line";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error", detail)
+    }
+
+    pub(super) fn respond(self, instance: &str, id: &RequestId) -> Response {
+        if self.status.is_server_error() {
+            tracing::warn!(request.id = %id, http.status = self.status.as_u16(), http.path = instance, problem = self.slug, "answered a request with an error");
+        }
+        let body = Body {
+            r#type: format!("{TYPES}{}", self.slug),
+            title: self.title,
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            instance,
+            error: &self.detail,
+        };
+        // Strings and a number always serialise.
+        let bytes = serde_json::to_vec(&body).unwrap_or_default();
+        let mut response = super::bytes_response(self.status, "application/problem+json", bytes);
+        if let Some(allow) = self.allow {
+            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
+        }
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+impl From<store::Error> for Problem {
+    fn from(error: store::Error) -> Self {
+        match error {
+            store::Error::BadCursor => Self::bad_request(error.to_string()),
+            store::Error::Unavailable(_) => {
+                tracing::warn!(%error, "the store failed");
+                Self::unavailable("the store")
+            }
+            store::Error::Exists(_) | store::Error::Conflict(_) | store::Error::Corrupt { .. } => Self::internal(&error),
+        }
+    }
+}
+
+impl From<StartError> for Problem {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::IdempotencyMismatch => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency-mismatch", "Idempotency key reused", error.to_string())
+            }
+            StartError::Store(error) => error.into(),
+            StartError::Queue(error) => {
+                tracing::warn!(%error, "the queue failed");
+                Self::unavailable("the queue")
+            }
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Reading requests: query parameters, headers and bodies, each within its limits.
+
+use std::{fmt, pin::pin};
+
+use futures_util::StreamExt;
+use serde::de::DeserializeOwned;
+use uuid::Uuid;
+use warp::{
+    Buf,
+    http::{HeaderMap, HeaderValue, header},
+};
+
+use super::{BODY_TIMEOUT, problem::Problem};
+
+/// Largest body, in bytes.
+pub(super) const BODY_LIMIT: usize = 64 * 1024;
+/// Longest query string, in bytes.
+const QUERY_LIMIT: usize = 8 * 1024;
+
+/// A body as warp hands it over, in parts.
+pub(super) trait Body: futures_util::Stream<Item = Result<Self::Part, warp::Error>> + Send {
+    /// A part of it.
+    type Part: Buf + Send;
+}
+
+impl<S, P> Body for S
+where
+    S: futures_util::Stream<Item = Result<P, warp::Error>> + Send,
+    P: Buf + Send,
+{
+    type Part = P;
+}
+
+/// Identifies a request in responses and logs: the caller's `X-Request-Id` if it is a plain one, else ours.
+#[derive(Clone, Debug)]
+pub(super) struct RequestId(HeaderValue);
+
+impl RequestId {
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let is_plain = |value: &&HeaderValue| {
+            let bytes = value.as_bytes();
+            !bytes.is_empty() && bytes.len() <= 128 && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(byte))
+        };
+        headers.get("x-request-id").filter(is_plain).cloned().map_or_else(Self::random, Self)
+    }
+
+    pub(super) fn random() -> Self {
+        let mut buffer = Uuid::encode_buffer();
+        let text = Uuid::new_v4().as_hyphenated().encode_lower(&mut buffer);
+        Self(HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("unknown")))
+    }
+
+    pub(super) fn header(&self) -> HeaderValue {
+        self.0.clone()
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.to_str().unwrap_or_default())
+    }
+}
+
+/// Query parameters. Unknown ones are ignored, a known one given twice is an error.
+#[derive(Debug)]
+pub(super) struct Query(Vec<(String, String)>);
+
+impl Query {
+    pub(super) fn parse(raw: &str) -> Result<Self, Problem> {
+        if raw.len() > QUERY_LIMIT {
+            return Err(Problem::bad_request(format!("the query string is longer than {QUERY_LIMIT} bytes")));
+        }
+        serde_urlencoded::from_str(raw).map(Self).map_err(|_| Problem::bad_request("the query string is not URL-encoded UTF-8"))
+    }
+
+    /// The value of `name`.
+    pub(super) fn get(&self, name: &str) -> Result<Option<&str>, Problem> {
+        let mut values = self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        let value = values.next();
+        if values.next().is_some() {
+            return Err(Problem::bad_request(format!("the parameter {name} is given twice")));
+        }
+        Ok(value)
+    }
+
+    /// The value of `name` as a whole number between `least` and `most`.
+    pub(super) fn number(&self, name: &str, least: u64, most: u64) -> Result<Option<u64>, Problem> {
+        let Some(text) = self.get(name)? else { return Ok(None) };
+        let number = text.parse().ok().filter(|number| text.bytes().all(|byte| byte.is_ascii_digit()) && (least..=most).contains(number));
+        number.map(Some).ok_or_else(|| Problem::bad_request(format!("the parameter {name} must be a whole number from {least} to {most}")))
+    }
+}
+
+/// Reads a JSON body of at most [`BODY_LIMIT`] bytes.
+pub(super) async fn json<T: DeserializeOwned>(headers: &HeaderMap, body: impl Body) -> Result<T, Problem> {
+    if !is_json(headers) {
+        return Err(Problem::unsupported_media_type());
+    }
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > BODY_LIMIT) {
+        return Err(Problem::too_large(BODY_LIMIT));
+    }
+    let bytes = tokio::time::timeout(BODY_TIMEOUT, collect(body)).await.map_err(|_| Problem::body_timeout())??;
+    serde_json::from_slice(&bytes).map_err(|error| Problem::bad_request(format!("the request body is not the expected JSON: {error}")))
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
+}
+
+async fn collect(body: impl Body) -> Result<Vec<u8>, Problem> {
+    let mut body = pin!(body);
+    let mut bytes = Vec::new();
+    while let Some(part) = body.next().await {
+        let mut part = part.map_err(|_| Problem::bad_request("the request body ended early"))?;
+        if bytes.len() + part.remaining() > BODY_LIMIT {
+            return Err(Problem::too_large(BODY_LIMIT));
+        }
+        while part.has_remaining() {
+            let chunk = part.chunk();
+            let length = chunk.len();
+            bytes.extend_from_slice(chunk);
+            part.advance(length);
+        }
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,78 @@
+//! Every path of the server and the methods it takes.
+
+use warp::http::Method;
+
+use crate::conversation::ConversationId;
+
+/// A path that exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Route {
+    /// `/` and `/api/`.
+    Page,
+    /// A file of the page.
+    PageAsset(Asset),
+    /// `/api/health`.
+    Health,
+    /// `/api/ready`.
+    Ready,
+    /// `/api/openapi.json`.
+    OpenApi,
+    /// `/api/chat/start`.
+    Start,
+    /// `/api/chat/history`.
+    History,
+    /// `/api/chat/{id}/status`.
+    Status(ConversationId),
+    /// `/api/chat/{id}/messages`.
+    Messages(ConversationId),
+    /// `/api/chat/{id}/results/{n}`, n from 1.
+    Result(ConversationId, u32),
+}
+
+/// A file of the page, served under `/api/` so that it is there on a Function App too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asset {
+    /// `/api/page.js`.
+    Script,
+    /// `/api/page.css`.
+    Style,
+}
+
+impl Route {
+    /// The route of `path`, if it exists. An id that is not a UUID and a number that is none make a path that does not.
+    pub(super) fn parse(path: &str) -> Option<Self> {
+        let segments: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
+        Some(match segments.as_slice() {
+            [""] | ["api"] | ["api", ""] => Self::Page,
+            ["api", "page.js"] => Self::PageAsset(Asset::Script),
+            ["api", "page.css"] => Self::PageAsset(Asset::Style),
+            ["api", "health"] => Self::Health,
+            ["api", "ready"] => Self::Ready,
+            ["api", "openapi.json"] => Self::OpenApi,
+            ["api", "chat", "start"] => Self::Start,
+            ["api", "chat", "history"] => Self::History,
+            ["api", "chat", id, "status"] => Self::Status(id.parse().ok()?),
+            ["api", "chat", id, "messages"] => Self::Messages(id.parse().ok()?),
+            ["api", "chat", id, "results", number] => Self::Result(id.parse().ok()?, result_number(number)?),
+            _ => return None,
+        })
+    }
+
+    /// The value of `Allow`.
+    pub(super) fn allow(self) -> &'static str {
+        match self {
+            Self::Start => "POST, OPTIONS",
+            _ => "GET, HEAD, OPTIONS",
+        }
+    }
+
+    /// Whether the route takes `method`. HEAD is a GET whose body the server leaves out.
+    pub(super) fn allows(self, method: &Method) -> bool {
+        self.allow().split(", ").any(|allowed| allowed == method.as_str())
+    }
+}
+
+fn result_number(text: &str) -> Option<u32> {
+    let is_plain = !text.starts_with(['+', '0']);
+    text.parse().ok().filter(|_| is_plain)
+}

@@ -1,0 +1,67 @@
+//! `asklake serve`: HTTP and the receive loop in one process.
+
+use std::{net::SocketAddr, time::Duration};
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::worker;
+use crate::{app::App, http};
+
+/// How long open requests and running work have to end after a stop.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// A server that listens and works.
+pub struct Server {
+    address: SocketAddr,
+    stop: CancellationToken,
+    running: tokio::task::JoinHandle<()>,
+}
+
+impl Server {
+    /// Binds `listen` and starts serving `app`.
+    ///
+    /// # Errors
+    /// When the address cannot be bound.
+    pub async fn start(app: App, listen: SocketAddr) -> anyhow::Result<Self> {
+        let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}; choose another address with --listen"))?;
+        let address = listener.local_addr()?;
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(serve(app, listener, stop.clone()));
+        Ok(Self { address, stop, running })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops taking requests and wakes, lets what runs end for a bounded time, and returns when all is over.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        if tokio::time::timeout(DRAIN, self.running).await.is_err() {
+            tracing::warn!("work was still running at the end of the drain; its wakes will be delivered again");
+        }
+    }
+}
+
+async fn serve(app: App, listener: TcpListener, stop: CancellationToken) {
+    let App { service, receiver, worker, http, .. } = app;
+    let server = warp::serve(http::routes(service.clone(), http)).incoming(listener).graceful(stop.clone().cancelled_owned()).run();
+    tokio::join!(server, worker::run(service, receiver, worker, stop));
+}
+
+/// Resolves at SIGINT or SIGTERM.
+///
+/// # Errors
+/// When the signals cannot be listened for.
+pub async fn stopped() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        ended = tokio::signal::ctrl_c() => ended,
+        _ = terminate.recv() => Ok(()),
+    }
+}

@@ -1,0 +1,5 @@
+//! What several tests and benches need: scripted adapters and embedded ports in a folder of their own.
+
+pub mod embedded;
+pub mod scripted;
+pub mod server;

@@ -1,0 +1,132 @@
+//! A model and a warehouse that follow a script and count what they are asked: for tests of the worker and for benches,
+//! where the time of the real ones would hide what is to be seen.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use asklake::{
+    conversation::{Answer, AnswerBasis, Column, Decision, QueryDecision, ResultSet, RunId},
+    model::{self, Entry, Model, Reply, Request},
+    warehouse::{self, Run, RunState, Statement, Warehouse},
+};
+use async_trait::async_trait;
+use serde_json::json;
+
+/// A statement that every guard of the tests admits.
+pub const SQL: &str = "SELECT primaryTitle FROM imdb.movies_delta LIMIT 2";
+
+type Script = dyn Fn(&Request, usize) -> Result<Decision, model::Error> + Send + Sync;
+
+/// A model whose replies a closure gives, from the request and the number of queries that came before.
+pub struct ScriptedModel {
+    script: Box<Script>,
+    time: Duration,
+    /// Replies given so far.
+    pub calls: AtomicUsize,
+}
+
+impl ScriptedModel {
+    /// A model that replies by `script` after `time`.
+    pub fn new(time: Duration, script: impl Fn(&Request, usize) -> Result<Decision, model::Error> + Send + Sync + 'static) -> Self {
+        Self { script: Box::new(script), time, calls: AtomicUsize::new(0) }
+    }
+
+    /// A model that runs `queries` queries, one after the other, and then answers.
+    pub fn querying(queries: usize, time: Duration) -> Self {
+        Self::new(time, move |_, done| Ok(if done < queries { query(SQL) } else { answer("two films") }))
+    }
+}
+
+/// The decision to run `sql`.
+pub fn query(sql: &str) -> Decision {
+    Decision::Query(vec![QueryDecision { call_id: String::new(), sql_query: sql.into(), reasoning: "to see the films".into() }])
+}
+
+/// The decision to answer with `text`.
+pub fn answer(text: &str) -> Decision {
+    let (assumptions, suggested_questions) = (vec!["a film is a movie".into()], vec!["How many films are there?".into()]);
+    Decision::Answer(Answer { text: text.into(), basis: AnswerBasis::Data, assumptions, suggested_questions })
+}
+
+#[async_trait]
+impl Model for ScriptedModel {
+    fn kind(&self) -> &'static str {
+        "scripted"
+    }
+
+    fn name(&self) -> &str {
+        "scripted model"
+    }
+
+    async fn reply(&self, request: &Request) -> Result<Reply, model::Error> {
+        tokio::time::sleep(self.time).await;
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        let done = request.transcript.iter().filter(|entry| matches!(entry, Entry::Query { .. })).count();
+        Ok(Reply { decision: (self.script)(request, done)?, prompt_tokens: 10, completion_tokens: 5 })
+    }
+
+    async fn probe(&self) -> Result<(), model::Error> {
+        Ok(())
+    }
+}
+
+/// A warehouse whose every query takes a fixed time and returns two rows.
+pub struct ScriptedWarehouse {
+    time: Duration,
+    runs: Mutex<HashMap<String, Instant>>,
+    /// Statements launched, by token: more than one for a token is a second launch.
+    pub launches: Mutex<HashMap<String, usize>>,
+    /// Calls of `poll`.
+    pub polls: AtomicUsize,
+}
+
+impl ScriptedWarehouse {
+    /// A warehouse whose queries take `time`.
+    pub fn new(time: Duration) -> Self {
+        Self { time, runs: Mutex::default(), launches: Mutex::default(), polls: AtomicUsize::new(0) }
+    }
+
+    /// The rows that every query returns.
+    pub fn rows() -> ResultSet {
+        let columns = vec![Column { name: "primaryTitle".into(), data_type: "string".into() }];
+        ResultSet { columns, rows: vec![vec![json!("=One, \"two\"")], vec![json!(null)]], row_count: 2, truncated: false, limit_source: None }
+    }
+}
+
+#[async_trait]
+impl Warehouse for ScriptedWarehouse {
+    fn kind(&self) -> &'static str {
+        "scripted"
+    }
+
+    async fn launch(&self, statement: &Statement) -> Result<Run, warehouse::Error> {
+        let mut runs = self.runs.lock().unwrap();
+        if !runs.contains_key(&statement.token) {
+            *self.launches.lock().unwrap().entry(statement.token.clone()).or_default() += 1;
+            runs.insert(statement.token.clone(), Instant::now());
+        }
+        Ok(Run { id: RunId::Text(statement.token.clone()), page_url: None })
+    }
+
+    async fn poll(&self, run: &RunId, wait: Duration) -> Result<RunState, warehouse::Error> {
+        self.polls.fetch_add(1, Ordering::SeqCst);
+        let Some(began) = self.runs.lock().unwrap().get(&run.to_string()).copied() else { return Ok(RunState::Lost) };
+        let left = self.time.saturating_sub(began.elapsed());
+        tokio::time::sleep(left.min(wait)).await;
+        Ok(if began.elapsed() >= self.time { RunState::Succeeded(Self::rows()) } else { RunState::Running })
+    }
+
+    async fn cancel(&self, _run: &RunId) -> Result<(), warehouse::Error> {
+        Ok(())
+    }
+
+    async fn probe(&self) -> Result<(), warehouse::Error> {
+        Ok(())
+    }
+}
