@@ -3,3 +3,10 @@
 
 mod machine;
 mod protocol;
+mod contract;
+#[cfg(feature = "local")]
+mod dialect;
+#[cfg(feature = "local")]
+mod lake;
+#[cfg(feature = "local")]
+mod warehouse;

@@ -1,0 +1,172 @@
+//! The warehouse contract. An adapter's tests hand in a [`Fixture`] over any Spark SQL engine that has the table `lake.films`
+//! (`tconst string, primaryTitle string, startYear int, genres array<string>`).
+
+use std::{sync::Arc, time::Duration};
+
+use asklake::{
+    conversation::{ResultSet, RunId},
+    warehouse::{Run, RunState, Statement, Warehouse},
+};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+/// Longer than any query of this suite takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Computes for minutes, and stops soon when told to.
+pub const SLOW: &str = "SELECT sum(a.id * b.id) FROM range(1000000) a, range(1000000) b";
+
+/// A warehouse under test.
+#[derive(Clone)]
+pub struct Fixture {
+    pub warehouse: Arc<dyn Warehouse>,
+    /// Name of a run that this warehouse has never launched.
+    pub unknown_run: RunId,
+}
+
+impl Fixture {
+    pub async fn launch(&self, token: &str, sql: &str, max_rows: u64) -> Run {
+        let statement = Statement { token: token.into(), sql: sql.into(), max_rows };
+        self.warehouse.launch(&statement).await.unwrap_or_else(|error| panic!("launch of {sql}: {error}"))
+    }
+
+    pub async fn end(&self, run: &Run) -> RunState {
+        let state = self.warehouse.poll(&run.id, PATIENCE).await.expect("poll");
+        assert_ne!(state, RunState::Running, "not ended within {PATIENCE:?}");
+        state
+    }
+
+    pub async fn run(&self, sql: &str, max_rows: u64) -> RunState {
+        let run = self.launch(sql.get(..60).unwrap_or(sql), sql, max_rows).await;
+        self.end(&run).await
+    }
+
+    pub async fn rows(&self, sql: &str, max_rows: u64) -> ResultSet {
+        match self.run(sql, max_rows).await {
+            RunState::Succeeded(result) => result,
+            other => panic!("{sql}: {other:?}"),
+        }
+    }
+
+    pub async fn error(&self, sql: &str) -> String {
+        match self.run(sql, 10).await {
+            RunState::Failed(message) => message,
+            other => panic!("{sql}: {other:?}"),
+        }
+    }
+}
+
+pub async fn rows_are_typed(fixture: Fixture) {
+    let cases: [(&str, &str, Value); 16] = [
+        ("true", "boolean", json!(true)),
+        ("CAST(1 AS TINYINT)", "tinyint", json!(1)),
+        ("42", "int", json!(42)),
+        ("9007199254740993", "bigint", json!(9_007_199_254_740_993_i64)),
+        ("CAST(1.5 AS DOUBLE)", "double", json!(1.5)),
+        ("CAST(0.1 AS FLOAT)", "float", json!(0.1)),
+        ("CAST('NaN' AS DOUBLE)", "double", json!("NaN")),
+        ("CAST(12.50 AS DECIMAL(10,2))", "decimal(10,2)", json!(12.5)),
+        ("CAST('12345678901234567.89' AS DECIMAL(20,2))", "decimal(20,2)", json!("12345678901234567.89")),
+        ("'Amélie'", "string", json!("Amélie")),
+        ("DATE'2001-04-25'", "date", json!("2001-04-25")),
+        ("CAST('2001-04-25T10:11:12Z' AS TIMESTAMP)", "timestamp", json!("2001-04-25T10:11:12Z")),
+        ("array('a', NULL)", "array<string>", json!(["a", null])),
+        ("map('k', 1)", "map<string,int>", json!({"k": 1})),
+        ("named_struct('x', 1, 'y', array(2))", "struct<x:int,y:array<int>>", json!({"x": 1, "y": [2]})),
+        ("CAST(NULL AS INT)", "int", json!(null)),
+    ];
+    let columns: Vec<_> = cases.iter().enumerate().map(|(n, (sql, ..))| format!("{sql} AS c{n}")).collect();
+    let result = fixture.rows(&format!("SELECT {}", columns.join(", ")), 10).await;
+    assert_eq!((result.row_count, result.truncated, result.rows.len()), (1, false, 1));
+    for (n, (sql, data_type, value)) in cases.into_iter().enumerate() {
+        let column = &result.columns[n];
+        assert_eq!((column.name.as_str(), column.data_type.as_str()), (format!("c{n}").as_str(), data_type), "{sql}");
+        assert_eq!(result.rows[0][n], value, "{sql}");
+    }
+}
+
+pub async fn an_empty_result_has_its_columns(fixture: Fixture) {
+    let result = fixture.rows("SELECT primaryTitle, startYear FROM lake.films WHERE startYear < 0 LIMIT 11", 10).await;
+    let columns: Vec<_> = result.columns.iter().map(|column| (column.name.as_str(), column.data_type.as_str())).collect();
+    assert_eq!(columns, [("primaryTitle", "string"), ("startYear", "int")]);
+    assert_eq!((result.row_count, result.truncated), (0, false));
+}
+
+pub async fn one_row_more_than_wanted_tells_of_truncation(fixture: Fixture) {
+    let result = fixture.rows("SELECT id FROM range(1000) ORDER BY id LIMIT 6", 5).await;
+    assert_eq!((result.row_count, result.truncated), (5, true));
+    assert_eq!(result.rows, (0..5).map(|id| vec![json!(id)]).collect::<Vec<_>>());
+    let result = fixture.rows("SELECT id FROM range(5) ORDER BY id LIMIT 6", 5).await;
+    assert_eq!((result.row_count, result.truncated), (5, false));
+}
+
+pub async fn a_token_launches_once(fixture: Fixture) {
+    let first = fixture.launch("one-token", "SELECT 1 AS first", 10).await;
+    let second = fixture.launch("one-token", "SELECT 2 AS second", 10).await;
+    assert_eq!(first, second);
+    let RunState::Succeeded(result) = fixture.end(&second).await else { panic!("succeeds") };
+    assert_eq!(result.columns[0].name, "first");
+    // A poll can be repeated, and so can a launch after the end.
+    assert_eq!(fixture.end(&first).await, RunState::Succeeded(result));
+    assert_eq!(fixture.launch("one-token", "SELECT 3 AS third", 10).await, first);
+    assert_ne!(fixture.launch("other-token", "SELECT 1 AS first", 10).await, first);
+}
+
+pub async fn a_failed_statement_says_why(fixture: Fixture) {
+    let message = fixture.error("SELECT raise_error('the reel tore')").await;
+    assert!(message.contains("the reel tore"), "{message}");
+    let message = fixture.error("SELECT CAST('Amélie' AS INT)").await;
+    assert!(message.contains("Amélie") && !message.contains("DataFusion"), "{message}");
+}
+
+pub async fn unknown_names_come_with_the_nearest(fixture: Fixture) {
+    let message = fixture.error("SELECT f.primary_titel FROM lake.films f LIMIT 11").await;
+    assert_eq!(message, "column f.primary_titel does not exist; nearest: primaryTitle");
+    let message = fixture.error("SELECT primaryTitle FROM lake.film LIMIT 11").await;
+    assert_eq!(message, "table lake.film does not exist; nearest: lake.films");
+}
+
+pub async fn names_ignore_case(fixture: Fixture) {
+    let result = fixture.rows("SELECT F.PRIMARYTITLE FROM Lake.FILMS f WHERE TCONST = 'tt2' LIMIT 11", 10).await;
+    assert_eq!(result.rows, [[json!("Amélie")]]);
+}
+
+pub async fn cancel_ends_a_run_and_is_idempotent(fixture: Fixture) {
+    let run = fixture.launch("slow", SLOW, 10).await;
+    assert_eq!(fixture.warehouse.poll(&run.id, Duration::from_millis(200)).await.expect("poll"), RunState::Running);
+    fixture.warehouse.cancel(&run.id).await.expect("cancel");
+    fixture.warehouse.cancel(&run.id).await.expect("cancel again");
+    assert_eq!(fixture.end(&run).await, RunState::Canceled);
+    assert_eq!(fixture.end(&run).await, RunState::Canceled);
+    assert_eq!(fixture.rows("SELECT 1", 10).await.row_count, 1);
+}
+
+pub async fn cancel_leaves_an_ended_run_as_it_is(fixture: Fixture) {
+    let run = fixture.launch("quick", "SELECT 1", 10).await;
+    let end = fixture.end(&run).await;
+    fixture.warehouse.cancel(&run.id).await.expect("cancel");
+    assert_eq!(fixture.end(&run).await, end);
+}
+
+pub async fn an_unknown_run_is_lost(fixture: Fixture) {
+    let began = Instant::now();
+    assert_eq!(fixture.warehouse.poll(&fixture.unknown_run, PATIENCE).await.expect("poll"), RunState::Lost);
+    assert!(began.elapsed() < PATIENCE);
+    fixture.warehouse.cancel(&fixture.unknown_run).await.expect("cancel");
+}
+
+pub async fn poll_returns_at_the_end_of_the_run_or_of_the_wait(fixture: Fixture) {
+    let quick = fixture.launch("quick", "SELECT 1", 10).await;
+    let began = Instant::now();
+    assert!(matches!(fixture.end(&quick).await, RunState::Succeeded(_)));
+    assert!(began.elapsed() < PATIENCE / 2, "{:?}", began.elapsed());
+
+    let slow = fixture.launch("slow", SLOW, 10).await;
+    let (began, wait) = (Instant::now(), Duration::from_millis(300));
+    assert_eq!(fixture.warehouse.poll(&slow.id, wait).await.expect("poll"), RunState::Running);
+    assert!(began.elapsed() >= wait && began.elapsed() < PATIENCE / 2, "{:?}", began.elapsed());
+    fixture.warehouse.cancel(&slow.id).await.expect("cancel");
+}
+
+pub async fn a_probe_answers(fixture: Fixture) {
+    fixture.warehouse.probe().await.expect("probe");
+}

@@ -1,0 +1,1 @@
+//! Which Spark SQL runs on the local Sail.
