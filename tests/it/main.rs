@@ -10,3 +10,5 @@ mod dialect;
 mod lake;
 #[cfg(feature = "local")]
 mod warehouse;
+#[cfg(feature = "local")]
+mod import;
