@@ -1,17 +1,157 @@
 //! The composition root: builds the ports from the configuration. The only file that names concrete adapters.
 
-use std::sync::Arc;
+use std::{fmt::Write, sync::Arc};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
 use crate::{
     config::{self, Config},
-    conversation::Budgets,
+    conversation::{Budgets, Timestamp},
     http,
     model::{Model, offline::Planner},
     queue::Receiver,
     runtime::worker,
     service::{Ports, Service, Settings},
-    sql::{Catalog, Guard},
+    sql::{Catalog, Guard, catalog::Fault},
     warehouse::Warehouse,
 };
+
+/// Everything a way to run needs.
+pub struct App {
+    /// The use cases.
+    pub service: Service,
+    /// Where the standalone server receives wakes.
+    pub receiver: Arc<dyn Receiver>,
+    /// How it receives them.
+    pub worker: worker::Settings,
+    /// What HTTP is told.
+    pub http: http::Settings,
+}
+
+impl App {
+    /// Builds the ports that `config` asks for. Opens the embedded file; starts and reaches nothing else.
+    ///
+    /// # Errors
+    /// When the catalog has faults, an adapter is not in this build, or the embedded file cannot be opened.
+    pub fn build(config: &Config) -> anyhow::Result<Self> {
+        let catalog = Arc::new(catalog(config)?);
+        let guard = Guard::new(&catalog, config.max_rows);
+        check_queries(&catalog, &guard)?;
+        let embedded = embedded::open(config)?;
+        let ports =
+            Ports { store: embedded.store, wakes: embedded.sender, model: model(&catalog), warehouse: warehouse(config, &catalog)? };
+        let service = Service::new(ports, guard, Budgets::default(), Settings::default());
+        let http = http::Settings {
+            cors_allowed_origins: config.cors_allowed_origins.clone(),
+            example_questions: catalog.questions.iter().take(6).cloned().collect(),
+            lake_title: catalog.name.clone(),
+        };
+        let worker = worker::Settings { concurrency: config.worker_concurrency, ..worker::Settings::default() };
+        Ok(Self { service, receiver: embedded.receiver, worker, http })
+    }
+}
+
+fn model(catalog: &Arc<Catalog>) -> Arc<dyn Model> {
+    Arc::new(Planner::new(Arc::clone(catalog)))
+}
+
+/// The catalog with the parameters of the profile that fits the lake.
+///
+/// # Errors
+/// Every fault of the file, or that the profile named does not exist.
+pub fn catalog(config: &Config) -> anyhow::Result<Catalog> {
+    let catalog = config.catalog_file.as_ref().map_or_else(Catalog::embedded, |path| Catalog::load(path));
+    let catalog = catalog.map_err(|faults| faulty(config, &faults))?;
+    let profile = config.catalog_profile.clone().or_else(|| catalog.profile_for(|table| rows(config, table)).map(str::to_owned));
+    match profile {
+        Some(profile) => catalog.in_profile(&profile).map_err(|error| anyhow::anyhow!("CATALOG_PROFILE: {error}")),
+        None => Ok(catalog),
+    }
+}
+
+/// Refuses a catalog whose own queries and views the guard would not admit.
+fn check_queries(catalog: &Catalog, guard: &Guard) -> anyhow::Result<()> {
+    let faults = catalog.check_queries(|sql| guard.admit(sql).map(drop).map_err(|refusal| refusal.reason));
+    if faults.is_empty() { Ok(()) } else { bail!("the catalog has queries that the guard refuses:{}", lines(&faults)) }
+}
+
+fn faulty(config: &Config, faults: &[Fault]) -> anyhow::Error {
+    let file = config.catalog_file.as_ref().map_or_else(|| "the catalog in the binary".to_owned(), |path| path.display().to_string());
+    anyhow::anyhow!("{file} has faults:{}", lines(faults))
+}
+
+fn lines(faults: &[Fault]) -> String {
+    faults.iter().fold(String::new(), |mut lines, fault| {
+        // Writing to a String cannot fail.
+        let _ = write!(lines, "\n  {fault}");
+        lines
+    })
+}
+
+#[cfg(feature = "local")]
+fn rows(config: &Config, table: &str) -> Option<u64> {
+    match &config.warehouse {
+        config::Warehouse::Sail { lake, .. } => crate::warehouse::sail::row_count(lake, table),
+        config::Warehouse::FlightSql { .. } => None,
+    }
+}
+
+#[cfg(not(feature = "local"))]
+fn rows(_config: &Config, _table: &str) -> Option<u64> {
+    None
+}
+
+#[cfg(feature = "local")]
+fn warehouse(config: &Config, catalog: &Catalog) -> anyhow::Result<Arc<dyn Warehouse>> {
+    use crate::warehouse::{flight, sail};
+    Ok(match &config.warehouse {
+        config::Warehouse::FlightSql { url, token } => {
+            let token = token.as_ref().map(|token| token.expose().to_owned());
+            let endpoint = flight::Config {
+                url: url.clone(),
+                token,
+                query_time_limit: config.query_timeout,
+                max_concurrency: config.worker_concurrency,
+            };
+            Arc::new(flight::FlightSql::new(endpoint, catalog))
+        }
+        config::Warehouse::Sail { binary, lake, memory_limit } => {
+            let mut sail = sail::Config::new(binary.clone(), lake.clone());
+            sail.query_time_limit = config.query_timeout;
+            sail.memory_limit = memory_limit.unwrap_or(sail.memory_limit);
+            Arc::new(sail::Sail::new(sail, catalog))
+        }
+    })
+}
+
+#[cfg(not(feature = "local"))]
+fn warehouse(_config: &Config, _catalog: &Catalog) -> anyhow::Result<Arc<dyn Warehouse>> {
+    bail!("this build has no local warehouse: it was made without the feature `local`")
+}
+
+mod embedded {
+    //! The store and the queue in the data folder.
+
+    use super::*;
+    use crate::{queue::Sender, store::Store};
+
+    pub(super) struct Embedded {
+        pub(super) store: Arc<dyn Store>,
+        pub(super) sender: Arc<dyn Sender>,
+        pub(super) receiver: Arc<dyn Receiver>,
+    }
+
+    #[cfg(feature = "local")]
+    pub(super) fn open(config: &Config) -> anyhow::Result<Embedded> {
+        use crate::{queue, sqlite::Database, store};
+        let database = Database::open(&config.data_dir, Arc::new(Timestamp::now)).context("cannot open the embedded store")?;
+        let queue = Arc::new(queue::sqlite::Sqlite::new(Arc::clone(&database)));
+        let store = Arc::new(store::sqlite::Sqlite::new(database, config.conversation_ttl));
+        Ok(Embedded { store, sender: Arc::clone(&queue) as _, receiver: queue })
+    }
+
+    #[cfg(not(feature = "local"))]
+    pub(super) fn open(_config: &Config) -> anyhow::Result<Embedded> {
+        bail!("this build has no embedded store and queue: it was made without the feature `local`")
+    }
+}

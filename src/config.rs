@@ -55,7 +55,11 @@ pub const VARIABLES: &[Variable] = &[
     variable("CONVERSATION_TTL_SECONDS", "86400", "How long a conversation and its results live after its last update."),
     variable("CORS_ALLOWED_ORIGINS", "none", "Origins, separated by commas, whose pages may call the API; * admits all."),
     variable("FLIGHT_SQL_TOKEN", "none", "Bearer token for FLIGHT_SQL_URL."),
-    variable("FLIGHT_SQL_URL", "none", "Arrow Flight SQL endpoint to run statements on instead of the local Sail, such as http://host:32010."),
+    variable(
+        "FLIGHT_SQL_URL",
+        "none",
+        "Arrow Flight SQL endpoint to run statements on instead of the local Sail, such as http://host:32010.",
+    ),
     variable("LAKE_DIR", "lake", "Folder of the local Parquet lake: one folder per schema, one file or folder per table."),
     variable("MAX_ROWS", "1000", "Rows a query may return at most."),
     variable("QUERY_TIMEOUT_SECONDS", "120", "How long a query may run on Sail or over Flight SQL."),
@@ -181,9 +185,13 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
 
     fn origins(&mut self, name: &'static str) -> Vec<String> {
         let text = self.text(name).unwrap_or_default();
-        let origins: Vec<String> = text.split(',').map(|origin| origin.trim().trim_end_matches('/').to_owned()).filter(|origin| !origin.is_empty()).collect();
+        let origins: Vec<String> =
+            text.split(',').map(|origin| origin.trim().trim_end_matches('/').to_owned()).filter(|origin| !origin.is_empty()).collect();
         for origin in &origins {
-            let is_origin = origin == "*" || origin.split_once("://").is_some_and(|(scheme, host)| matches!(scheme, "http" | "https") && !host.is_empty() && !host.contains('/'));
+            let is_origin = origin == "*"
+                || origin
+                    .split_once("://")
+                    .is_some_and(|(scheme, host)| matches!(scheme, "http" | "https") && !host.is_empty() && !host.contains('/'));
             if !is_origin {
                 self.fault(name, format!("{origin:?} is not an origin such as https://example.org"));
             }
@@ -217,7 +225,10 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
             }
         }
         if (self.lookup)("WEBSITE_INSTANCE_ID").is_some() {
-            self.fault("WEBSITE_INSTANCE_ID", "in Azure an embedded store, queue or warehouse would lose what it holds; this version has no other");
+            self.fault(
+                "WEBSITE_INSTANCE_ID",
+                "in Azure an embedded store, queue or warehouse would lose what it holds; this version has no other",
+            );
         }
     }
 }
@@ -239,7 +250,8 @@ mod tests {
 
     #[test]
     fn every_error_is_reported_at_once() {
-        let errors = read(&[("MAX_ROWS", "many"), ("FLIGHT_SQL_URL", "host:1"), ("COSMOS_ENDPOINT", "https://x"), ("CORS_ALLOWED_ORIGINS", "here")]);
+        let errors =
+            read(&[("MAX_ROWS", "many"), ("FLIGHT_SQL_URL", "host:1"), ("COSMOS_ENDPOINT", "https://x"), ("CORS_ALLOWED_ORIGINS", "here")]);
         let names: Vec<&str> = errors.expect_err("four faults").iter().map(|error| error.variable).collect();
         assert_eq!(names, ["COSMOS_ENDPOINT", "CORS_ALLOWED_ORIGINS", "FLIGHT_SQL_URL", "MAX_ROWS"]);
     }

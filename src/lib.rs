@@ -1,11 +1,27 @@
 //! asklake: ask your lakehouse a question in plain language, get an answer you can check.
+//!
+//! A question becomes a conversation document in a store. A wake on a queue makes a worker take the conversation as far as it
+//! goes: the model decides on Spark SQL, the guard admits it, the warehouse runs it, the model reads the rows and answers.
+//! Every step is committed before the next one starts; clients read the stored state and never drive the work.
+//!
+//! Dependencies point one way: `main` → `runtime` → `http` → `service` → {`conversation`, `sql`, the ports}. Adapters know
+//! their port and `conversation`, never each other; only `http` knows status codes; only `app` names a concrete adapter.
+//! `tests/it/architecture.rs` holds the code to these sentences; `docs/architecture.md` is the map.
+
+pub mod app;
+pub mod cli;
+pub mod config;
 pub mod conversation;
 pub mod http;
 #[cfg(feature = "local")]
 pub mod import;
 pub mod model;
 pub mod queue;
+pub mod runtime;
 pub mod service;
 pub mod sql;
+#[cfg(feature = "local")]
+pub mod sqlite;
 pub mod store;
+pub mod telemetry;
 pub mod warehouse;

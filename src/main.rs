@@ -76,7 +76,8 @@ fn fail(message: &str) -> ExitCode {
 async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     #[cfg(feature = "local")]
     if let Command::Import { dir, lake } = arguments.command {
-        return import(dir, lake).await;
+        tokio::task::spawn_blocking(move || cli::import::run(&asklake::import::Options { source: dir, lake })).await??;
+        return Ok(ExitCode::SUCCESS);
     }
     #[cfg(feature = "local")]
     if let Command::Ask { server: Some(server), question, language, json } = arguments.command {
@@ -89,7 +90,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         #[cfg(feature = "local")]
         Command::Ask { question, language, json, .. } => ask(config.map_err(joined)?, cli::ask::Options { question, language, json }).await,
         #[cfg(feature = "local")]
-        Command::Import { dir, lake } => import(dir, lake).await,
+        Command::Import { .. } => unreachable!("handled above: an import needs no configuration"),
     }
 }
 
@@ -108,8 +109,8 @@ fn joined(errors: Vec<asklake::config::Error>) -> anyhow::Error {
 
 async fn serve(config: Config, listen: SocketAddr) -> anyhow::Result<ExitCode> {
     let app = App::build(&config)?;
-    let first_question = app.first_question();
-    let model = app.model_name();
+    let first_question = app.http.example_questions.first().cloned().unwrap_or_else(|| "What can I ask?".into());
+    let model = app.service.model_name().to_owned();
     let stopped = standalone::stopped();
     let server = standalone::Server::start(app, listen).await?;
     cli::banner(server.address(), &first_question, &model)?;

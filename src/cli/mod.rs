@@ -1,6 +1,23 @@
-//! The subcommands that a person runs in a terminal. They print to standard output; whatever is not the result goes to
-//! standard error.
+//! The subcommands that a person runs in a terminal. They print their result to standard output, all else to standard error.
+
+use std::{io::Write, net::SocketAddr};
 
 #[cfg(feature = "local")]
 pub mod ask;
 pub mod check;
+#[cfg(feature = "local")]
+pub mod import;
+
+/// Tells on standard output where the server listens and what to ask first.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub fn banner(address: SocketAddr, question: &str, model: &str) -> std::io::Result<()> {
+    let body = serde_json::json!({"question": question});
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "asklake listens on http://{address}/ (answers are written by: {model})\n")?;
+    writeln!(out, "Open the address, or ask from another terminal:")?;
+    writeln!(out, "  curl -s http://{address}/api/chat/start -H 'Content-Type: application/json' -d '{body}'")?;
+    writeln!(out, "  curl -s 'http://{address}/api/chat/CONVERSATION_ID/status?wait=20'")?;
+    out.flush()
+}

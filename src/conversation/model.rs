@@ -482,8 +482,10 @@ pub enum ErrorCode {
     BudgetExceeded,
     /// Every repair of a refused or failed query failed too.
     QueryFailed,
-    /// The model could not be reached, or refused.
+    /// The model could not be reached.
     ModelFailed,
+    /// The model will not reply to the question.
+    ModelRefused,
     /// The warehouse could not be reached.
     WarehouseUnavailable,
     /// The turn was canceled.

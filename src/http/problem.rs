@@ -9,10 +9,7 @@ use warp::{
 };
 
 use super::request::RequestId;
-use crate::{
-    service::StartError,
-    store,
-};
+use crate::{service::StartError, store};
 
 /// Where the types of problems are named.
 const TYPES: &str = "https://asklake.dev/problems/";
@@ -95,7 +92,10 @@ impl Problem {
 
     fn unavailable(what: &str) -> Self {
         let detail = format!("{what} does not answer; try again shortly");
-        Self { retry_after: Some(5), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "dependency-unavailable", "Dependency unavailable", detail) }
+        Self {
+            retry_after: Some(5),
+            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "dependency-unavailable", "Dependency unavailable", detail)
+        }
     }
 
     /// Logs `error` and tells the client nothing of it.

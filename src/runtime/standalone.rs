@@ -25,7 +25,8 @@ impl Server {
     /// # Errors
     /// When the address cannot be bound.
     pub async fn start(app: App, listen: SocketAddr) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}; choose another address with --listen"))?;
+        let listener =
+            TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}; choose another address with --listen"))?;
         let address = listener.local_addr()?;
         let stop = CancellationToken::new();
         let running = tokio::spawn(serve(app, listener, stop.clone()));

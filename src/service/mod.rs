@@ -77,6 +77,12 @@ impl Service {
         Self { ports, guard, budgets, settings, changes: Arc::default() }
     }
 
+    /// The name of the model that answers.
+    #[must_use]
+    pub fn model_name(&self) -> &str {
+        self.ports.model.name()
+    }
+
     fn now() -> Timestamp {
         Timestamp::now()
     }

@@ -43,7 +43,7 @@ impl Service {
                 Outcome::Unavailable { code: ErrorCode::ModelFailed, detail, retry_after }
             }
             Ok(Err(model::Error::Refused(detail))) => {
-                Outcome::Ended { code: ErrorCode::ModelFailed, detail: format!("The model refused the request: {detail}") }
+                Outcome::Ended { code: ErrorCode::ModelRefused, detail: format!("The model refused the request: {detail}") }
             }
             Err(_) => {
                 let detail = format!("The model did not reply within {} s.", self.settings.model_timeout.as_secs());

@@ -211,7 +211,8 @@ impl World {
     async fn check(&self, id: ConversationId, queries: usize, crashes: &[usize]) {
         let conversation = self.embedded.store.load(id).await.unwrap().unwrap().conversation;
         assert_eq!(conversation.stage, Stage::Completed, "crashes {crashes:?}: {conversation:#?}");
-        let answers = conversation.messages.iter().filter(|message| message.role == Role::Assistant && message.tool_calls.is_empty()).count();
+        let answers =
+            conversation.messages.iter().filter(|message| message.role == Role::Assistant && message.tool_calls.is_empty()).count();
         assert_eq!(answers, 1, "exactly one answer; crashes {crashes:?}");
         let launches = self.warehouse.launches.lock().unwrap().clone();
         assert_eq!(launches.len(), queries, "one token per decision; crashes {crashes:?}");

@@ -1,14 +1,19 @@
 //! The one integration test crate: every test that needs more than one function lives below here.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, clippy::print_stderr, missing_docs, unreachable_pub)]
 
-mod machine;
-mod protocol;
+#[path = "../support/mod.rs"]
+mod support;
+
 mod contract;
+mod crash;
 #[cfg(feature = "local")]
 mod dialect;
-#[cfg(feature = "local")]
-mod lake;
-#[cfg(feature = "local")]
-mod warehouse;
+mod http;
 #[cfg(feature = "local")]
 mod import;
+#[cfg(feature = "local")]
+mod lake;
+mod machine;
+mod protocol;
+#[cfg(feature = "local")]
+mod warehouse;

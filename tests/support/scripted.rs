@@ -95,7 +95,13 @@ impl ScriptedWarehouse {
     /// The rows that every query returns.
     pub fn rows() -> ResultSet {
         let columns = vec![Column { name: "primaryTitle".into(), data_type: "string".into() }];
-        ResultSet { columns, rows: vec![vec![json!("=One, \"two\"")], vec![json!(null)]], row_count: 2, truncated: false, limit_source: None }
+        ResultSet {
+            columns,
+            rows: vec![vec![json!("=One, \"two\"")], vec![json!(null)]],
+            row_count: 2,
+            truncated: false,
+            limit_source: None,
+        }
     }
 }
 

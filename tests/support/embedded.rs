@@ -1,0 +1,40 @@
+//! The embedded ports over a folder of their own.
+
+use std::{sync::Arc, time::Duration};
+
+use asklake::{
+    conversation::Timestamp,
+    queue::{self, Receiver, Sender},
+    sql::{Catalog, Guard},
+    sqlite::Database,
+    store::{self, Store},
+};
+use tempfile::TempDir;
+
+/// Store and queue in a temporary folder.
+pub struct Embedded {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// The sending side of the queue.
+    pub sender: Arc<dyn Sender>,
+    /// The receiving side of the queue.
+    pub receiver: Arc<dyn Receiver>,
+    _folder: TempDir,
+}
+
+impl Embedded {
+    /// Opens both in a new folder.
+    pub fn open() -> Self {
+        // Where there is a folder in memory, the many worlds of the crash matrix need not wait for a disk.
+        let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
+        let database = Database::open(folder.path(), Arc::new(Timestamp::now)).unwrap();
+        let queue = Arc::new(queue::sqlite::Sqlite::new(Arc::clone(&database)));
+        let store = Arc::new(store::sqlite::Sqlite::new(database, Duration::from_secs(3600)));
+        Self { store, sender: Arc::clone(&queue) as _, receiver: queue, _folder: folder }
+    }
+}
+
+/// The guard over the catalog in the binary.
+pub fn guard() -> Guard {
+    Guard::new(&Catalog::embedded().unwrap(), 1000)
+}
