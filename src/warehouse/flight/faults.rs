@@ -317,8 +317,8 @@ mod tests {
 
     #[test]
     fn tables_are_respelled_as_the_catalog_has_them_and_nothing_else_is_touched() {
-        let sql = "SELECT 'IMDB.Movies_Delta' AS é, m.STARTYEAR\nFROM IMDB.Movies_Delta m\n  JOIN `Imdb`.`RATINGS_DELTA` r ON m.tconst = r.tconst";
-        let right = "SELECT 'IMDB.Movies_Delta' AS é, m.STARTYEAR\nFROM imdb.movies_delta m\n  JOIN `imdb`.`ratings_delta` r ON m.tconst = r.tconst";
+        let sql = "SELECT m.STARTYEAR, 'é IMDB.Movies_Delta' AS x FROM IMDB.Movies_Delta m\n  JOIN `Imdb`.`RATINGS_DELTA` r ON m.tconst = r.tconst";
+        let right = "SELECT m.STARTYEAR, 'é IMDB.Movies_Delta' AS x FROM imdb.movies_delta m\n  JOIN `imdb`.`ratings_delta` r ON m.tconst = r.tconst";
         assert_eq!(names().as_spelled(sql), right);
         assert!(matches!(names().as_spelled(MOVIES), Cow::Borrowed(_)));
         assert!(matches!(names().as_spelled("not SQL at all"), Cow::Borrowed(_)));

@@ -153,8 +153,16 @@ async fn end(child: &mut Child, mut requested: watch::Receiver<Option<Stop>>, sh
     why
 }
 
-/// A folder for what Sail spills; nobody else's to read.
+/// A folder for what Sail spills; nobody else's to read. Dropped, it is removed, until the guard sees to that.
 struct Scratch(PathBuf);
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if !self.0.as_os_str().is_empty() {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+}
 
 impl Scratch {
     fn make() -> io::Result<Self> {
@@ -171,15 +179,17 @@ struct Guard {
 }
 
 impl Guard {
-    fn spawn(pid: u32, port: u16, scratch: Scratch) -> io::Result<Self> {
+    fn spawn(pid: u32, port: u16, mut scratch: Scratch) -> io::Result<Self> {
         let mut shell = Command::new("/bin/sh")
             .args(["-c", GUARD, "asklake-guard", &pid.to_string(), &port.to_string()])
-            .arg(scratch.0)
+            .arg(&scratch.0)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .process_group(0)
             .spawn()?;
+        // Now it is the guard's.
+        scratch.0.clear();
         let pipe = shell.stdin.take();
         Ok(Self { shell, pipe })
     }
