@@ -2,7 +2,7 @@
 //!
 //! Owns when a process is started, what becomes of the queries of one that stopped, and who answers for too much memory. A query that
 //! was stopped for another's sake, or together with others so that nobody knows whose fault it was, runs again, alone: then it answers
-//! for itself. So no innocent query fails, and a runaway one fails for good and is not launched again. Only when Sail ended by itself
+//! for itself. So no innocent query fails, and a runaway one fails for good and is not launched again. Only when somebody else ended Sail
 //! are its runs lost.
 
 mod engine;
@@ -239,7 +239,8 @@ impl Host {
         match why {
             Stop::Exited | Stop::Shutdown => Attempt::Ended(RunState::Lost),
             Stop::Memory if company == Company::Alone => Attempt::Ended(RunState::Failed(memory_limit_passed(self.config.memory_limit))),
-            Stop::Memory | Stop::Leftover => Attempt::Unclear,
+            Stop::Crashed if company == Company::Alone => Attempt::Ended(RunState::Failed(CRASHED.into())),
+            Stop::Memory | Stop::Crashed | Stop::Leftover => Attempt::Unclear,
         }
     }
 }
@@ -248,7 +249,7 @@ impl Slot {
     /// Takes note of how the engine before ended.
     fn retire(&mut self) {
         let Some(engine) = self.engine.take() else { return };
-        let failed = engine.process.why_stopped() == Some(Stop::Exited) && engine.age() < STEADY;
+        let failed = matches!(engine.process.why_stopped(), Some(Stop::Exited | Stop::Crashed)) && engine.age() < STEADY;
         self.failures = if failed { self.failures.saturating_add(1) } else { 0 };
     }
 
@@ -300,6 +301,8 @@ impl Drop for Unfinished {
         });
     }
 }
+
+const CRASHED: &str = "the query made the warehouse crash; write it in a simpler way, without very long or deeply nested expressions";
 
 fn memory_limit_passed(limit: u64) -> String {
     const MIB: u64 = 1 << 20;

@@ -214,6 +214,13 @@ async fn a_query_that_outgrows_the_process_fails_and_nobody_else_does() {
     assert!(message.contains("used more than 700 MiB of memory"), "{message}");
 }
 
+#[tokio::test]
+async fn a_query_that_crashes_sail_fails_and_nobody_else_does() {
+    let terms = vec!["1"; 50_000].join("+");
+    let (message, ..) = run_beside_another(&format!("SELECT {terms} AS x")).await;
+    assert!(message.contains("crash") && message.contains("simpler"), "{message}");
+}
+
 /// Percent of one core that `pid` uses over half a second; `None` when it is gone.
 async fn cpu(pid: u32) -> Option<f32> {
     let pid = Pid::from_u32(pid);

@@ -9,9 +9,9 @@
 use std::{
     collections::VecDeque,
     io,
-    os::unix::fs::DirBuilderExt,
+    os::unix::{fs::DirBuilderExt, process::ExitStatusExt},
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -43,8 +43,10 @@ const ENVIRONMENT: [&str; 9] = ["PATH", "HOME", "LANG", "LC_*", "LD_LIBRARY_PATH
 /// Why the process is no longer there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stop {
-    /// It ended by itself, or somebody else killed it.
+    /// Somebody else ended it, or it gave up.
     Exited,
+    /// It crashed: a query overflowed its stack, or hit a bug.
+    Crashed,
     /// It took more memory than it may.
     Memory,
     /// It went on computing a query that was stopped.
@@ -139,10 +141,7 @@ fn is_passed_on(name: &str) -> bool {
 /// Waits for the end of `child` and brings it about when asked. The child is reaped afterwards.
 async fn end(child: &mut Child, mut requested: watch::Receiver<Option<Stop>>, shutdown: CancellationToken) -> Stop {
     let why = tokio::select! {
-        status = child.wait() => {
-            tracing::warn!(status = ?status.ok(), "Sail ended unexpectedly");
-            return Stop::Exited;
-        }
+        status = child.wait() => return unexpected(status),
         // An error means that nobody is left to ask: the engine was dropped.
         request = requested.wait_for(Option::is_some) => request.ok().and_then(|request| *request).unwrap_or(Stop::Shutdown),
         () = shutdown.cancelled() => Stop::Shutdown,
@@ -151,6 +150,16 @@ async fn end(child: &mut Child, mut requested: watch::Receiver<Option<Stop>>, sh
         tracing::warn!(%error, "could not kill Sail");
     }
     why
+}
+
+fn unexpected(status: io::Result<ExitStatus>) -> Stop {
+    tracing::warn!(?status, "Sail ended unexpectedly");
+    // Signals that a process brings on itself; 9 and 15 come from others.
+    const ILL_ABRT_BUS_FPE_SEGV: [i32; 6] = [4, 6, 7, 8, 10, 11];
+    match status.ok().and_then(|status| status.signal()) {
+        Some(signal) if ILL_ABRT_BUS_FPE_SEGV.contains(&signal) => Stop::Crashed,
+        _ => Stop::Exited,
+    }
 }
 
 /// A folder for what Sail spills; nobody else's to read. Dropped, it is removed, until the guard sees to that.
