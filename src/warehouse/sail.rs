@@ -134,7 +134,7 @@ impl Sail {
     /// Process id of the running Sail, if one runs.
     pub async fn pid(&self) -> Option<u32> {
         let slot = self.host.slot.lock().await;
-        slot.engine.as_ref().filter(|engine| engine.process.why_stopped().is_none()).map(|engine| engine.process.pid())
+        slot.engine.as_ref().filter(|engine| engine.process.is_running()).map(|engine| engine.process.pid())
     }
 
     /// Ends Sail and waits until it is gone. Later calls find the warehouse unavailable.
@@ -151,10 +151,12 @@ impl Host {
     /// The running engine; starts one if there is none.
     async fn engine(&self) -> Result<Arc<Engine>, Error> {
         let mut slot = self.slot.lock().await;
-        if let Some(engine) = &slot.engine
-            && engine.process.why_stopped().is_none()
-        {
-            return Ok(Arc::clone(engine));
+        if let Some(engine) = &slot.engine {
+            if engine.process.is_running() {
+                return Ok(Arc::clone(engine));
+            }
+            // Two at a time would be too much for the memory.
+            engine.process.stopped().await;
         }
         if self.shutdown.is_cancelled() {
             return Err(Error::Unavailable { detail: "asklake is shutting down".into(), retry_after: None });
@@ -290,7 +292,7 @@ impl Unfinished {
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        let Some(engine) = self.engine.take().filter(|engine| engine.process.why_stopped().is_none()) else { return };
+        let Some(engine) = self.engine.take().filter(|engine| engine.process.is_running()) else { return };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let host = Arc::clone(&self.host);
         runtime.spawn(async move {

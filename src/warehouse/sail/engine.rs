@@ -228,7 +228,7 @@ async fn watch_memory(engine: std::sync::Weak<Engine>, limit: u64) {
         } else if timeout(IDLE_TICK, running.wait_for(|running| *running > 0)).await.is_ok_and(|changed| changed.is_err()) {
             return;
         }
-        let Some(engine) = engine.upgrade().filter(|engine| engine.process.why_stopped().is_none()) else { return };
+        let Some(engine) = engine.upgrade().filter(|engine| engine.process.is_running()) else { return };
         let Some(Sample { memory, .. }) = usage.refresh() else { return };
         let (pid, queries) = (engine.process.pid(), engine.running());
         if memory > limit {

@@ -115,7 +115,12 @@ impl Process {
         });
     }
 
-    /// Why the process stopped; absent while it runs.
+    /// Whether it runs and is to go on running.
+    pub(super) fn is_running(&self) -> bool {
+        self.request.borrow().is_none() && self.why_stopped().is_none()
+    }
+
+    /// Why the process stopped; absent while it is there.
     pub(super) fn why_stopped(&self) -> Option<Stop> {
         *self.stopped.borrow()
     }
