@@ -126,7 +126,8 @@ impl Warehouse for FlightSql {
 
     async fn launch(&self, statement: &Statement) -> Result<Run, Error> {
         self.link.client().await?;
-        let (link, sql, rows) = (Arc::clone(&self.link), statement.sql.clone(), statement.max_rows);
+        let (link, rows) = (Arc::clone(&self.link), statement.max_rows);
+        let sql = link.names.as_spelled(&statement.sql).into_owned();
         let id = self.runs.launch(&statement.token, move || async move { link.run(sql, rows).await })?;
         Ok(Run { id, page_url: None })
     }

@@ -2,7 +2,7 @@
 //!
 //! Owns when a process is started, what becomes of the queries of one that stopped, and who answers for too much memory. A query that
 //! was stopped for another's sake, or together with others so that nobody knows whose fault it was, runs again, alone: then it answers
-//! for itself. So no innocent query fails, and a runaway one fails for good and is not launched again. Only when Sail ended by itself
+//! for itself. So no innocent query fails, and a runaway one fails for good and is not launched again. Only when somebody else ended Sail
 //! are its runs lost.
 
 mod engine;
@@ -134,7 +134,7 @@ impl Sail {
     /// Process id of the running Sail, if one runs.
     pub async fn pid(&self) -> Option<u32> {
         let slot = self.host.slot.lock().await;
-        slot.engine.as_ref().filter(|engine| engine.process.why_stopped().is_none()).map(|engine| engine.process.pid())
+        slot.engine.as_ref().filter(|engine| engine.process.is_running()).map(|engine| engine.process.pid())
     }
 
     /// Ends Sail and waits until it is gone. Later calls find the warehouse unavailable.
@@ -151,10 +151,12 @@ impl Host {
     /// The running engine; starts one if there is none.
     async fn engine(&self) -> Result<Arc<Engine>, Error> {
         let mut slot = self.slot.lock().await;
-        if let Some(engine) = &slot.engine
-            && engine.process.why_stopped().is_none()
-        {
-            return Ok(Arc::clone(engine));
+        if let Some(engine) = &slot.engine {
+            if engine.process.is_running() {
+                return Ok(Arc::clone(engine));
+            }
+            // Two at a time would be too much for the memory.
+            engine.process.stopped().await;
         }
         if self.shutdown.is_cancelled() {
             return Err(Error::Unavailable { detail: "asklake is shutting down".into(), retry_after: None });
@@ -239,7 +241,8 @@ impl Host {
         match why {
             Stop::Exited | Stop::Shutdown => Attempt::Ended(RunState::Lost),
             Stop::Memory if company == Company::Alone => Attempt::Ended(RunState::Failed(memory_limit_passed(self.config.memory_limit))),
-            Stop::Memory | Stop::Leftover => Attempt::Unclear,
+            Stop::Crashed if company == Company::Alone => Attempt::Ended(RunState::Failed(CRASHED.into())),
+            Stop::Memory | Stop::Crashed | Stop::Leftover => Attempt::Unclear,
         }
     }
 }
@@ -248,7 +251,7 @@ impl Slot {
     /// Takes note of how the engine before ended.
     fn retire(&mut self) {
         let Some(engine) = self.engine.take() else { return };
-        let failed = engine.process.why_stopped() == Some(Stop::Exited) && engine.age() < STEADY;
+        let failed = matches!(engine.process.why_stopped(), Some(Stop::Exited | Stop::Crashed)) && engine.age() < STEADY;
         self.failures = if failed { self.failures.saturating_add(1) } else { 0 };
     }
 
@@ -289,7 +292,7 @@ impl Unfinished {
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        let Some(engine) = self.engine.take().filter(|engine| engine.process.why_stopped().is_none()) else { return };
+        let Some(engine) = self.engine.take().filter(|engine| engine.process.is_running()) else { return };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let host = Arc::clone(&self.host);
         runtime.spawn(async move {
@@ -300,6 +303,8 @@ impl Drop for Unfinished {
         });
     }
 }
+
+const CRASHED: &str = "the query made the warehouse crash; write it in a simpler way, without very long or deeply nested expressions";
 
 fn memory_limit_passed(limit: u64) -> String {
     const MIB: u64 = 1 << 20;

@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader},
+    os::unix::fs::PermissionsExt,
     path::Path,
     process::{Command, Stdio},
     sync::Arc,
@@ -212,6 +213,30 @@ async fn a_query_that_outgrows_the_pool_fails_and_nobody_else_does() {
 async fn a_query_that_outgrows_the_process_fails_and_nobody_else_does() {
     let (message, ..) = run_beside_another(UNSEEN_RUNAWAY).await;
     assert!(message.contains("used more than 700 MiB of memory"), "{message}");
+}
+
+#[tokio::test]
+async fn a_session_that_sail_has_dropped_is_made_anew() {
+    let lake = lake::write();
+    // Sail drops its session, and every table with it, when nobody asked for a while; here after a second.
+    let binary = lake.path().join("sail");
+    let script = format!("#!/bin/sh\nSAIL_FLIGHT__SESSION_TIMEOUT_SECS=1 exec '{}' \"$@\"\n", lake::sail_binary().display());
+    fs::write(&binary, script).expect("script");
+    fs::set_permissions(&binary, fs::Permissions::from_mode(0o755)).expect("executable");
+    let sail = Arc::new(Sail::new(sail::Config { binary, ..lake::config(&lake) }, &lake::catalog()));
+    sail.probe().await.expect("starts");
+    let first = sail.pid().await;
+    let fixture = Fixture { warehouse: sail.clone(), unknown_run: RunId::Number(0) };
+    sleep(Duration::from_secs(3)).await;
+    assert_eq!(fixture.rows("SELECT count(*) FROM lake.films", 10).await.rows, [[json!(3)]]);
+    assert_ne!(sail.pid().await, first);
+}
+
+#[tokio::test]
+async fn a_query_that_crashes_sail_fails_and_nobody_else_does() {
+    let terms = vec!["1"; 50_000].join("+");
+    let (message, ..) = run_beside_another(&format!("SELECT {terms} AS x")).await;
+    assert!(message.contains("crash") && message.contains("simpler"), "{message}");
 }
 
 /// Percent of one core that `pid` uses over half a second; `None` when it is gone.

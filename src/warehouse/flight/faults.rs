@@ -16,6 +16,9 @@ use crate::sql::Catalog;
 const LIKE: f64 = 0.7;
 /// Longest message that is passed on, in characters: a plan printed into an error helps nobody.
 const LONGEST: usize = 600;
+/// Statements up to this many bytes are parsed for their names. A chain such as `1+1+…` of 100 kB makes a tree so deep that dropping it
+/// overflows the stack (sqlparser 0.63 protects its parsing, not its tree).
+const LONGEST_PARSED: usize = 16 << 10;
 
 /// The tables, views and columns that there are.
 #[derive(Clone, Debug)]
@@ -70,6 +73,9 @@ impl Names {
         // Sail's words for a column that is selected without being grouped or aggregated.
         if message.contains("No field named") && message.contains(".\"#") {
             return "a selected or ordered column is neither in GROUP BY nor inside an aggregate function".to_owned();
+        }
+        if let Some((word, at)) = syntax_error(&message) {
+            return format!("syntax error at {word} (character {at}): misspelled, or a construct that this warehouse does not have");
         }
         if message.contains("Resources exhausted") {
             return "the query needs more memory than the warehouse gives one query; \
@@ -130,6 +136,9 @@ fn has(relation: &Relation, column: &str) -> bool {
 
 fn relations(sql: &str) -> Vec<ObjectName> {
     let mut names = Vec::new();
+    if sql.len() > LONGEST_PARSED {
+        return names;
+    }
     if let Ok(statements) = Parser::parse_sql(&DatabricksDialect {}, sql) {
         let _: ControlFlow<()> = visit_relations(&statements, |name| {
             names.push(name.clone());
@@ -234,6 +243,17 @@ fn missing_table(message: &str) -> Option<String> {
     after(rest, "not found: ").or_else(|| quoted_in(rest, ""))
 }
 
+/// Sail: found QUALIFY at 24:31 expected 'AS', identifier, … (30 more)
+fn syntax_error(message: &str) -> Option<(&str, usize)> {
+    let (found, _) = message.strip_prefix("found ")?.split_once(" expected ")?;
+    if found == "end of input" {
+        return None;
+    }
+    let (word, span) = found.rsplit_once(" at ")?;
+    let at: usize = span.split(':').next()?.parse().ok()?;
+    Some((word, at + 1))
+}
+
 /// The first word after `lead`.
 fn after(message: &str, lead: &str) -> Option<String> {
     let (_, rest) = message.split_once(lead)?;
@@ -309,6 +329,21 @@ mod tests {
     }
 
     #[test]
+    fn a_syntax_error_is_short_and_says_where() {
+        let message = "parse error: error in SQL parser: found QUALIFY at 24:31 expected 'AS', identifier, 'NATURAL', 'INNER'";
+        assert_eq!(
+            names().explain(message, MOVIES),
+            "syntax error at QUALIFY (character 25): misspelled, or a construct that this warehouse does not have"
+        );
+    }
+
+    #[test]
+    fn a_statement_that_is_too_deep_to_drop_is_left_alone() {
+        let sql = format!("SELECT {} FROM IMDB.movies_delta", vec!["1"; 50_000].join("+"));
+        assert!(matches!(names().as_spelled(&sql), Cow::Borrowed(_)));
+    }
+
+    #[test]
     fn layers_of_the_engine_do_not_show() {
         let message = "plan error: error in DataFusion: Optimizer rule 'simplify_expressions' failed\ncaused by\nArrow error: Cast error: Cannot cast string 'a' to value of Int32 type";
         assert_eq!(names().explain(message, MOVIES), "Cast error: Cannot cast string 'a' to value of Int32 type");
@@ -317,8 +352,8 @@ mod tests {
 
     #[test]
     fn tables_are_respelled_as_the_catalog_has_them_and_nothing_else_is_touched() {
-        let sql = "SELECT 'IMDB.Movies_Delta' AS é, m.STARTYEAR\nFROM IMDB.Movies_Delta m\n  JOIN `Imdb`.`RATINGS_DELTA` r ON m.tconst = r.tconst";
-        let right = "SELECT 'IMDB.Movies_Delta' AS é, m.STARTYEAR\nFROM imdb.movies_delta m\n  JOIN `imdb`.`ratings_delta` r ON m.tconst = r.tconst";
+        let sql = "SELECT m.STARTYEAR, 'é IMDB.Movies_Delta' AS x FROM IMDB.Movies_Delta m\n  JOIN `Imdb`.`RATINGS_DELTA` r ON m.tconst = r.tconst";
+        let right = "SELECT m.STARTYEAR, 'é IMDB.Movies_Delta' AS x FROM imdb.movies_delta m\n  JOIN `imdb`.`ratings_delta` r ON m.tconst = r.tconst";
         assert_eq!(names().as_spelled(sql), right);
         assert!(matches!(names().as_spelled(MOVIES), Cow::Borrowed(_)));
         assert!(matches!(names().as_spelled("not SQL at all"), Cow::Borrowed(_)));

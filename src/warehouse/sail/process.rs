@@ -9,9 +9,9 @@
 use std::{
     collections::VecDeque,
     io,
-    os::unix::fs::DirBuilderExt,
+    os::unix::{fs::DirBuilderExt, process::ExitStatusExt},
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -43,8 +43,10 @@ const ENVIRONMENT: [&str; 9] = ["PATH", "HOME", "LANG", "LC_*", "LD_LIBRARY_PATH
 /// Why the process is no longer there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stop {
-    /// It ended by itself, or somebody else killed it.
+    /// Somebody else ended it, or it gave up.
     Exited,
+    /// It crashed: a query overflowed its stack, or hit a bug.
+    Crashed,
     /// It took more memory than it may.
     Memory,
     /// It went on computing a query that was stopped.
@@ -113,7 +115,12 @@ impl Process {
         });
     }
 
-    /// Why the process stopped; absent while it runs.
+    /// Whether it runs and is to go on running.
+    pub(super) fn is_running(&self) -> bool {
+        self.request.borrow().is_none() && self.why_stopped().is_none()
+    }
+
+    /// Why the process stopped; absent while it is there.
     pub(super) fn why_stopped(&self) -> Option<Stop> {
         *self.stopped.borrow()
     }
@@ -139,10 +146,7 @@ fn is_passed_on(name: &str) -> bool {
 /// Waits for the end of `child` and brings it about when asked. The child is reaped afterwards.
 async fn end(child: &mut Child, mut requested: watch::Receiver<Option<Stop>>, shutdown: CancellationToken) -> Stop {
     let why = tokio::select! {
-        status = child.wait() => {
-            tracing::warn!(status = ?status.ok(), "Sail ended unexpectedly");
-            return Stop::Exited;
-        }
+        status = child.wait() => return unexpected(status),
         // An error means that nobody is left to ask: the engine was dropped.
         request = requested.wait_for(Option::is_some) => request.ok().and_then(|request| *request).unwrap_or(Stop::Shutdown),
         () = shutdown.cancelled() => Stop::Shutdown,
@@ -153,8 +157,26 @@ async fn end(child: &mut Child, mut requested: watch::Receiver<Option<Stop>>, sh
     why
 }
 
-/// A folder for what Sail spills; nobody else's to read.
+fn unexpected(status: io::Result<ExitStatus>) -> Stop {
+    tracing::warn!(?status, "Sail ended unexpectedly");
+    // Signals that a process brings on itself; 9 and 15 come from others.
+    const ILL_ABRT_BUS_FPE_SEGV: [i32; 6] = [4, 6, 7, 8, 10, 11];
+    match status.ok().and_then(|status| status.signal()) {
+        Some(signal) if ILL_ABRT_BUS_FPE_SEGV.contains(&signal) => Stop::Crashed,
+        _ => Stop::Exited,
+    }
+}
+
+/// A folder for what Sail spills; nobody else's to read. Dropped, it is removed, until the guard sees to that.
 struct Scratch(PathBuf);
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if !self.0.as_os_str().is_empty() {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+}
 
 impl Scratch {
     fn make() -> io::Result<Self> {
@@ -171,15 +193,17 @@ struct Guard {
 }
 
 impl Guard {
-    fn spawn(pid: u32, port: u16, scratch: Scratch) -> io::Result<Self> {
+    fn spawn(pid: u32, port: u16, mut scratch: Scratch) -> io::Result<Self> {
         let mut shell = Command::new("/bin/sh")
             .args(["-c", GUARD, "asklake-guard", &pid.to_string(), &port.to_string()])
-            .arg(scratch.0)
+            .arg(&scratch.0)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .process_group(0)
             .spawn()?;
+        // Now it is the guard's.
+        scratch.0.clear();
         let pipe = shell.stdin.take();
         Ok(Self { shell, pipe })
     }
