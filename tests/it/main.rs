@@ -3,3 +3,7 @@
 
 #[cfg(feature = "local")]
 mod import;
+#[cfg(feature = "local")]
+mod lake;
+#[cfg(feature = "local")]
+mod sample;
