@@ -10,7 +10,7 @@ use flate2::write::GzEncoder;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tempfile::TempDir;
 
-use super::lake::{Rows, strings};
+use super::rows::{Rows, strings};
 
 const BASICS: &str = "tconst\ttitleType\tprimaryTitle\toriginalTitle\tisAdult\tstartYear\tendYear\truntimeMinutes\tgenres\n\
     tt1\tmovie\tÆon \"Flux\tÆon Flux\t0\t2005\t\\N\t93\tAction,Sci-Fi\n\

@@ -4,6 +4,6 @@
 #[cfg(feature = "local")]
 mod import;
 #[cfg(feature = "local")]
-mod lake;
+mod rows;
 #[cfg(feature = "local")]
 mod sample;

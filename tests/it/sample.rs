@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use asklake::import::{self, Options};
 use tempfile::TempDir;
 
-use super::lake::{Rows, strings};
+use super::rows::{Rows, strings};
 
 fn script(movies: &Path, folder: &Path) -> Output {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/sample.mjs");
