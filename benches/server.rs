@@ -1,0 +1,275 @@
+//! The server under load, measured from outside: the figures of the first milestone as a table, ratios within one run.
+//!
+//! `cargo bench --bench server` starts this same program again as the server (`--serve`), with a scripted model and
+//! warehouse, so that what is measured is asklake and not them. Nothing is asserted: timings on a shared machine vary.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs, unreachable_pub)]
+
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+use std::{
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    process::{Child, Command, Stdio},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use asklake::{
+    app::App,
+    conversation::{Budgets, Timestamp},
+    http, queue,
+    runtime::{standalone, worker},
+    service::{Ports, Service, Settings},
+    sqlite::Database,
+    store,
+};
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::{Request, client::conn::http1::SendRequest};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use support::{
+    embedded::guard,
+    scripted::{ScriptedModel, ScriptedWarehouse},
+};
+
+const CONNECTIONS: usize = 64;
+const PERIOD: Duration = Duration::from_secs(5);
+const MODEL: Duration = Duration::from_millis(300);
+const WAREHOUSE: Duration = Duration::from_millis(1000);
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    match arguments.iter().position(|argument| argument == "--serve") {
+        Some(at) => runtime.block_on(serve(&arguments[at + 1])),
+        None => runtime.block_on(measure()),
+    }
+}
+
+/// The server side: scripted model and warehouse, embedded store and queue in `folder`; ends with its standard input.
+async fn serve(folder: &str) {
+    let database = Database::open(folder.as_ref(), Arc::new(Timestamp::now)).unwrap();
+    let queue = Arc::new(queue::sqlite::Sqlite::new(Arc::clone(&database)));
+    let ports = Ports {
+        store: Arc::new(store::sqlite::Sqlite::new(database, Duration::from_secs(3600))),
+        wakes: Arc::clone(&queue) as _,
+        model: Arc::new(ScriptedModel::querying(1, MODEL)),
+        warehouse: Arc::new(ScriptedWarehouse::new(WAREHOUSE)),
+    };
+    let service = Service::new(ports, guard(), Budgets::default(), Settings::default());
+    let app = App { service, receiver: queue, worker: worker::Settings::default(), http: http::Settings::default() };
+    let server = standalone::Server::start(app, SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+    println!("{}", server.address());
+    tokio::task::spawn_blocking(|| std::io::stdin().lines().for_each(drop)).await.unwrap();
+}
+
+struct Server {
+    child: Child,
+    address: SocketAddr,
+    _folder: tempfile::TempDir,
+}
+
+impl Server {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let program = std::env::current_exe().unwrap();
+        let mut child = Command::new(program).arg("--serve").arg(folder.path()).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        Self { address: line.trim().parse().unwrap(), child, _folder: folder }
+    }
+
+    /// The most memory the process has had, in MiB; 0 where the system does not tell.
+    fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
+        peak.unwrap_or(0) / 1024
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// One connection to a server.
+struct Connection(SendRequest<Full<Bytes>>);
+
+impl Connection {
+    async fn open(address: SocketAddr) -> Self {
+        let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        Self(sender)
+    }
+
+    async fn get(&mut self, path: &str) -> Bytes {
+        self.send(Request::get(path).header("host", "bench").body(Full::default()).unwrap()).await
+    }
+
+    async fn start(&mut self) -> String {
+        let body = json!({"question": "which films?"}).to_string();
+        let request = Request::post("/api/chat/start").header("host", "bench").header("content-type", "application/json");
+        let answer: Value = serde_json::from_slice(&self.send(request.body(Full::from(body)).unwrap()).await).unwrap();
+        answer["conversation_id"].as_str().unwrap().to_owned()
+    }
+
+    async fn ended(&mut self, id: &str) -> Value {
+        let mut after = 0;
+        loop {
+            let status: Value = serde_json::from_slice(&self.get(&format!("/api/chat/{id}/status?wait=30&after={after}")).await).unwrap();
+            if status["status"] != "processing" {
+                return status;
+            }
+            after = status["revision"].as_u64().unwrap();
+        }
+    }
+
+    async fn send(&mut self, request: Request<Full<Bytes>>) -> Bytes {
+        self.0.ready().await.unwrap();
+        let response = self.0.send_request(request).await.unwrap();
+        assert!(response.status().is_success(), "{}", response.status());
+        response.into_body().collect().await.unwrap().to_bytes()
+    }
+}
+
+/// Requests per second for `path`, from many connections at once, each sending its next request after the last answer.
+async fn throughput(address: SocketAddr, path: &str) -> f64 {
+    let began = Instant::now();
+    let load = (0..CONNECTIONS).map(|_| {
+        let path = path.to_owned();
+        tokio::spawn(async move {
+            let mut connection = Connection::open(address).await;
+            let mut count = 0_u32;
+            while began.elapsed() < PERIOD {
+                connection.get(&path).await;
+                count += 1;
+            }
+            count
+        })
+    });
+    let counts = futures_util::future::join_all(load).await;
+    f64::from(counts.into_iter().map(Result::unwrap).sum::<u32>()) / began.elapsed().as_secs_f64()
+}
+
+/// The 99th percentile of latencies, in milliseconds, at a fixed rate. A latency counts from the moment the request was due,
+/// so that a server that stalls cannot hide it.
+async fn p99(address: SocketAddr, rate: u32, path: Option<String>) -> f64 {
+    let connections = 32;
+    let began = Instant::now();
+    let load = (0..connections).map(|connection_number| {
+        let path = path.clone();
+        tokio::spawn(async move {
+            let mut connection = Connection::open(address).await;
+            let mut latencies = Vec::new();
+            for number in (connection_number..).step_by(connections as usize) {
+                let due = Duration::from_secs(1) * number / rate;
+                if due >= PERIOD {
+                    break;
+                }
+                tokio::time::sleep_until((began + due).into()).await;
+                match &path {
+                    Some(path) => drop(connection.get(path).await),
+                    None => drop(connection.start().await),
+                }
+                latencies.push(began.elapsed().saturating_sub(due));
+            }
+            latencies
+        })
+    });
+    let mut latencies: Vec<Duration> = futures_util::future::join_all(load).await.into_iter().flat_map(Result::unwrap).collect();
+    latencies.sort();
+    latencies[latencies.len() * 99 / 100].as_secs_f64() * 1000.0
+}
+
+/// How much longer a one-query conversation takes than its model and warehouse; the median of several.
+async fn overhead(address: SocketAddr) -> f64 {
+    let mut connection = Connection::open(address).await;
+    let mut times = Vec::new();
+    for _ in 0..5 {
+        let began = Instant::now();
+        let id = connection.start().await;
+        assert_eq!(connection.ended(&id).await["status"], "completed");
+        times.push(began.elapsed());
+    }
+    times.sort();
+    times[2].as_secs_f64() / (MODEL * 2 + WAREHOUSE).as_secs_f64()
+}
+
+/// Starts 500 conversations at once; returns how many were completed, and the seconds it took.
+async fn crowd(address: SocketAddr) -> (usize, f64) {
+    let began = Instant::now();
+    let asked = (0..500).map(|_| {
+        tokio::spawn(async move {
+            let mut connection = Connection::open(address).await;
+            let id = connection.start().await;
+            connection.ended(&id).await["status"] == "completed"
+        })
+    });
+    let completed = futures_util::future::join_all(asked).await.into_iter().filter(|ended| *ended.as_ref().unwrap()).count();
+    (completed, began.elapsed().as_secs_f64())
+}
+
+/// Milliseconds from the start of the real program to its first answer; the median of several.
+async fn first_answer() -> f64 {
+    let mut times = Vec::new();
+    for _ in 0..7 {
+        let folder = tempfile::tempdir().unwrap();
+        let began = Instant::now();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_asklake"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+            .arg(folder.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let address = line.split("http://").nth(1).and_then(|rest| rest.split('/').next()).expect("the banner has the address");
+        Connection::open(address.parse().unwrap()).await.get("/api/health").await;
+        times.push(began.elapsed());
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    times.sort();
+    times[3].as_secs_f64() * 1000.0
+}
+
+async fn measure() {
+    let server = Server::start();
+    let address = server.address;
+    let mut connection = Connection::open(address).await;
+    let id = connection.start().await;
+    connection.ended(&id).await;
+    let status = format!("/api/chat/{id}/status");
+    let health = throughput(address, "/api/health").await;
+    let stored = throughput(address, &status).await;
+    let status_p99 = p99(address, 1000, Some(status)).await;
+    let start_p99 = p99(address, 100, None).await;
+    // What that load started must not slow what comes next.
+    drop(server);
+    let server = Server::start();
+    let overhead = overhead(server.address).await;
+    let (completed, seconds) = crowd(server.address).await;
+    let memory = server.peak_memory();
+    let first = first_answer().await;
+
+    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
+    println!("\nServer under load, {cores} cores shared with the load, {} {}", std::env::consts::OS, std::env::consts::ARCH);
+    let mut table = comfy_table::Table::new();
+    table.load_style(comfy_table::presets::ASCII_MARKDOWN).set_header(["what", "figure", "to reach"]);
+    table.add_row(["GET health, 64 connections", &format!("{health:.0}/s"), ""]);
+    table.add_row(["GET status, 64 connections", &format!("{stored:.0}/s = {:.2} of health", stored / health), "at least 0.5 of health"]);
+    table.add_row(["GET status at 1,000/s, p99", &format!("{status_p99:.1} ms"), "under 10 ms"]);
+    table.add_row(["POST start at 100/s, p99", &format!("{start_p99:.1} ms"), "under 20 ms"]);
+    table.add_row(["conversation of 300 + 1000 + 300 ms", &format!("{overhead:.3} of the sum"), "at most 1.05"]);
+    table.add_row(["500 conversations at once", &format!("{completed} completed in {seconds:.0} s"), "500"]);
+    table.add_row(["memory with those, peak", &format!("{memory} MiB"), "under 300 MiB"]);
+    table.add_row(["process start to first answer", &format!("{first:.0} ms"), "under 300 ms"]);
+    println!("{table}");
+}
