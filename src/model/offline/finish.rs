@@ -1,0 +1,147 @@
+//! Decides what the slots of a question add up to.
+//!
+//! Owns the step from a draft to a plan. A draft with anything left over, or that adds up to nothing, gives none.
+
+use crate::sql::catalog::vocabulary::Vocabulary;
+
+use super::{
+    draft::Draft,
+    plan::{Aggregate, Group, Key, Limit, List, Number, Order, Plan},
+};
+
+/// The plan of a complete draft.
+pub(super) fn plan(draft: &Draft, words: &Vocabulary) -> Option<Plan> {
+    if !draft.unknown.is_empty() || !draft.absent.is_empty() || draft.dangling {
+        return None;
+    }
+    // "what is good": words that order, but nothing they could order.
+    let anything = draft.noun || !draft.orders.is_empty() || draft.top.is_some() || draft.most.is_some() || !draft.mentions.is_empty();
+    if !anything && draft.selection == super::plan::Selection::default() {
+        return None;
+    }
+    if let Some(plan) = people_counted(draft).or_else(|| values(draft)) {
+        return Some(plan);
+    }
+    if let Some(group) = group(draft, words) {
+        return Some(Plan::Group(group));
+    }
+    if let Some(values) = aggregates(draft, words) {
+        return Some(Plan::Aggregate { of: draft.selection.clone(), values });
+    }
+    if draft.count && draft.asks.is_empty() && draft.measures.is_empty() && draft.orders.is_empty() && draft.mentions.is_empty() {
+        return Some(Plan::Count(draft.selection.clone()));
+    }
+    list(draft, words).map(Plan::List)
+}
+
+/// `how many directors are there`.
+fn people_counted(draft: &Draft) -> Option<Plan> {
+    let plain = draft.count && !draft.noun && draft.most.is_none() && draft.orders.is_empty() && draft.group.is_none();
+    let nothing_else = draft.selection == super::plan::Selection::default() && draft.measures.is_empty() && draft.aggregates.is_empty();
+    match draft.mentions.as_slice() {
+        [Key::Role(role)] if plain && nothing_else => Some(Plan::CountPeople { role: Some(*role) }),
+        [] if plain && nothing_else && draft.people => Some(Plan::CountPeople { role: None }),
+        _ => None,
+    }
+}
+
+/// `which genres are there`, `how many genres are there`.
+fn values(draft: &Draft) -> Option<Plan> {
+    let [Key::Dim(dim)] = draft.mentions.as_slice() else { return None };
+    let plain = draft.orders.is_empty() && draft.most.is_none() && draft.aggregates.is_empty() && draft.group.is_none() && draft.top.is_none();
+    let only = draft.measures.is_empty() && draft.asks.is_empty() && draft.verbs.is_empty() && !draft.who;
+    let everything = draft.selection.ranges.is_empty() && draft.selection.values.is_empty() && draft.selection.people.is_empty();
+    (plain && only && everything && !draft.when).then_some(Plan::Values { dim: *dim, count: draft.count })
+}
+
+fn group(draft: &Draft, words: &Vocabulary) -> Option<Group> {
+    let ranked = draft.most.is_some() || !draft.orders.is_empty() || draft.top.is_some();
+    let mention = draft.mentions.first().copied().filter(|_| ranked || draft.count || !draft.aggregates.is_empty() || !draft.plural_mention || !draft.noun);
+    let who = draft.verbs.first().filter(|_| draft.who && draft.most.is_some() && draft.selection.people.is_empty()).map(|role| Key::Role(*role));
+    let implicit = draft.group.is_none();
+    let key = draft.group.or(who).or(mention)?;
+    // "the best film of the director": a role beside a single entity asks who that was.
+    let role_of_one = matches!(key, Key::Role(_)) && implicit && draft.most.is_none() && draft.noun && draft.aggregates.is_empty() && !draft.count;
+    if role_of_one {
+        return None;
+    }
+    // "which year was the longest film": a fact of the entity.
+    if implicit && key == Key::Year && draft.noun && !draft.plural && draft.most.is_none() && draft.aggregates.is_empty() {
+        return None;
+    }
+    let value = number(draft, words, key)?;
+    let high = match (draft.most, draft.top, draft.orders.first()) {
+        (Some(high), _, _) | (_, Some(high), _) => Some(high),
+        (_, _, Some((_, high))) => Some(*high),
+        _ if matches!(key, Key::Year | Key::Decade) => None,
+        _ => Some(true),
+    };
+    let singular = implicit && !draft.plural_mention && ranked && draft.limit.is_none();
+    let limit = draft.limit.map_or(if singular { Limit::One } else { Limit::Default }, Limit::Asked);
+    Some(Group { of: draft.selection.clone(), by: key, value, high, limit })
+}
+
+/// What is told of each group: a count, or an aggregate of the measure named.
+fn number(draft: &Draft, words: &Vocabulary, key: Key) -> Option<Number> {
+    let is_year = |index: &usize| words.measures.get(*index).is_some_and(|measure| measure.year);
+    let named = draft.measures.iter().chain(&draft.asks).chain(draft.orders.iter().map(|(index, _)| index)).copied().find(|index| !(is_year(index) && key == Key::Year));
+    let default = words.measures.iter().position(|measure| measure.default);
+    match (draft.aggregates.first(), named) {
+        (Some(aggregate), Some(measure)) => Some(Number::Of(*aggregate, measure)),
+        (Some(_), None) => default.map(|measure| Number::Of(Aggregate::Average, measure)),
+        (None, _) if draft.count => Some(Number::Count),
+        // "by year" with an order by year: the list in the order of its groups.
+        (None, Some(measure)) if words.measures.get(measure).is_some_and(|measure| measure.additive) && draft.most.is_some() => Some(Number::Of(Aggregate::Sum, measure)),
+        (None, Some(measure)) => Some(Number::Of(Aggregate::Average, measure)),
+        (None, None) => Some(Number::Count),
+    }
+}
+
+fn aggregates(draft: &Draft, words: &Vocabulary) -> Option<Vec<(Aggregate, usize)>> {
+    let first = draft.measures.first().or(draft.asks.first()).or(draft.orders.first().map(|(index, _)| index)).copied();
+    let default = words.measures.iter().position(|measure| measure.default);
+    if draft.aggregates.is_empty() {
+        return None;
+    }
+    let measures: Vec<usize> = if draft.measures.len() > 1 { draft.measures.clone() } else { vec![first.or(default)?] };
+    Some(draft.aggregates.iter().flat_map(|aggregate| measures.iter().map(move |measure| (*aggregate, *measure))).collect())
+}
+
+fn list(draft: &Draft, words: &Vocabulary) -> Option<List> {
+    let default = words.measures.iter().position(|measure| measure.default).unwrap_or(0);
+    let named = draft.orders.first().copied();
+    let of_role = draft.mentions.iter().find_map(|key| if let Key::Role(role) = key { Some(*role) } else { None });
+    let who = draft.verbs.first().copied().filter(|_| draft.who);
+    let shown_year = draft.mentions.contains(&Key::Year) || draft.when;
+    if draft.mentions.contains(&Key::Decade) || draft.most.is_some() && named.is_none() {
+        return None;
+    }
+    let order = match (named, draft.top) {
+        (Some((measure, high)), _) => Order::By { measure, high },
+        (None, Some(high)) => Order::By { measure: draft.measures.first().copied().unwrap_or(default), high },
+        (None, None) => chosen_order(draft, words, default),
+    };
+    let year = words.measures.iter().position(|measure| measure.year).filter(|_| shown_year);
+    let mut show: Vec<usize> = draft.measures.iter().chain(&draft.asks).copied().chain(year).chain(draft.orders.iter().skip(1).map(|(index, _)| *index)).collect();
+    show.retain(|index| *index != order.parts().0);
+    show.dedup();
+    let ranked = matches!(order, Order::By { .. });
+    let asks_one = ranked && draft.noun && !draft.plural && draft.limit.is_none() && draft.top.is_none();
+    let limit = draft.limit.map_or(if asks_one { Limit::One } else { Limit::Default }, Limit::Asked);
+    Some(List { of: draft.selection.clone(), order, limit, show, credits: of_role.or(who) })
+}
+
+/// The order of a list whose question names none: by the measure that was bounded, else people's work by year, else the best
+/// known first.
+fn chosen_order(draft: &Draft, words: &Vocabulary, default: usize) -> Order {
+    let bounded = draft.selection.ranges.iter().find(|range| {
+        words.measures.get(range.measure).is_some_and(|measure| !measure.year && measure.threshold.is_none())
+    });
+    let year = words.measures.iter().position(|measure| measure.year);
+    let known = words.measures.get(default).and_then(|measure| measure.tie_break.as_deref()).and_then(|name| words.measures.iter().position(|other| other.name == name));
+    match (bounded, year) {
+        (Some(range), _) => Order::Chosen { measure: range.measure, high: range.low.is_some() },
+        (None, Some(year)) if !draft.selection.people.is_empty() => Order::Chosen { measure: year, high: false },
+        _ => Order::Chosen { measure: known.unwrap_or(default), high: true },
+    }
+}
