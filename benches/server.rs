@@ -4,8 +4,8 @@
 //! warehouse, so that what is measured is asklake and not them. Nothing is asserted: timings on a shared machine vary.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs, unreachable_pub)]
 
-#[path = "../tests/support/mod.rs"]
-mod support;
+#[path = "../tests/support/scripted.rs"]
+mod scripted;
 
 use std::{
     io::{BufRead, BufReader},
@@ -21,6 +21,7 @@ use asklake::{
     http, queue,
     runtime::{standalone, worker},
     service::{Ports, Service, Settings},
+    sql::{Catalog, Guard},
     sqlite::Database,
     store,
 };
@@ -28,11 +29,8 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, client::conn::http1::SendRequest};
 use hyper_util::rt::TokioIo;
+use scripted::{ScriptedModel, ScriptedWarehouse};
 use serde_json::{Value, json};
-use support::{
-    embedded::guard,
-    scripted::{ScriptedModel, ScriptedWarehouse},
-};
 
 const CONNECTIONS: usize = 64;
 const PERIOD: Duration = Duration::from_secs(5);
@@ -58,7 +56,7 @@ async fn serve(folder: &str) {
         model: Arc::new(ScriptedModel::querying(1, MODEL)),
         warehouse: Arc::new(ScriptedWarehouse::new(WAREHOUSE)),
     };
-    let service = Service::new(ports, guard(), Budgets::default(), Settings::default());
+    let service = Service::new(ports, Guard::new(&Catalog::embedded().unwrap(), 1000), Budgets::default(), Settings::default());
     let app = App { service, receiver: queue, worker: worker::Settings::default(), http: http::Settings::default() };
     let server = standalone::Server::start(app, SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
     println!("{}", server.address());
@@ -75,7 +73,8 @@ impl Server {
     fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let program = std::env::current_exe().unwrap();
-        let mut child = Command::new(program).arg("--serve").arg(folder.path()).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child =
+            Command::new(program).arg("--serve").arg(folder.path()).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         Self { address: line.trim().parse().unwrap(), child, _folder: folder }

@@ -15,8 +15,8 @@ mod import;
 mod lake;
 mod machine;
 mod protocol;
-#[cfg(feature = "local")]
-mod warehouse;
 mod rows;
 #[cfg(feature = "local")]
 mod sample;
+#[cfg(feature = "local")]
+mod warehouse;

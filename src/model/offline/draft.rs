@@ -52,7 +52,10 @@ pub(super) struct Draft {
 
 /// Reads `tokens`, cut into `items`.
 pub(super) fn read(question: &str, words: &Vocabulary, tokens: &[Token], items: &[Item]) -> Draft {
-    let mixed_case = tokens.iter().skip(1).any(|token| !token.capital && !token.quoted && token.norm.len() > 3 && token.norm.chars().all(char::is_alphabetic));
+    let mixed_case = tokens
+        .iter()
+        .skip(1)
+        .any(|token| !token.capital && !token.quoted && token.norm.len() > 3 && token.norm.chars().all(char::is_alphabetic));
     let mut reader = Reader { question, words, tokens, items, mixed_case, draft: Draft::default() };
     let mut at = 0;
     while at < items.len() {
@@ -180,7 +183,8 @@ impl Reader<'_> {
             return Some((name(self.text(first.from, first.to)), 1));
         }
         let capital = |item: &Item| self.mixed_case && self.tokens.get(item.from).is_some_and(|token| token.capital);
-        let nameable = |item: &Item| item.unknown() && self.tokens.get(item.from).is_some_and(|token| !token.quoted && !token.norm.starts_with('\''));
+        let nameable =
+            |item: &Item| item.unknown() && self.tokens.get(item.from).is_some_and(|token| !token.quoted && !token.norm.starts_with('\''));
         if !nameable(first) {
             return None;
         }
@@ -204,7 +208,8 @@ impl Reader<'_> {
         if self.item(at).is_some_and(|item| item.find(name_noun).is_some()) && self.is(at + 1, F::Containing) {
             next = at + 1;
         }
-        while self.is(next, F::Containing) || self.is(next, F::Called) || (self.is(next, F::With) || self.is(next, F::Start)) && next == at {
+        while self.is(next, F::Containing) || self.is(next, F::Called) || (self.is(next, F::With) || self.is(next, F::Start)) && next == at
+        {
             introduced |= self.is(next, F::Containing) || self.is(next, F::Called);
             next = self.skip_filler(next + 1);
         }
@@ -320,7 +325,10 @@ impl Reader<'_> {
             }
         }
         if let Some(measure) = measure {
-            next += usize::from(self.find(next, |meaning| (*meaning == Meaning::High(measure) || *meaning == Meaning::Bound(measure)).then_some(())).is_some());
+            next += usize::from(
+                self.find(next, |meaning| (*meaning == Meaning::High(measure) || *meaning == Meaning::Bound(measure)).then_some(()))
+                    .is_some(),
+            );
         }
         let (Some(measure), true) = (measure, explicit.is_some() || named.is_some() || factor > 0.0 && measure.is_some()) else { return 0 };
         let (low, high) = self.sides(explicit.unwrap_or(F::Exactly), number * factor);
@@ -572,7 +580,8 @@ impl Reader<'_> {
         if let Some((dim, index)) = combination {
             let Some(dimension) = self.words.dimensions.get(dim) else { return 0 };
             let all = dimension.combinations.get(index).map(|combination| combination.all.as_slice()).unwrap_or_default();
-            let indexes: Vec<usize> = all.iter().filter_map(|name| dimension.values.iter().position(|value| value.value == *name)).collect();
+            let indexes: Vec<usize> =
+                all.iter().filter_map(|name| dimension.values.iter().position(|value| value.value == *name)).collect();
             self.draft.selection.values.extend(indexes.into_iter().map(|value| Values { dim, any: vec![value], not: false }));
             self.noun(item_plural);
             return 1;
@@ -640,7 +649,13 @@ impl Reader<'_> {
         let Some(limit) = self.number_at(at).and_then(small) else { return 0 };
         let next = self.skip_filler(at + 1);
         let noun = self.find(next, |meaning| match meaning {
-            Meaning::Kind(_) | Meaning::High(_) | Meaning::Low(_) | Meaning::Value(..) | Meaning::Combination(..) | Meaning::Role(_) | Meaning::Dim(_) => Some(()),
+            Meaning::Kind(_)
+            | Meaning::High(_)
+            | Meaning::Low(_)
+            | Meaning::Value(..)
+            | Meaning::Combination(..)
+            | Meaning::Role(_)
+            | Meaning::Dim(_) => Some(()),
             Meaning::Function(F::Most | F::Least | F::Top | F::Bottom) => Some(()),
             _ => None,
         });
@@ -677,7 +692,9 @@ impl Reader<'_> {
     fn followed_by_known(&self, at: usize) -> bool {
         let next = self.skip_filler(at + 1);
         self.find(next, |meaning| match meaning {
-            Meaning::High(_) | Meaning::Low(_) | Meaning::Measure(_) | Meaning::Kind(_) | Meaning::Value(..) | Meaning::Unit(..) => Some(()),
+            Meaning::High(_) | Meaning::Low(_) | Meaning::Measure(_) | Meaning::Kind(_) | Meaning::Value(..) | Meaning::Unit(..) => {
+                Some(())
+            }
             Meaning::Function(F::Most | F::Least | F::Average) => Some(()),
             _ => None,
         })

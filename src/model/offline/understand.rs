@@ -39,7 +39,9 @@ pub(super) fn understand(question: &str, words: &Vocabulary, lexicon: &Lexicon) 
     if let Some(plan) = direct.as_ref().filter(|_| !draft.guessed_names) {
         return Understood::Plan(plan.clone(), Vec::new());
     }
-    if let Some(plan) = patterns::plan(question, words, lexicon, tokens).filter(|plan| direct.is_none() || !matches!(plan, Plan::About { .. })) {
+    if let Some(plan) =
+        patterns::plan(question, words, lexicon, tokens).filter(|plan| direct.is_none() || !matches!(plan, Plan::About { .. }))
+    {
         return Understood::Plan(plan, Vec::new());
     }
     if let Some((tokens, typos)) = corrected(tokens, lexicon, &draft) {
@@ -58,12 +60,33 @@ pub(super) fn understand(question: &str, words: &Vocabulary, lexicon: &Lexicon) 
 /// The tokens without "please", "can you tell me" and the like around the question.
 fn without_courtesy(mut tokens: &[Token]) -> &[Token] {
     const OPENINGS: [&[&str]; 22] = [
-        &["please"], &["hi"], &["hey"], &["hello"], &["thanks"], &["ok"], &["okay"], &["so"], &["and"], &["well"],
-        &["can", "you"], &["could", "you"], &["would", "you"], &["will", "you"], &["do", "you", "know"], &["i", "want", "to", "know"],
-        &["i", "would", "like", "to", "know"], &["i'd", "like", "to", "know"], &["i", "wonder"], &["let", "me", "know"], &["just"], &["i", "am", "curious"],
+        &["please"],
+        &["hi"],
+        &["hey"],
+        &["hello"],
+        &["thanks"],
+        &["ok"],
+        &["okay"],
+        &["so"],
+        &["and"],
+        &["well"],
+        &["can", "you"],
+        &["could", "you"],
+        &["would", "you"],
+        &["will", "you"],
+        &["do", "you", "know"],
+        &["i", "want", "to", "know"],
+        &["i", "would", "like", "to", "know"],
+        &["i'd", "like", "to", "know"],
+        &["i", "wonder"],
+        &["let", "me", "know"],
+        &["just"],
+        &["i", "am", "curious"],
     ];
     const CLOSINGS: [&[&str]; 5] = [&["please"], &["thanks"], &["thank", "you"], &["by", "the", "way"], &["for", "me"]];
-    let says = |tokens: &[Token], phrase: &[&str]| tokens.len() == phrase.len() && tokens.iter().zip(phrase).all(|(token, word)| !token.quoted && token.norm == *word);
+    let says = |tokens: &[Token], phrase: &[&str]| {
+        tokens.len() == phrase.len() && tokens.iter().zip(phrase).all(|(token, word)| !token.quoted && token.norm == *word)
+    };
     loop {
         let before = tokens.len();
         for phrase in OPENINGS {
@@ -114,8 +137,12 @@ fn corrected(tokens: &[Token], lexicon: &Lexicon, draft: &Draft) -> Option<(Vec<
 fn not_understood(question: &str, lexicon: &Lexicon, tokens: &[Token], draft: Draft) -> Understood {
     let items = lexicon.items(tokens);
     let known = items.iter().filter(|item| !item.unknown()).count();
-    let function = items.iter().filter(|item| item.meanings.iter().any(|meaning| matches!(meaning, Meaning::Function(function) if *function != Function::Owner))).count();
-    let other_script = question.chars().filter(|letter| letter.is_alphabetic() && !letter.is_ascii()).count() * 3 > question.chars().filter(|letter| letter.is_alphabetic()).count();
+    let function = items
+        .iter()
+        .filter(|item| item.meanings.iter().any(|meaning| matches!(meaning, Meaning::Function(function) if *function != Function::Owner)))
+        .count();
+    let other_script = question.chars().filter(|letter| letter.is_alphabetic() && !letter.is_ascii()).count() * 3
+        > question.chars().filter(|letter| letter.is_alphabetic()).count();
     if other_script || (items.len() >= 3 && known * 5 <= items.len() * 2 && function * 4 <= items.len()) {
         return Understood::Foreign;
     }

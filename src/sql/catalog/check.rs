@@ -111,14 +111,21 @@ fn known_keys(schema: &Value, value: &Value, pointer: &str) -> Vec<String> {
         instance = instance.pointer(&format!("/{segment}")).unwrap_or(&Value::Null);
         here = match here.get("items").filter(|_| segment.parse::<usize>().is_ok()) {
             Some(items) => items,
-            None => here.get("properties").and_then(|known| known.get(segment)).or_else(|| here.get("additionalProperties")).unwrap_or(&Value::Null),
+            None => here
+                .get("properties")
+                .and_then(|known| known.get(segment))
+                .or_else(|| here.get("additionalProperties"))
+                .unwrap_or(&Value::Null),
         };
         if let Some(target) = here.get("$ref").and_then(Value::as_str) {
             here = schema.pointer(target.trim_start_matches('#')).unwrap_or(&Value::Null);
         }
     }
     let taken = |key: &String| instance.get(key).is_none();
-    here.get("properties").and_then(Value::as_object).map(|known| known.keys().filter(|key| taken(key)).cloned().collect()).unwrap_or_default()
+    here.get("properties")
+        .and_then(Value::as_object)
+        .map(|known| known.keys().filter(|key| taken(key)).cloned().collect())
+        .unwrap_or_default()
 }
 
 /// `; did you mean X?` for the nearest known name, or the list of names when none is near.
@@ -185,7 +192,19 @@ impl Findings<'_> {
 
     fn data_type(&mut self, at: &str, data_type: &str) {
         const PLAIN: [&str; 14] = [
-            "string", "int", "bigint", "smallint", "tinyint", "double", "float", "boolean", "date", "timestamp", "timestamp_ntz", "binary", "long",
+            "string",
+            "int",
+            "bigint",
+            "smallint",
+            "tinyint",
+            "double",
+            "float",
+            "boolean",
+            "date",
+            "timestamp",
+            "timestamp_ntz",
+            "binary",
+            "long",
             "variant",
         ];
         let known = PLAIN.contains(&data_type)
@@ -302,7 +321,10 @@ impl Findings<'_> {
                 self.parameter(&format!("{at}/threshold/parameter"), &threshold.parameter);
             }
         }
-        for (what, count) in [("year", planner.measures.iter().filter(|it| it.year).count()), ("default", planner.measures.iter().filter(|it| it.default).count())] {
+        for (what, count) in [
+            ("year", planner.measures.iter().filter(|it| it.year).count()),
+            ("default", planner.measures.iter().filter(|it| it.default).count()),
+        ] {
             if count > 1 {
                 self.add("/planner/measures", format!("{count} measures are marked `{what}`; at most one may be"));
             }
