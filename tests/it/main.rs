@@ -5,6 +5,8 @@ mod contract;
 #[cfg(feature = "local")]
 mod dialect;
 #[cfg(feature = "local")]
+mod flight;
+#[cfg(feature = "local")]
 mod lake;
 #[cfg(feature = "local")]
 mod warehouse;
