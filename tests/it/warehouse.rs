@@ -180,11 +180,16 @@ async fn a_flight_server_that_went_away_loses_runs_and_is_then_unavailable() {
     let sail = sail(&lake);
     let adapter = FlightSql::new(flight_config(sail.url().await.expect("starts")), &lake::catalog());
     let fixture = fixture(adapter);
+    let done = fixture.launch("done", "SELECT 1 AS x", 10).await;
+    assert!(matches!(fixture.end(&done).await, RunState::Succeeded(_)));
     let run = fixture.launch("slow", contract::SLOW, 10).await;
     assert_eq!(fixture.warehouse.poll(&run.id, Duration::from_millis(300)).await.expect("poll"), RunState::Running);
     sail.shutdown().await;
     assert_eq!(fixture.end(&run).await, RunState::Lost);
     unavailable(fixture.warehouse.probe().await);
+    // What ended before can still be read, also by who launches it once more.
+    assert_eq!(fixture.launch("done", "SELECT 1 AS x", 10).await, done);
+    assert!(matches!(fixture.end(&done).await, RunState::Succeeded(_)));
 }
 
 /// Runs `runaway` beside a query of another conversation under a low memory limit.

@@ -79,6 +79,11 @@ impl Runs {
         Self { book: Arc::new(Mutex::new(book)), _close: closed.clone().drop_guard(), closed }
     }
 
+    /// The run of `token`, unless it is lost.
+    pub(in crate::warehouse) fn known(&self, token: &str) -> Option<RunId> {
+        lock(&self.book).live_run_of(token).map(RunId::Text)
+    }
+
     /// Starts `work` as the run of `token`, unless the token has one that is not lost.
     ///
     /// # Errors
