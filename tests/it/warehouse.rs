@@ -278,6 +278,20 @@ async fn a_query_past_its_time_limit_fails_and_burns_no_more_cpu() {
 }
 
 #[tokio::test]
+async fn canceling_a_query_leaves_the_others_alone() {
+    let lake = lake::write();
+    let sail = Arc::new(sail(&lake));
+    let fixture = Fixture { warehouse: sail.clone(), unknown_run: RunId::Number(0) };
+    let other = fixture.launch("other", "SELECT count(DISTINCT id % 1000) FROM range(300000000)", 10).await;
+    let stubborn = fixture.launch("stubborn", STUBBORN, 10).await;
+    assert_eq!(sail.poll(&stubborn.id, Duration::from_millis(300)).await.expect("poll"), RunState::Running);
+    let first = sail.pid().await;
+    sail.cancel(&stubborn.id).await.expect("cancel");
+    assert!(matches!(fixture.end(&other).await, RunState::Succeeded(result) if result.rows == [[json!(1_000)]]));
+    assert_eq!(sail.pid().await, first);
+}
+
+#[tokio::test]
 async fn queries_beyond_the_limit_queue() {
     let lake = lake::write();
     let config = sail::Config { max_concurrency: 1, ..lake::config(&lake) };
