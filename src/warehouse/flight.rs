@@ -125,6 +125,9 @@ impl Warehouse for FlightSql {
     }
 
     async fn launch(&self, statement: &Statement) -> Result<Run, Error> {
+        if let Some(id) = self.runs.known(&statement.token) {
+            return Ok(Run { id, page_url: None });
+        }
         self.link.client().await?;
         let (link, rows) = (Arc::clone(&self.link), statement.max_rows);
         let sql = link.names.as_spelled(&statement.sql).into_owned();

@@ -323,6 +323,9 @@ impl Warehouse for Sail {
     }
 
     async fn launch(&self, statement: &Statement) -> Result<Run, Error> {
+        if let Some(id) = self.runs.known(&statement.token) {
+            return Ok(Run { id, page_url: None });
+        }
         self.host.engine().await?;
         let (host, rows) = (Arc::clone(&self.host), statement.max_rows);
         let sql = host.names.as_spelled(&statement.sql).into_owned();

@@ -12,6 +12,8 @@ mod http;
 #[cfg(feature = "local")]
 mod import;
 #[cfg(feature = "local")]
+mod flight;
+#[cfg(feature = "local")]
 mod lake;
 mod machine;
 mod protocol;

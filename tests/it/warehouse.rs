@@ -180,11 +180,16 @@ async fn a_flight_server_that_went_away_loses_runs_and_is_then_unavailable() {
     let sail = sail(&lake);
     let adapter = FlightSql::new(flight_config(sail.url().await.expect("starts")), &lake::catalog());
     let fixture = fixture(adapter);
+    let done = fixture.launch("done", "SELECT 1 AS x", 10).await;
+    assert!(matches!(fixture.end(&done).await, RunState::Succeeded(_)));
     let run = fixture.launch("slow", contract::SLOW, 10).await;
     assert_eq!(fixture.warehouse.poll(&run.id, Duration::from_millis(300)).await.expect("poll"), RunState::Running);
     sail.shutdown().await;
     assert_eq!(fixture.end(&run).await, RunState::Lost);
     unavailable(fixture.warehouse.probe().await);
+    // What ended before can still be read, also by who launches it once more.
+    assert_eq!(fixture.launch("done", "SELECT 1 AS x", 10).await, done);
+    assert!(matches!(fixture.end(&done).await, RunState::Succeeded(_)));
 }
 
 /// Runs `runaway` beside a query of another conversation under a low memory limit.
@@ -270,6 +275,20 @@ async fn a_query_past_its_time_limit_fails_and_burns_no_more_cpu() {
         }
         assert!(Instant::now() < deadline, "Sail goes on computing");
     }
+}
+
+#[tokio::test]
+async fn canceling_a_query_leaves_the_others_alone() {
+    let lake = lake::write();
+    let sail = Arc::new(sail(&lake));
+    let fixture = Fixture { warehouse: sail.clone(), unknown_run: RunId::Number(0) };
+    let other = fixture.launch("other", "SELECT count(DISTINCT id % 1000) FROM range(300000000)", 10).await;
+    let stubborn = fixture.launch("stubborn", STUBBORN, 10).await;
+    assert_eq!(sail.poll(&stubborn.id, Duration::from_millis(300)).await.expect("poll"), RunState::Running);
+    let first = sail.pid().await;
+    sail.cancel(&stubborn.id).await.expect("cancel");
+    assert!(matches!(fixture.end(&other).await, RunState::Succeeded(result) if result.rows == [[json!(1_000)]]));
+    assert_eq!(sail.pid().await, first);
 }
 
 #[tokio::test]

@@ -230,7 +230,7 @@ mod tests {
     use super::*;
 
     fn shown(array: &dyn Array) -> (String, Value) {
-        (spark_type(array.data_type()), Value::Array(cells(array).expect("cells")))
+        (spark_type(array.data_type()), cells(array).map_or_else(|error| panic!("{error}"), Value::Array))
     }
 
     #[test]
@@ -242,13 +242,14 @@ mod tests {
     }
 
     #[test]
-    fn a_decimal_is_a_number_only_while_a_double_holds_it() {
-        let decimals = Decimal128Array::from(vec![Some(1250), Some(-5), None]).with_precision_and_scale(10, 2).expect("decimal");
+    fn a_decimal_is_a_number_only_while_a_double_holds_it() -> Result<(), ArrowError> {
+        let decimals = Decimal128Array::from(vec![Some(1250), Some(-5), None]).with_precision_and_scale(10, 2)?;
         assert_eq!(shown(&decimals), ("decimal(10,2)".into(), json!([12.5, -0.05, null])));
-        let long = Decimal128Array::from(vec![12_345_678_901_234_567]).with_precision_and_scale(20, 2).expect("decimal");
+        let long = Decimal128Array::from(vec![12_345_678_901_234_567]).with_precision_and_scale(20, 2)?;
         assert_eq!(shown(&long).1, json!(["123456789012345.67"]));
-        let whole = Decimal128Array::from(vec![9_007_199_254_740_993]).with_precision_and_scale(20, 0).expect("decimal");
+        let whole = Decimal128Array::from(vec![9_007_199_254_740_993]).with_precision_and_scale(20, 0)?;
         assert_eq!(shown(&whole).1, json!([9_007_199_254_740_993_i64]));
+        Ok(())
     }
 
     #[test]
@@ -259,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn nested_values_nest() {
+    fn nested_values_nest() -> Result<(), ArrowError> {
         let lists = ListArray::from_iter_primitive::<Int32Type, _, _>(vec![Some(vec![Some(1), None]), None, Some(vec![])]);
         assert_eq!(shown(&lists), ("array<int>".into(), json!([[1, null], null, []])));
         let point = StructArray::from(vec![
@@ -270,10 +271,11 @@ mod tests {
         let mut maps = builder::MapBuilder::new(None, builder::Int32Builder::new(), builder::StringBuilder::new());
         maps.keys().append_value(7);
         maps.values().append_value("seven");
-        maps.append(true).expect("map");
-        maps.append(false).expect("map");
+        maps.append(true)?;
+        maps.append(false)?;
         let maps: MapArray = maps.finish();
         assert_eq!(shown(&maps), ("map<int,string>".into(), json!([{"7": "seven"}, null])));
+        Ok(())
     }
 
     #[test]

@@ -79,6 +79,11 @@ impl Runs {
         Self { book: Arc::new(Mutex::new(book)), _close: closed.clone().drop_guard(), closed }
     }
 
+    /// The run of `token`, unless it is lost.
+    pub(in crate::warehouse) fn known(&self, token: &str) -> Option<RunId> {
+        lock(&self.book).live_run_of(token).map(RunId::Text)
+    }
+
     /// Starts `work` as the run of `token`, unless the token has one that is not lost.
     ///
     /// # Errors
@@ -213,64 +218,70 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_poll_can_be_repeated_until_the_run_is_evicted_by_number() {
+    async fn a_poll_can_be_repeated_until_the_run_is_evicted_by_number() -> Result<(), Error> {
         let runs = runs(Keep { runs: 2, ..Keep::default() });
         let mut ids = Vec::new();
         for token in ["a", "b", "c"] {
-            let id = runs.launch(token, || ready(rows(token))).expect("launch");
+            let id = runs.launch(token, || ready(rows(token)))?;
             assert_eq!(runs.poll(&id, WAIT).await, rows(token));
             ids.push(id);
         }
         assert_eq!(runs.poll(&ids[0], WAIT).await, RunState::Lost);
         assert_eq!(runs.poll(&ids[1], WAIT).await, rows("b"));
         assert_eq!(runs.poll(&ids[2], WAIT).await, rows("c"));
+        Ok(())
     }
 
     #[tokio::test]
-    async fn rows_are_evicted_by_memory_but_never_the_newest() {
+    async fn rows_are_evicted_by_memory_but_never_the_newest() -> Result<(), Error> {
         let runs = runs(Keep { bytes: 1_000, ..Keep::default() });
         let large = "x".repeat(2_000);
-        let first = runs.launch("a", || ready(rows(&large))).expect("launch");
+        let first = runs.launch("a", || ready(rows(&large)))?;
         assert_eq!(runs.poll(&first, WAIT).await, rows(&large));
-        let second = runs.launch("b", || ready(rows(&large))).expect("launch");
+        let second = runs.launch("b", || ready(rows(&large)))?;
         assert_eq!(runs.poll(&second, WAIT).await, rows(&large));
         assert_eq!(runs.poll(&first, WAIT).await, RunState::Lost);
+        Ok(())
     }
 
     #[tokio::test]
-    async fn an_ended_run_is_kept_for_a_time() {
+    async fn an_ended_run_is_kept_for_a_time() -> Result<(), Error> {
         let runs = runs(Keep { time: Duration::ZERO, ..Keep::default() });
-        let id = runs.launch("a", || ready(rows("x"))).expect("launch");
+        let id = runs.launch("a", || ready(rows("x")))?;
         tokio::task::yield_now().await;
         assert_eq!(runs.poll(&id, WAIT).await, RunState::Lost);
+        Ok(())
     }
 
     #[tokio::test]
-    async fn a_lost_run_may_be_launched_again_under_its_token_and_a_canceled_one_not() {
+    async fn a_lost_run_may_be_launched_again_under_its_token_and_a_canceled_one_not() -> Result<(), Error> {
         let runs = runs(Keep::default());
-        let lost = runs.launch("a", || ready(RunState::Lost)).expect("launch");
+        let lost = runs.launch("a", || ready(RunState::Lost))?;
         assert_eq!(runs.poll(&lost, WAIT).await, RunState::Lost);
-        let again = runs.launch("a", pending::<RunState>).expect("launch");
+        let again = runs.launch("a", pending::<RunState>)?;
         assert_ne!(lost, again);
         runs.cancel(&again);
         assert_eq!(runs.poll(&again, WAIT).await, RunState::Canceled);
-        assert_eq!(runs.launch("a", || ready(rows("x"))).expect("launch"), again);
+        assert_eq!(runs.launch("a", || ready(rows("x")))?, again);
+        Ok(())
     }
 
     #[tokio::test]
-    async fn more_unfinished_runs_than_allowed_are_turned_away() {
+    async fn more_unfinished_runs_than_allowed_are_turned_away() -> Result<(), Error> {
         let runs = runs(Keep { unfinished: 1, ..Keep::default() });
-        let first = runs.launch("a", pending::<RunState>).expect("launch");
+        let first = runs.launch("a", pending::<RunState>)?;
         assert!(matches!(runs.launch("b", pending::<RunState>), Err(Error::Unavailable { retry_after: Some(_), .. })));
         runs.cancel(&first);
         assert_eq!(runs.poll(&first, WAIT).await, RunState::Canceled);
-        runs.launch("b", pending::<RunState>).expect("launch");
+        runs.launch("b", pending::<RunState>)?;
+        Ok(())
     }
 
     #[tokio::test]
-    async fn a_run_whose_task_died_is_lost() {
+    async fn a_run_whose_task_died_is_lost() -> Result<(), Error> {
         let runs = runs(Keep::default());
-        let id = runs.launch("a", || async { std::panic::resume_unwind(Box::new("gone")) }).expect("launch");
+        let id = runs.launch("a", || async { std::panic::resume_unwind(Box::new("gone")) })?;
         assert_eq!(runs.poll(&id, WAIT).await, RunState::Lost);
+        Ok(())
     }
 }

@@ -43,9 +43,10 @@ const TICK: Duration = Duration::from_millis(250);
 const IDLE_TICK: Duration = Duration::from_secs(5);
 /// Ports tried, should one be taken by somebody else between its choice and its use.
 const PORTS: usize = 5;
-/// Time for stopped work to end by itself, and for others to finish before it is told apart from theirs.
+/// Time for stopped work to end by itself.
 const SETTLE: Duration = Duration::from_secs(2);
-const DRAIN: Duration = Duration::from_secs(10);
+/// Time to wait for a moment without queries, in which stopped work can be told from theirs.
+const GAP: Duration = Duration::from_secs(30);
 /// Share of one core, in percent, up to which an engine does nothing to speak of.
 const QUIET: f32 = 20.0;
 
@@ -126,28 +127,37 @@ impl Engine {
         Running { engine: Arc::clone(self) }
     }
 
-    /// Makes sure that a query that was stopped before its end does not go on computing: gives it a moment, lets the other queries
-    /// finish (`permits`, all `queries` of them, are what runs), and stops the process if it is still busy with nothing to do.
+    /// Makes sure that a query that was stopped before its end does not go on computing: stops the process when it computes for a while
+    /// though no query runs. When there is no such moment by itself, it makes one: `permits`, all `queries` of them, are what runs.
     pub(super) async fn settle(&self, permits: &Semaphore, queries: u32) {
         let mut usage = Usage::of(self.process.pid());
-        let deadline = Instant::now() + SETTLE;
-        while Instant::now() < deadline {
+        let settled = match timeout(GAP, self.settles(&mut usage)).await {
+            Ok(settled) => settled,
+            Err(_) => {
+                let _alone = permits.acquire_many(queries).await;
+                self.settles(&mut usage).await
+            }
+        };
+        if !settled {
+            tracing::warn!(pid = self.process.pid(), "Sail goes on computing a query that was stopped: restarting it");
+            self.process.stop(Stop::Leftover);
+            self.process.stopped().await;
+        }
+    }
+
+    /// True once the process is quiet or gone; false once it has been busy for [`SETTLE`] without a query.
+    async fn settles(&self, usage: &mut Usage) -> bool {
+        let mut busy_since = Instant::now();
+        while busy_since.elapsed() < SETTLE {
             sleep(TICK).await;
-            if usage.refresh().is_none_or(|sample| sample.cpu < QUIET) {
-                return;
+            if usage.refresh().is_none_or(|sample| sample.cpu < QUIET) || !self.process.is_running() {
+                return true;
+            }
+            if self.running() > 0 {
+                busy_since = Instant::now();
             }
         }
-        let alone = timeout(DRAIN, permits.acquire_many(queries)).await;
-        if alone.is_ok() {
-            usage.refresh();
-            sleep(TICK).await;
-            if usage.refresh().is_none_or(|sample| sample.cpu < QUIET) {
-                return;
-            }
-        }
-        tracing::warn!(pid = self.process.pid(), "Sail goes on computing a query that was stopped: restarting it");
-        self.process.stop(Stop::Leftover);
-        self.process.stopped().await;
+        false
     }
 }
 
