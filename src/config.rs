@@ -212,7 +212,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
             self.fault("FLIGHT_SQL_TOKEN", "it is set, but FLIGHT_SQL_URL is not");
         }
         Warehouse::Sail {
-            binary: self.text("SAIL_BIN").map_or_else(|| ".tools/venv/bin/sail".into(), PathBuf::from),
+            binary: command(self.text("SAIL_BIN").as_deref().unwrap_or(".tools/venv/bin/sail")),
             lake: self.text("LAKE_DIR").map_or_else(|| "lake".into(), PathBuf::from),
             memory_limit: (memory > 0).then_some(memory * 1024 * 1024),
         }
@@ -231,6 +231,12 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
             );
         }
     }
+}
+
+/// A path is made absolute, because Sail runs in a folder of its own; a bare name is looked up in `PATH`.
+fn command(text: &str) -> PathBuf {
+    let path = PathBuf::from(text);
+    if path.components().count() == 1 { path } else { std::path::absolute(&path).unwrap_or(path) }
 }
 
 #[cfg(test)]
