@@ -14,6 +14,9 @@ pub struct Catalog {
     /// Views over them that statements may read.
     #[serde(default)]
     pub views: Vec<View>,
+    /// Functions of the lake that statements may call besides Spark's built-in ones, such as `imdb.title_case`.
+    #[serde(default)]
+    pub functions: Vec<String>,
 }
 
 /// A table or view with its columns.
