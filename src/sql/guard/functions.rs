@@ -1,0 +1,194 @@
+//! Functions: which may be called (`functions.txt` and the catalog), and how much a single call may produce.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sqlparser::ast::{BinaryOperator, Expr, ObjectName, ObjectNamePart, Spanned as _, UnaryOperator, Value};
+
+use super::{Refusal, lexer, relations};
+use crate::sql::Catalog;
+
+const BUILT_IN: &str = include_str!("functions.txt");
+
+/// Largest number of rows or array elements that a literal argument may ask for.
+const MAX_ELEMENTS: f64 = 1_000_000.0;
+/// Longest string that a literal argument may ask for, in characters.
+const MAX_CHARACTERS: f64 = 100_000.0;
+
+/// The admitted names in lower case.
+#[derive(Debug)]
+pub(super) struct Functions {
+    callable: BTreeSet<String>,
+    generators: BTreeSet<String>,
+}
+
+impl Functions {
+    pub(super) fn new(catalog: &Catalog) -> Self {
+        let mut groups: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+        let mut group = "";
+        for line in BUILT_IN.lines().filter(|line| !line.starts_with('#')) {
+            match line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+                Some(name) => group = name,
+                None => groups.entry(group).or_default().extend(line.split_whitespace().map(str::to_owned)),
+            }
+        }
+        let generators = groups.get("table").cloned().unwrap_or_default();
+        let own = catalog.functions.iter().map(|name| name.to_ascii_lowercase());
+        // `range` makes rows from nothing and only stands in FROM; the other generators also stand in SELECT.
+        let callable = groups.into_values().flatten().filter(|name| name != "range").chain(own).collect();
+        Self { callable, generators }
+    }
+
+    /// Admits a call in an expression.
+    pub(super) fn check(&self, name: &ObjectName) -> Result<(), Refusal> {
+        let written = lower(name);
+        if self.callable.contains(&written) { Ok(()) } else { Err(unknown(name, &written, &self.callable)) }
+    }
+
+    /// Admits a call in FROM or LATERAL VIEW.
+    pub(super) fn check_generator(&self, name: &ObjectName) -> Result<(), Refusal> {
+        let written = lower(name);
+        if self.generators.contains(&written) {
+            return Ok(());
+        }
+        let known: Vec<&str> = self.generators.iter().map(String::as_str).collect();
+        let place = lexer::place(name.span().start);
+        Err(Refusal::new(format!(
+            "The table function {written} ({place}) is refused; in FROM and LATERAL VIEW only {} may be called.",
+            known.join(", ")
+        )))
+    }
+
+    /// Admits a call without parentheses.
+    pub(super) fn check_bare(&self, name: &ObjectName) -> Result<(), Refusal> {
+        match lower(name).as_str() {
+            "current_date" | "current_timestamp" | "localtimestamp" => Ok(()),
+            other => Err(Refusal::new(format!("{other} needs parentheses; write {other}()."))),
+        }
+    }
+
+    /// Takes a checked name out of backticks: some functions are words of Spark's grammar.
+    pub(super) fn unquote(&self, name: &mut ObjectName) {
+        for part in &mut name.0 {
+            if let ObjectNamePart::Identifier(ident) = part {
+                ident.quote_style = None;
+            }
+        }
+    }
+
+    /// Whether the first argument is a unit of time.
+    pub(super) fn takes_unit(&self, name: &ObjectName, arguments: usize) -> bool {
+        arguments == 3
+            && matches!(lower(name).as_str(), "timestampadd" | "timestampdiff" | "dateadd" | "date_add" | "datediff" | "date_diff")
+    }
+
+    /// Bounds what a call with literal arguments produces.
+    pub(super) fn check_size(&self, name: &ObjectName, args: &[&mut Expr]) -> Result<(), Refusal> {
+        let written = lower(name);
+        let argument = |position: usize| args.get(position).and_then(|expr| constant(expr));
+        let (size, bound) = match written.as_str() {
+            "range" => (
+                Some(span(args).ok_or_else(|| Refusal::new("range needs whole numbers as arguments, such as range(1, 10)."))?),
+                MAX_ELEMENTS,
+            ),
+            "sequence" => (span(args), MAX_ELEMENTS),
+            "repeat" | "lpad" | "rpad" => (argument(1), MAX_CHARACTERS),
+            "space" => (argument(0), MAX_CHARACTERS),
+            "array_repeat" => (argument(1), MAX_ELEMENTS),
+            "stack" => (argument(0), MAX_ELEMENTS),
+            _ => return Ok(()),
+        };
+        if size.is_some_and(|size| size.is_nan() || size > bound) {
+            return Err(Refusal::new(format!("{written} asks for more than {bound} elements; ask for fewer.")));
+        }
+        if args.iter().any(|expr| grows(expr)) {
+            return Err(Refusal::new(format!("{written} of another function that repeats is refused; call it once.")));
+        }
+        Ok(())
+    }
+}
+
+fn unknown(name: &ObjectName, written: &str, known: &BTreeSet<String>) -> Refusal {
+    let nearest =
+        relations::nearest(written, known.iter().map(String::as_str)).map(|near| format!("; nearest: {near}")).unwrap_or_default();
+    let place = lexer::place(name.span().start);
+    Refusal::new(format!(
+        "The function {written} ({place}) may not be called{nearest}. Use built-in functions of Spark SQL that only compute."
+    ))
+}
+
+fn lower(name: &ObjectName) -> String {
+    let parts: Vec<String> =
+        name.0.iter().map(|part| part.as_ident().map_or_else(|| part.to_string(), |ident| ident.value.to_ascii_lowercase())).collect();
+    parts.join(".")
+}
+
+/// Whether an argument is itself the result of a function that repeats, so that bounds would multiply.
+fn grows(expr: &Expr) -> bool {
+    match expr {
+        Expr::Function(call) => matches!(lower(&call.name).as_str(), "repeat" | "space" | "array_repeat" | "sequence"),
+        Expr::Nested(inner) => grows(inner),
+        Expr::Cast { expr, .. } => grows(expr),
+        Expr::BinaryOp { left, op: BinaryOperator::StringConcat, right } => grows(left) || grows(right),
+        _ => false,
+    }
+}
+
+/// The number of steps from start to end, where the arguments are constant numbers.
+fn span(args: &[&mut Expr]) -> Option<f64> {
+    let numbers: Vec<f64> = args.iter().map(|expr| constant(expr)).collect::<Option<_>>()?;
+    match numbers.as_slice() {
+        [end] => Some(end.abs()),
+        [start, end] => Some((end - start).abs()),
+        // A step of 0 is left to the engine, which refuses it; here it counts as too many.
+        [start, end, step, ..] => Some(((end - start) / step).abs()),
+        [] => None,
+    }
+}
+
+/// The value of an expression of number literals, as far as a bound needs it.
+pub(super) fn constant(expr: &Expr) -> Option<f64> {
+    match expr {
+        Expr::Value(value) => match &value.value {
+            Value::Number(digits, _) => digits.trim_end_matches(|found: char| found.is_ascii_alphabetic()).parse().ok(),
+            Value::SingleQuotedString(digits) => digits.trim().parse().ok(),
+            _ => None,
+        },
+        Expr::Nested(inner) | Expr::Cast { expr: inner, .. } => constant(inner),
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => constant(expr).map(|value| -value),
+        Expr::UnaryOp { op: UnaryOperator::Plus, expr } => constant(expr),
+        Expr::BinaryOp { left, op, right } => {
+            let (left, right) = (constant(left)?, constant(right)?);
+            match op {
+                BinaryOperator::Plus => Some(left + right),
+                BinaryOperator::Minus => Some(left - right),
+                BinaryOperator::Multiply => Some(left * right),
+                BinaryOperator::Divide | BinaryOperator::MyIntegerDivide => Some(left / right),
+                // Anything but arithmetic: a constant all the same, of which no bound is known.
+                BinaryOperator::Eq
+                | BinaryOperator::NotEq
+                | BinaryOperator::Lt
+                | BinaryOperator::Gt
+                | BinaryOperator::LtEq
+                | BinaryOperator::GtEq => Some(1.0),
+                _ => None,
+            }
+        }
+        Expr::Function(call) => {
+            let sqlparser::ast::FunctionArguments::List(list) = &call.args else { return None };
+            let numbers: Vec<f64> = list
+                .args
+                .iter()
+                .map(|arg| match arg {
+                    sqlparser::ast::FunctionArg::Unnamed(sqlparser::ast::FunctionArgExpr::Expr(expr)) => constant(expr),
+                    _ => None,
+                })
+                .collect::<Option<_>>()?;
+            match (lower(&call.name).as_str(), numbers.as_slice()) {
+                ("pow" | "power", [base, exponent]) => Some(base.powf(*exponent)),
+                ("exp", [exponent]) => Some(exponent.exp()),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
