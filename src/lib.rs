@@ -5,5 +5,7 @@ pub mod import;
 pub mod model;
 pub mod queue;
 pub mod sql;
+#[cfg(feature = "local")]
+pub mod sqlite;
 pub mod store;
 pub mod warehouse;
