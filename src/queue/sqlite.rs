@@ -1,76 +1,77 @@
-//! The queue in the embedded SQLite file: the semantics of Azure Queue Storage for one machine.
+//! The embedded queue: messages in a table of `crate::sqlite`, with the semantics of Azure Queue Storage.
 //!
-//! A receiver of the same process hears of a send at once; those of other processes look every [`POLL`].
+//! Owns the statements on `messages`. A message is invisible while `visible_at` is in the future, because it is delayed or leased: the
+//! receipt tells whose lease it is. As in Azure a lease that has run out still counts until somebody else is given the message, and a
+//! message is gone 7 days after it was sent.
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension, params};
-use tokio::{sync::Notify, time::Instant};
+use rusqlite::{Connection, OptionalExtension as _, params};
+use tokio::{
+    sync::{Notify, oneshot},
+    time::{Instant, timeout_at},
+};
 use uuid::Uuid;
 
 use super::{Delivery, Error, Lane, Lease, Receiver, Sender, Wake};
-use crate::sqlite::{self, Database};
+use crate::{
+    conversation::Timestamp,
+    sqlite::{self, Database, Writer},
+};
 
-/// How often a waiting receiver looks for what other processes sent.
+/// How long a message lives.
+const TIME_TO_LIVE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// How often a waiting receiver looks for what other processes have sent. What this process sends wakes it at once.
 const POLL: Duration = Duration::from_millis(500);
-/// How long a message is kept: the default of Azure Queue Storage.
-const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// A queue in a SQLite file.
-#[derive(Debug)]
-pub struct Sqlite {
-    database: Arc<Database>,
-    sent: Notify,
+/// Messages removed at a time by the sweep.
+const SWEEP_BATCH: u32 = 500;
+
+/// The queue in an embedded database. Clones share it: a send through one wakes receivers of the others.
+#[derive(Clone)]
+pub struct SqliteQueue {
+    database: Database,
+    changed: Arc<Notify>,
 }
 
-impl Sqlite {
-    /// The queue of `database`.
-    #[must_use]
-    pub fn new(database: Arc<Database>) -> Self {
-        Self { database, sent: Notify::new() }
+impl SqliteQueue {
+    /// The queue in `database`. Starts the sweep of expired messages, which ends with `database`.
+    ///
+    /// # Errors
+    /// The database has ended.
+    pub fn new(database: Database) -> Result<Self, sqlite::Error> {
+        let clock = database.clock();
+        database.writer()?.sweep_with(move |connection| sweep(connection, clock().unix_millis()));
+        Ok(Self { database, changed: Arc::new(Notify::new()) })
     }
 
-    fn in_millis(&self, delay: Duration) -> i64 {
-        self.database.now().plus(delay).unix_millis()
+    /// Leases what is visible at `now`.
+    async fn lease(&self, lane: Lane, max: u32, lease: Duration, now: Timestamp) -> Result<Vec<Delivery>, Error> {
+        let writer = self.database.writer()?;
+        let changed = Arc::clone(&self.changed);
+        let until = now.plus(lease).unix_millis();
+        let leased = self
+            .database
+            .write(move |connection| {
+                let deliveries = take(connection, lane, max, now.unix_millis(), until)?;
+                Ok(Leased { deliveries, lane, now, writer, changed })
+            })
+            .await?;
+        Ok(leased.claim())
     }
 
-    async fn lease_visible(&self, lane: Lane, max: u32, lease: Duration) -> Result<Vec<Delivery>, Error> {
-        let (now, until) = (self.in_millis(Duration::ZERO), self.in_millis(lease));
-        let kept_since = now - i64::try_from(KEPT.as_millis()).unwrap_or(0);
-        // Most looks find nothing: they cost a read, not a write.
-        let select = "SELECT 1 FROM messages WHERE lane = ?1 AND visible_at <= ?2 LIMIT 1";
-        let is_empty = self.database.read(|connection| {
-            Ok(connection.prepare_cached(select)?.query_row(params![number(lane), now], |_| Ok(())).optional()?.is_none())
-        })?;
-        if is_empty {
-            return Ok(Vec::new());
-        }
-        Ok(self.database.write(move |connection| take(connection, lane, max, now, until, kept_since)).await?)
-    }
-
-    /// How long to wait for the next look: until the next message becomes visible, but no longer than [`POLL`].
-    fn until_next(&self, lane: Lane) -> Result<Duration, Error> {
-        let select = "SELECT min(visible_at) FROM messages WHERE lane = ?1";
-        let next: Option<i64> =
-            self.database.read(|connection| connection.prepare_cached(select)?.query_row([number(lane)], |row| row.get(0)))?;
-        let wait = next.map(|at| at - self.in_millis(Duration::ZERO)).and_then(|millis| u64::try_from(millis.max(1)).ok());
-        Ok(wait.map_or(POLL, |millis| POLL.min(Duration::from_millis(millis))))
-    }
-
-    /// Changes the message that `held` is a lease on.
+    /// Runs a statement that changes the one message `held` is the lease of.
     async fn change(
         &self,
         held: &Lease,
-        change: impl FnOnce(&Connection, i64, &str) -> rusqlite::Result<usize> + Send + 'static,
+        change: impl FnOnce(&Connection, i64, i64) -> rusqlite::Result<usize> + Send + 'static,
     ) -> Result<(), Error> {
         let lost = || Error::LeaseLost(held.message_id.clone());
-        let id: i64 = held.message_id.parse().map_err(|_| lost())?;
-        let receipt = held.receipt.clone();
-        match self.database.write(move |connection| change(connection, id, &receipt)).await? {
-            0 => Err(lost()),
-            _ => Ok(()),
-        }
+        let (Ok(number), Ok(receipt)) = (held.message_id.parse(), held.receipt.parse()) else { return Err(lost()) };
+        let changed = self.database.write(move |connection| change(connection, number, receipt)).await?;
+        if changed == 1 { Ok(()) } else { Err(lost()) }
     }
 }
 
@@ -80,121 +81,195 @@ impl From<sqlite::Error> for Error {
     }
 }
 
-fn number(lane: Lane) -> u8 {
-    match lane {
-        Lane::Work => 0,
-        Lane::Poison => 1,
-    }
-}
-
-fn take(connection: &Connection, lane: Lane, max: u32, now: i64, until: i64, kept_since: i64) -> rusqlite::Result<Vec<Delivery>> {
-    connection.prepare_cached("DELETE FROM messages WHERE lane = ?1 AND visible_at <= ?2 AND inserted_at < ?3")?.execute(params![
-        number(lane),
-        now,
-        kept_since
-    ])?;
-    let select = "SELECT id, body, dequeue_count + 1 FROM messages WHERE lane = ?1 AND visible_at <= ?2 ORDER BY visible_at, id LIMIT ?3";
-    let mut select = connection.prepare_cached(select)?;
-    let visible: Vec<(i64, String, u32)> =
-        select.query_map(params![number(lane), now, max], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect::<Result<_, _>>()?;
-    let mut update = connection.prepare_cached("UPDATE messages SET visible_at = ?2, dequeue_count = ?3, receipt = ?4 WHERE id = ?1")?;
-    let mut deliveries = Vec::with_capacity(visible.len());
-    for (id, body, dequeue_count) in visible {
-        let receipt = Uuid::new_v4().to_string();
-        update.execute(params![id, until, dequeue_count, receipt])?;
-        deliveries.push(Delivery { body, dequeue_count, lease: Lease { message_id: id.to_string(), receipt } });
-    }
-    Ok(deliveries)
-}
-
 #[async_trait]
-impl Sender for Sqlite {
+impl Sender for SqliteQueue {
     fn kind(&self) -> &'static str {
-        "SQLite file"
+        "sqlite"
     }
 
     async fn send(&self, wake: &Wake, delay: Duration) -> Result<(), Error> {
         let body = serde_json::to_string(wake).map_err(|error| Error::Unavailable(error.to_string()))?;
-        let (now, visible_at) = (self.in_millis(Duration::ZERO), self.in_millis(delay));
+        let now = self.database.now();
+        let (visible_at, expires_at) = (now.plus(delay).unix_millis(), now.plus(TIME_TO_LIVE).unix_millis());
         self.database
             .write(move |connection| {
-                let insert = "INSERT INTO messages (lane, body, inserted_at, visible_at) VALUES (0, ?1, ?2, ?3)";
-                connection.prepare_cached(insert)?.execute(params![body, now, visible_at])
+                connection
+                    .prepare_cached(
+                        "INSERT INTO messages (lane, visible_at, expires_at, dequeue_count, receipt, body) VALUES (?1, ?2, ?3, 0, NULL, ?4)",
+                    )?
+                    .execute(params![code(Lane::Work), visible_at, expires_at, body])
             })
             .await?;
-        self.sent.notify_waiters();
+        // Also for a delayed message: who waits has to learn when it is due.
+        self.changed.notify_waiters();
         Ok(())
     }
 
     async fn probe(&self) -> Result<(), Error> {
-        Ok(self
-            .database
-            .read(|connection| connection.query_row("SELECT count(*) FROM (SELECT 1 FROM messages LIMIT 1)", [], |_| Ok(())))?)
+        Ok(self.database.probe().await?)
     }
 }
 
 #[async_trait]
-impl Receiver for Sqlite {
+impl Receiver for SqliteQueue {
     async fn receive(&self, lane: Lane, max: u32, lease: Duration, wait: Duration) -> Result<Vec<Delivery>, Error> {
-        let until = Instant::now() + wait;
+        let deadline = Instant::now() + wait.min(TIME_TO_LIVE);
         loop {
-            // Registered before the look, so that a send between the two is not missed.
-            let sent = self.sent.notified();
-            tokio::pin!(sent);
-            sent.as_mut().enable();
-            let deliveries = self.lease_visible(lane, max, lease).await?;
-            let left = until.saturating_duration_since(Instant::now());
-            if !deliveries.is_empty() || left.is_zero() {
-                return Ok(deliveries);
+            // Made before looking, so that a send between looking and waiting is not missed.
+            let changed = self.changed.notified();
+            let now = self.database.now();
+            let due = self.database.read(|connection| next_due(connection, lane, now.unix_millis()))?;
+            let is_due = due.is_some_and(|due| due <= now);
+            if is_due {
+                let deliveries = self.lease(lane, max, lease, now).await?;
+                if !deliveries.is_empty() || max == 0 {
+                    return Ok(deliveries);
+                }
             }
-            let _ = tokio::time::timeout(left.min(self.until_next(lane)?), sent).await;
+            if Instant::now() >= deadline {
+                return Ok(Vec::new());
+            }
+            if !is_due {
+                let pause = due.map_or(POLL, |due| due.since(now).min(POLL));
+                // Either way there is a reason to look again.
+                let _ = timeout_at(deadline.min(Instant::now() + pause), changed).await;
+            }
         }
     }
 
     async fn renew(&self, lane: Lane, held: &Lease, lease: Duration) -> Result<Lease, Error> {
-        let (now, until) = (self.in_millis(Duration::ZERO), self.in_millis(lease));
-        let renewed = Lease { message_id: held.message_id.clone(), receipt: Uuid::new_v4().to_string() };
-        let receipt = renewed.receipt.clone();
-        self.change(held, move |connection, id, held| {
-            let update =
-                "UPDATE messages SET visible_at = ?4, receipt = ?5 WHERE id = ?1 AND receipt = ?2 AND lane = ?3 AND visible_at > ?6";
-            connection.prepare_cached(update)?.execute(params![id, held, number(lane), until, receipt, now])
+        let renewed = Uuid::new_v4().as_u64_pair().1.cast_signed();
+        let until = self.database.now().plus(lease).unix_millis();
+        self.change(held, move |connection, number, receipt| {
+            connection
+                .prepare_cached("UPDATE messages SET visible_at = ?1, receipt = ?2 WHERE number = ?3 AND lane = ?4 AND receipt = ?5")?
+                .execute(params![until, renewed, number, code(lane), receipt])
         })
         .await?;
-        Ok(renewed)
+        Ok(Lease { message_id: held.message_id.clone(), receipt: renewed.to_string() })
     }
 
     async fn delete(&self, lane: Lane, held: &Lease) -> Result<(), Error> {
-        self.change(held, move |connection, id, held| {
-            connection.prepare_cached("DELETE FROM messages WHERE id = ?1 AND receipt = ?2 AND lane = ?3")?.execute(params![
-                id,
-                held,
-                number(lane)
+        self.change(held, move |connection, number, receipt| {
+            connection.prepare_cached("DELETE FROM messages WHERE number = ?1 AND lane = ?2 AND receipt = ?3")?.execute(params![
+                number,
+                code(lane),
+                receipt
             ])
         })
         .await
     }
 
     async fn release(&self, lane: Lane, held: &Lease, delay: Duration) -> Result<(), Error> {
-        let visible_at = self.in_millis(delay);
-        self.change(held, move |connection, id, held| {
-            let update = "UPDATE messages SET visible_at = ?4, receipt = NULL WHERE id = ?1 AND receipt = ?2 AND lane = ?3";
-            connection.prepare_cached(update)?.execute(params![id, held, number(lane), visible_at])
-        })
-        .await?;
-        self.sent.notify_waiters();
+        let visible_at = self.database.now().plus(delay).unix_millis();
+        self.change(held, move |connection, number, receipt| give_back(connection, lane, number, receipt, visible_at)).await?;
+        self.changed.notify_waiters();
         Ok(())
     }
 
     async fn poison(&self, delivery: &Delivery) -> Result<(), Error> {
-        let now = self.in_millis(Duration::ZERO);
-        self.change(&delivery.lease, move |connection, id, held| {
-            let update = "UPDATE messages SET lane = 1, visible_at = ?3, inserted_at = ?3, dequeue_count = 0, receipt = NULL
-                          WHERE id = ?1 AND receipt = ?2 AND lane = 0";
-            connection.prepare_cached(update)?.execute(params![id, held, now])
+        let now = self.database.now();
+        let (visible_at, expires_at) = (now.unix_millis(), now.plus(TIME_TO_LIVE).unix_millis());
+        self.change(&delivery.lease, move |connection, number, receipt| {
+            connection
+                .prepare_cached(
+                    "UPDATE messages SET lane = ?1, visible_at = ?2, expires_at = ?3, dequeue_count = 0, receipt = NULL
+                     WHERE number = ?4 AND lane = ?5 AND receipt = ?6",
+                )?
+                .execute(params![code(Lane::Poison), visible_at, expires_at, number, code(Lane::Work), receipt])
         })
         .await?;
-        self.sent.notify_waiters();
+        self.changed.notify_waiters();
         Ok(())
     }
+}
+
+/// Messages on their way from the writer to the receiver. When the receiver has gone, they are given back instead of being invisible
+/// until a lease ends that nobody holds.
+struct Leased {
+    deliveries: Vec<Delivery>,
+    lane: Lane,
+    now: Timestamp,
+    writer: Writer,
+    changed: Arc<Notify>,
+}
+
+impl Leased {
+    fn claim(mut self) -> Vec<Delivery> {
+        std::mem::take(&mut self.deliveries)
+    }
+}
+
+impl Drop for Leased {
+    fn drop(&mut self) {
+        if self.deliveries.is_empty() {
+            return;
+        }
+        let unclaimed = std::mem::take(&mut self.deliveries);
+        let (lane, visible_at, changed) = (self.lane, self.now.unix_millis(), Arc::clone(&self.changed));
+        let give_back_all = move |connection: &Connection| {
+            for lease in unclaimed.iter().map(|delivery| &delivery.lease) {
+                if let (Ok(number), Ok(receipt)) = (lease.message_id.parse(), lease.receipt.parse()) {
+                    give_back(connection, lane, number, receipt, visible_at)?;
+                }
+            }
+            // Before the commit: who looks too early finds them at the next poll.
+            changed.notify_waiters();
+            Ok(())
+        };
+        // Nobody is left to tell: if this fails, the leases run out.
+        self.writer.submit(give_back_all, oneshot::channel().0);
+    }
+}
+
+/// The name of a lane in the file.
+fn code(lane: Lane) -> i64 {
+    match lane {
+        Lane::Work => 0,
+        Lane::Poison => 1,
+    }
+}
+
+/// When the next message of `lane` is visible, which is now for those that are.
+fn next_due(connection: &Connection, lane: Lane, now: i64) -> rusqlite::Result<Option<Timestamp>> {
+    connection
+        .prepare_cached("SELECT visible_at FROM messages WHERE lane = ?1 AND expires_at > ?2 ORDER BY visible_at, number LIMIT 1")?
+        .query_row(params![code(lane), now], |row| row.get(0))
+        .optional()
+        .map(|due| due.map(Timestamp::from_unix_millis))
+}
+
+/// Leases the messages that are visible at `now` until `until`, those that have been visible longest first.
+fn take(connection: &Connection, lane: Lane, max: u32, now: i64, until: i64) -> rusqlite::Result<Vec<Delivery>> {
+    let mut visible = connection.prepare_cached(
+        "SELECT number FROM messages WHERE lane = ?1 AND visible_at <= ?2 AND expires_at > ?2 ORDER BY visible_at, number LIMIT ?3",
+    )?;
+    let numbers = visible.query_map(params![code(lane), now, max], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
+    let mut lease = connection.prepare_cached(
+        "UPDATE messages SET visible_at = ?1, dequeue_count = dequeue_count + 1, receipt = random() WHERE number = ?2
+         RETURNING body, dequeue_count, receipt",
+    )?;
+    let mut take_one = |number: i64| {
+        lease.query_row(params![until, number], |row| {
+            let receipt: i64 = row.get(2)?;
+            let lease = Lease { message_id: number.to_string(), receipt: receipt.to_string() };
+            Ok(Delivery { body: row.get(0)?, dequeue_count: row.get(1)?, lease })
+        })
+    };
+    numbers.into_iter().map(&mut take_one).collect()
+}
+
+/// Ends the lease `receipt` of message `number`, which is visible again from `visible_at` on.
+fn give_back(connection: &Connection, lane: Lane, number: i64, receipt: i64, visible_at: i64) -> rusqlite::Result<usize> {
+    connection
+        .prepare_cached("UPDATE messages SET visible_at = ?1, receipt = NULL WHERE number = ?2 AND lane = ?3 AND receipt = ?4")?
+        .execute(params![visible_at, number, code(lane), receipt])
+}
+
+/// Removes a batch of expired messages; true when there may be more.
+fn sweep(connection: &Connection, now: i64) -> rusqlite::Result<bool> {
+    let removed = connection
+        .prepare_cached("DELETE FROM messages WHERE number IN (SELECT number FROM messages WHERE expires_at <= ?1 LIMIT ?2)")?
+        .execute(params![now, SWEEP_BATCH])?;
+    Ok(removed >= SWEEP_BATCH as usize)
 }

@@ -1,54 +1,50 @@
-//! The store in the embedded SQLite file.
+//! The embedded store: conversations and results as JSON in the tables of `crate::sqlite`.
 //!
-//! The document is kept as its JSON; what is searched by stands beside it in columns. Expiry is judged by the clock at every
-//! read, so an expired conversation is gone at once; the sweep only gives its space back.
+//! Owns the statements on `conversations` and `results`. What has expired is left out of every statement by the clock and removed
+//! later by the sweep. A result belongs to its conversation's row: it expires with it, and a commit prolongs both.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use rusqlite::{Connection, OptionalExtension, params, types::ToSql};
+use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter, types::Value};
+use uuid::Uuid;
 
-use super::{ETag, Error, HistoryFilter, HistoryPage, Store, Versioned, document::Document};
+use super::{ETag, Error, HistoryFilter, HistoryPage, Store, Versioned, cursor::Cursor, document::Document};
 use crate::{
-    conversation::{Conversation, ConversationId, ResultSet, Revision},
+    conversation::{Conversation, ConversationId, ResultSet},
     sqlite::{self, Database},
 };
 
-/// How often expired conversations are deleted while somebody writes.
-const SWEEP_EVERY: Duration = Duration::from_secs(60);
-/// Conversations that one sweep deletes at most, so that it does not hold up a request.
-const SWEEP_AT_MOST: u32 = 200;
+/// Conversations removed at a time: few, because each may take megabytes of results with it.
+const SWEEP_BATCH: u32 = 50;
 
-/// A store in a SQLite file.
-#[derive(Debug)]
-pub struct Sqlite {
-    database: Arc<Database>,
+/// The store in an embedded database.
+#[derive(Clone)]
+pub struct SqliteStore {
+    database: Database,
     ttl: Duration,
-    swept_at: std::sync::atomic::AtomicI64,
 }
 
-impl Sqlite {
-    /// The store of `database` whose conversations live for `ttl` after their last update.
-    #[must_use]
-    pub fn new(database: Arc<Database>, ttl: Duration) -> Self {
-        Self { database, ttl, swept_at: std::sync::atomic::AtomicI64::new(0) }
+impl SqliteStore {
+    /// The store in `database`, whose conversations expire `ttl` (whole seconds) after their last commit. Starts the sweep of expired
+    /// ones, which ends with `database`.
+    ///
+    /// # Errors
+    /// The database has ended.
+    pub fn new(database: Database, ttl: Duration) -> Result<Self, sqlite::Error> {
+        let clock = database.clock();
+        database.writer()?.sweep_with(move |connection| sweep(connection, clock().unix_millis()));
+        Ok(Self { database, ttl })
     }
 
+    fn expires_at(&self) -> i64 {
+        self.database.now().plus(self.ttl).unix_millis()
+    }
+
+    /// The stored JSON, and the number of seconds it lives for in it.
     fn document(&self, conversation: &Conversation) -> Result<String, Error> {
         serde_json::to_string(&Document::new(conversation, self.ttl.as_secs()))
             .map_err(|error| Error::Corrupt { id: conversation.id.to_string(), reason: error.to_string() })
-    }
-
-    fn expires_at(&self, conversation: &Conversation) -> i64 {
-        conversation.updated_at.plus(self.ttl).unix_millis()
-    }
-
-    /// Whether a sweep is due; asked by every write, true at most once per [`SWEEP_EVERY`].
-    fn sweep_is_due(&self, now: i64) -> bool {
-        use std::sync::atomic::Ordering::Relaxed;
-        let last = self.swept_at.load(Relaxed);
-        let every = i64::try_from(SWEEP_EVERY.as_millis()).unwrap_or(i64::MAX);
-        now - last >= every && self.swept_at.compare_exchange(last, now, Relaxed, Relaxed).is_ok()
     }
 }
 
@@ -58,166 +54,232 @@ impl From<sqlite::Error> for Error {
     }
 }
 
-/// A revision as SQLite's integer; no conversation lives long enough to pass it.
-fn stored(revision: Revision) -> i64 {
-    i64::try_from(revision.0).unwrap_or(i64::MAX)
-}
-
-fn etag(conversation: &Conversation) -> ETag {
-    ETag(conversation.revision.to_string())
-}
-
-fn parse(id: &str, document: &str) -> Result<Conversation, Error> {
-    serde_json::from_str(document).map_err(|error| Error::Corrupt { id: id.to_owned(), reason: error.to_string() })
-}
-
-fn sweep(connection: &Connection, now: i64) -> rusqlite::Result<()> {
-    let delete = "DELETE FROM conversations WHERE id IN (SELECT id FROM conversations WHERE expires_at <= ?1 LIMIT ?2)";
-    connection.prepare_cached(delete)?.execute(params![now, SWEEP_AT_MOST]).map(drop)
-}
-
 #[async_trait]
-impl Store for Sqlite {
+impl Store for SqliteStore {
     fn kind(&self) -> &'static str {
-        "SQLite file"
+        "sqlite"
     }
 
     async fn create(&self, conversation: &Conversation) -> Result<ETag, Error> {
-        let Conversation { id, revision, .. } = *conversation;
-        let (owner, user, device) = (conversation.owner.clone(), conversation.user_id.clone(), conversation.device_id.clone());
-        let (created_at, expires_at) = (conversation.created_at.unix_millis(), self.expires_at(conversation));
-        let document = self.document(conversation)?;
-        let now = self.database.now().unix_millis();
-        let is_sweep_due = self.sweep_is_due(now);
-        let created = self.database.write(move |connection| {
-            if is_sweep_due {
-                sweep(connection, now)?;
-            }
-            // An expired conversation of this id does not stand in the way.
-            connection
-                .prepare_cached("DELETE FROM conversations WHERE id = ?1 AND expires_at <= ?2")?
-                .execute(params![id.to_string(), now])?;
-            let insert = "INSERT INTO conversations (id, revision, created_at, expires_at, owner, user_id, device_id, document)
-                          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (id) DO NOTHING";
-            let values = params![id.to_string(), stored(revision), created_at, expires_at, owner, user, device, document];
-            connection.prepare_cached(insert)?.execute(values)
-        });
-        if created.await? == 0 { Err(Error::Exists(id)) } else { Ok(etag(conversation)) }
+        let row = NewRow {
+            id: conversation.id.to_string(),
+            version: new_version(),
+            owner: conversation.owner.clone(),
+            user_id: conversation.user_id.clone(),
+            device_id: conversation.device_id.clone(),
+            created_at: conversation.created_at.unix_millis(),
+            now: self.database.now().unix_millis(),
+            expires_at: self.expires_at(),
+            document: self.document(conversation)?,
+        };
+        let etag = etag(row.version);
+        let is_new = self.database.write(move |connection| row.insert(connection)).await?;
+        if is_new { Ok(etag) } else { Err(Error::Exists(conversation.id)) }
     }
 
     async fn load(&self, id: ConversationId) -> Result<Option<Versioned>, Error> {
-        let (key, now) = (id.to_string(), self.database.now().unix_millis());
-        let found: Option<String> = self.database.read(|connection| {
-            let select = "SELECT document FROM conversations WHERE id = ?1 AND expires_at > ?2";
-            connection.prepare_cached(select)?.query_row(params![key, now], |row| row.get(0)).optional()
-        })?;
-        let Some(document) = found else { return Ok(None) };
-        let conversation = parse(&key, &document)?;
-        Ok(Some(Versioned { etag: etag(&conversation), conversation }))
+        let now = self.database.now().unix_millis();
+        self.database.read(|connection| load(connection, id, now))?.transpose()
     }
 
     async fn commit(&self, conversation: &Conversation, expected: &ETag) -> Result<ETag, Error> {
-        let Conversation { id, revision, .. } = *conversation;
-        let Ok(expected) = expected.0.parse::<i64>() else { return Err(Error::Conflict(id)) };
-        let (expires_at, document, now) = (self.expires_at(conversation), self.document(conversation)?, self.database.now().unix_millis());
-        let is_sweep_due = self.sweep_is_due(now);
-        let committed = self.database.write(move |connection| {
-            if is_sweep_due {
-                sweep(connection, now)?;
-            }
-            let update = "UPDATE conversations SET revision = ?3, expires_at = ?4, document = ?5 WHERE id = ?1 AND revision = ?2 AND expires_at > ?6";
-            connection.prepare_cached(update)?.execute(params![id.to_string(), expected, stored(revision), expires_at, document, now])
-        });
-        if committed.await? == 0 { Err(Error::Conflict(id)) } else { Ok(etag(conversation)) }
+        let conflict = Error::Conflict(conversation.id);
+        let Ok(expected) = expected.0.parse::<i64>() else { return Err(conflict) };
+        let (id, version, document) = (conversation.id.to_string(), new_version(), self.document(conversation)?);
+        let (now, expires_at) = (self.database.now().unix_millis(), self.expires_at());
+        let changed = self
+            .database
+            .write(move |connection| {
+                connection
+                    .prepare_cached(
+                        "UPDATE conversations SET version = ?1, expires_at = ?2, document = ?3
+                         WHERE id = ?4 AND version = ?5 AND expires_at > ?6",
+                    )?
+                    .execute(params![version, expires_at, document, id, expected, now])
+            })
+            .await?;
+        if changed == 1 { Ok(etag(version)) } else { Err(conflict) }
     }
 
     async fn history(&self, filter: &HistoryFilter, limit: u32, cursor: Option<&str>) -> Result<HistoryPage, Error> {
-        let after = cursor.map(Cursor::parse).transpose()?;
-        let now = self.database.now().unix_millis();
-        let mut rows = self.database.read(|connection| history(connection, filter, after.as_ref(), limit.saturating_add(1), now))?;
-        let has_more = rows.len() > limit as usize;
-        rows.truncate(limit as usize);
-        let next_cursor =
-            rows.last().filter(|_| has_more).map(|(id, created_at, _)| Cursor { created_at: *created_at, id: id.clone() }.to_string());
-        let conversations = rows.iter().map(|(id, _, document)| parse(id, document)).collect::<Result<_, _>>()?;
+        let after = cursor.map(|text| Cursor::decode(text).ok_or(Error::BadCursor)).transpose()?;
+        let (sql, parameters) = history_query(filter, after, self.database.now().unix_millis(), limit);
+        let rows: Vec<Result<Conversation, Error>> = self
+            .database
+            .read_blocking(move |connection| {
+                let mut statement = connection.prepare_cached(&sql)?;
+                statement.query_map(params_from_iter(parameters), |row| decode(row, "id", "document"))?.collect()
+            })
+            .await?;
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let mut conversations = rows.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let has_more = conversations.len() > limit;
+        conversations.truncate(limit);
+        let last = conversations.last().filter(|_| has_more);
+        let next_cursor = last.map(|last| Cursor { created_at: last.created_at, id: last.id }.encode());
         Ok(HistoryPage { conversations, next_cursor })
     }
 
+    /// A result of a conversation that is gone is dropped: the commit that would refer to it meets a conflict.
     async fn put_result(&self, id: ConversationId, number: u32, result: &ResultSet) -> Result<(), Error> {
-        let rows = serde_json::to_string(result).map_err(|error| Error::Corrupt { id: id.to_string(), reason: error.to_string() })?;
+        let body = serde_json::to_string(result).map_err(|error| Error::Corrupt { id: id.to_string(), reason: error.to_string() })?;
+        let now = self.database.now().unix_millis();
         self.database
             .write(move |connection| {
-                // A conversation that is gone keeps no rows.
-                let insert = "INSERT INTO results (conversation_id, number, rows) SELECT ?1, ?2, ?3
-                              WHERE EXISTS (SELECT 1 FROM conversations WHERE id = ?1)
-                              ON CONFLICT (conversation_id, number) DO UPDATE SET rows = excluded.rows";
-                connection.prepare_cached(insert)?.execute(params![id.to_string(), number, rows]).map(drop)
+                connection
+                    .prepare_cached(
+                        "INSERT INTO results (conversation, query, body)
+                         SELECT number, ?2, ?3 FROM conversations WHERE id = ?1 AND expires_at > ?4
+                         ON CONFLICT (conversation, query) DO UPDATE SET body = excluded.body",
+                    )?
+                    .execute(params![id.to_string(), number, body, now])
             })
             .await?;
         Ok(())
     }
 
     async fn result(&self, id: ConversationId, number: u32) -> Result<Option<ResultSet>, Error> {
-        let (key, now) = (id.to_string(), self.database.now().unix_millis());
-        let found: Option<String> = self.database.read(|connection| {
-            let select =
-                "SELECT rows FROM results JOIN conversations ON id = conversation_id WHERE id = ?1 AND number = ?2 AND expires_at > ?3";
-            connection.prepare_cached(select)?.query_row(params![key, number, now], |row| row.get(0)).optional()
-        })?;
-        found.map(|rows| serde_json::from_str(&rows).map_err(|error| Error::Corrupt { id: key, reason: error.to_string() })).transpose()
+        let now = self.database.now().unix_millis();
+        let found: Option<Result<ResultSet, Error>> = self
+            .database
+            .read_blocking(move |connection| {
+                connection
+                    .prepare_cached(
+                        "SELECT id, body FROM conversations JOIN results ON conversation = number
+                         WHERE id = ?1 AND query = ?2 AND expires_at > ?3",
+                    )?
+                    .query_row(params![id.to_string(), number, now], |row| decode(row, "id", "body"))
+                    .optional()
+            })
+            .await?;
+        found.transpose()
     }
 
     async fn probe(&self) -> Result<(), Error> {
-        // Writing tells of a full disk and a lost permission, which reading does not.
-        let now = self.database.now().unix_millis();
-        Ok(self.database.write(move |connection| sweep(connection, now)).await?)
+        Ok(self.database.probe().await?)
     }
 }
 
-type HistoryRow = (String, i64, String);
-
-fn history(
-    connection: &Connection,
-    filter: &HistoryFilter,
-    after: Option<&Cursor>,
-    limit: u32,
+/// A conversation's row before it is there.
+struct NewRow {
+    id: String,
+    version: i64,
+    owner: Option<String>,
+    user_id: Option<String>,
+    device_id: Option<String>,
+    created_at: i64,
     now: i64,
-) -> rusqlite::Result<Vec<HistoryRow>> {
-    let mut select = "SELECT id, created_at, document FROM conversations WHERE expires_at > ?".to_owned();
-    let mut values: Vec<&dyn ToSql> = vec![&now];
-    for (column, value) in [("owner", &filter.owner), ("user_id", &filter.user_id), ("device_id", &filter.device_id)] {
+    expires_at: i64,
+    document: String,
+}
+
+impl NewRow {
+    /// Inserts it; false when a living conversation has its id. An expired one makes room, and its results go with it.
+    fn insert(&self, connection: &Connection) -> rusqlite::Result<bool> {
+        connection.prepare_cached("DELETE FROM conversations WHERE id = ?1 AND expires_at <= ?2")?.execute(params![self.id, self.now])?;
+        let inserted = connection
+            .prepare_cached(
+                "INSERT INTO conversations (id, version, owner, user_id, device_id, created_at, expires_at, document)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (id) DO NOTHING",
+            )?
+            .execute(params![
+                self.id,
+                self.version,
+                self.owner,
+                self.user_id,
+                self.device_id,
+                self.created_at,
+                self.expires_at,
+                self.document
+            ])?;
+        Ok(inserted == 1)
+    }
+}
+
+fn load(connection: &Connection, id: ConversationId, now: i64) -> rusqlite::Result<Option<Result<Versioned, Error>>> {
+    connection
+        .prepare_cached("SELECT id, version, document FROM conversations WHERE id = ?1 AND expires_at > ?2")?
+        .query_row(params![id.to_string(), now], |row| {
+            let version = row.get("version")?;
+            Ok(decode(row, "id", "document")?.map(|conversation| Versioned { conversation, etag: etag(version) }))
+        })
+        .optional()
+}
+
+/// Reads JSON straight out of SQLite's memory. Into [`Conversation`] and not into [`Document`], whose flattening would build every value
+/// twice: what the document has beyond the conversation is derived from it.
+fn decode<T: serde::de::DeserializeOwned>(row: &Row<'_>, id: &str, json: &str) -> rusqlite::Result<Result<T, Error>> {
+    let bytes = row.get_ref(json)?.as_bytes()?;
+    Ok(match serde_json::from_slice(bytes) {
+        Ok(value) => Ok(value),
+        Err(error) => Err(Error::Corrupt { id: row.get(id)?, reason: error.to_string() }),
+    })
+}
+
+/// The statement of a page and its parameters; one row more than the page has, to know whether another one follows.
+fn history_query(filter: &HistoryFilter, after: Option<Cursor>, now: i64, limit: u32) -> (String, Vec<Value>) {
+    let mut sql = String::from("SELECT id, document FROM conversations WHERE expires_at > ?");
+    let mut parameters = vec![Value::from(now)];
+    for (condition, value) in
+        [(" AND owner = ?", &filter.owner), (" AND user_id = ?", &filter.user_id), (" AND device_id = ?", &filter.device_id)]
+    {
         if let Some(value) = value {
-            select.push_str(&format!(" AND {column} = ?"));
-            values.push(value);
+            sql.push_str(condition);
+            parameters.push(Value::from(value.clone()));
         }
     }
-    if let Some(after) = after {
-        select.push_str(" AND (created_at, id) < (?, ?)");
-        values.extend([&after.created_at as &dyn ToSql, &after.id]);
+    if let Some(Cursor { created_at, id }) = after {
+        sql.push_str(" AND (created_at, id) < (?, ?)");
+        parameters.extend([Value::from(created_at.unix_millis()), Value::from(id.to_string())]);
     }
-    select.push_str(" ORDER BY created_at DESC, id DESC LIMIT ?");
-    values.push(&limit);
-    let mut statement = connection.prepare_cached(&select)?;
-    let rows = statement.query_map(values.as_slice(), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    rows.collect()
+    sql.push_str(" ORDER BY created_at DESC, id DESC LIMIT ?");
+    parameters.push(Value::from(i64::from(limit) + 1));
+    (sql, parameters)
 }
 
-/// The last conversation of a page: `<created_at in ms>.<id>`.
-struct Cursor {
-    created_at: i64,
-    id: String,
+/// Removes a batch of expired conversations with their results; true when there may be more.
+fn sweep(connection: &Connection, now: i64) -> rusqlite::Result<bool> {
+    let removed = connection
+        .prepare_cached(
+            "DELETE FROM conversations WHERE number IN
+                 (SELECT number FROM conversations WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)",
+        )?
+        .execute(params![now, SWEEP_BATCH])?;
+    Ok(removed >= SWEEP_BATCH as usize)
 }
 
-impl Cursor {
-    fn parse(text: &str) -> Result<Self, Error> {
-        let (created_at, id) = text.split_once('.').ok_or(Error::BadCursor)?;
-        let id: ConversationId = id.parse().map_err(|_| Error::BadCursor)?;
-        Ok(Self { created_at: created_at.parse().map_err(|_| Error::BadCursor)?, id: id.to_string() })
-    }
+/// A version that no row has had. Random, not counted: a conversation that expired and was made anew counts from 1 again.
+fn new_version() -> i64 {
+    Uuid::new_v4().as_u64_pair().1.cast_signed()
 }
 
-impl std::fmt::Display for Cursor {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}.{}", self.created_at, self.id)
+fn etag(version: i64) -> ETag {
+    ETag(version.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_of_history_is_read_along_an_index() -> Result<(), Box<dyn std::error::Error>> {
+        let folder = tempfile::tempdir()?;
+        let database = Database::open(folder.path(), sqlite::Options::default())?;
+        let after = Some(Cursor { created_at: crate::conversation::Timestamp::now(), id: ConversationId::random() });
+        let some = || Some(String::from("x"));
+        for (label, filter) in [
+            ("owner", HistoryFilter { owner: some(), ..HistoryFilter::default() }),
+            ("user_id", HistoryFilter { user_id: some(), ..HistoryFilter::default() }),
+            ("device_id", HistoryFilter { device_id: some(), ..HistoryFilter::default() }),
+        ] {
+            let (sql, parameters) = history_query(&filter, after, 0, 50);
+            let plan: Vec<String> = database.read(|connection| {
+                let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
+                statement.query_map(params_from_iter(parameters), |row| row.get("detail"))?.collect()
+            })?;
+            let expected = format!("({label}=? AND (created_at,id)<(?,?))");
+            assert!(plan.len() == 1 && plan[0].ends_with(&expected), "one search, and no sort: {plan:?}");
+        }
+        Ok(())
     }
 }

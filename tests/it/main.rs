@@ -22,3 +22,6 @@ mod rows;
 mod sample;
 #[cfg(feature = "local")]
 mod warehouse;
+mod contract;
+#[cfg(feature = "local")]
+mod sqlite;

@@ -1,0 +1,198 @@
+//! The one thread that writes.
+//!
+//! Everything that waits when a transaction begins goes into it, each job in a savepoint of its own, and is answered after the commit.
+//! So no answer is given that a crash could take back, and a flush to disk is shared by all who waited for the one before.
+//! Between transactions it removes what has expired, in small batches, and only when it is time.
+
+use std::{
+    collections::VecDeque,
+    path::{Path, PathBuf},
+    sync::mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::Error;
+
+/// Jobs in one transaction at most, so that the first one does not wait for long.
+const GROUP: usize = 128;
+
+/// Pause between two batches of a sweep that has more to remove.
+const BETWEEN_BATCHES: Duration = Duration::from_millis(100);
+
+/// Removes a batch of what has expired; true when there is more.
+type Sweep = Box<dyn FnMut(&Connection) -> rusqlite::Result<bool> + Send>;
+
+enum Message {
+    Work(Box<dyn Job>),
+    Sweep(Sweep),
+}
+
+/// Hands work to the thread. The thread ends when every clone is gone and all work is done.
+#[derive(Clone)]
+pub(crate) struct Writer(Sender<Message>);
+
+impl Writer {
+    /// Has `work` run and committed, then `answer` sent. When the thread is gone, `answer` is dropped.
+    pub(crate) fn submit<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        answer: oneshot::Sender<Result<T, Error>>,
+    ) {
+        let job = Pending { work: Some(work), value: None, answer };
+        // A failed send drops the job and with it `answer`, which is how the caller learns.
+        let _ = self.0.send(Message::Work(Box::new(job)));
+    }
+
+    /// Has `sweep` run from time to time for as long as the thread lives.
+    pub(crate) fn sweep_with(&self, sweep: impl FnMut(&Connection) -> rusqlite::Result<bool> + Send + 'static) {
+        let _ = self.0.send(Message::Sweep(Box::new(sweep)));
+    }
+}
+
+/// A unit of work that is run once and answered once.
+trait Job: Send {
+    fn run(&mut self, connection: &Connection) -> rusqlite::Result<()>;
+    fn answer(self: Box<Self>, committed: Result<(), Error>);
+}
+
+struct Pending<T, F> {
+    work: Option<F>,
+    value: Option<T>,
+    answer: oneshot::Sender<Result<T, Error>>,
+}
+
+impl<T: Send, F: FnOnce(&Connection) -> rusqlite::Result<T> + Send> Job for Pending<T, F> {
+    fn run(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        if let Some(work) = self.work.take() {
+            self.value = Some(work(connection)?);
+        }
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), Error>) {
+        let outcome = match (committed, self.value) {
+            (Ok(()), Some(value)) => Ok(value),
+            (Err(error), _) => Err(error),
+            (Ok(()), None) => return,
+        };
+        // A caller that has gone does not want to know.
+        let _ = self.answer.send(outcome);
+    }
+}
+
+/// Starts the thread that owns `connection`.
+pub(super) fn start(connection: Connection, file: PathBuf, sweep_every: Duration) -> Result<(Writer, JoinHandle<()>), Error> {
+    let (sender, inbox) = mpsc::channel();
+    let failed = file.clone();
+    let thread = thread::Builder::new()
+        .name("sqlite-writer".into())
+        .spawn(move || Loop { connection, file, sweep_every, sweeps: Vec::new() }.run(&inbox))
+        .map_err(|error| Error::Sqlite { file: failed, reason: format!("no thread for it: {error}") })?;
+    Ok((Writer(sender), thread))
+}
+
+struct Loop {
+    connection: Connection,
+    file: PathBuf,
+    sweep_every: Duration,
+    sweeps: Vec<Sweep>,
+}
+
+impl Loop {
+    fn run(mut self, inbox: &Receiver<Message>) {
+        let mut sweep_at = Instant::now() + self.sweep_every;
+        let mut group = VecDeque::new();
+        loop {
+            match inbox.recv_timeout(sweep_at.saturating_duration_since(Instant::now())) {
+                Ok(first) => self.take(first, &mut group),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            while group.len() < GROUP
+                && let Ok(next) = inbox.try_recv()
+            {
+                self.take(next, &mut group);
+            }
+            while !group.is_empty() {
+                transact(&self.connection, &self.file, &mut group);
+            }
+            if Instant::now() >= sweep_at {
+                let has_more = self.sweep();
+                sweep_at = Instant::now() + if has_more { BETWEEN_BATCHES } else { self.sweep_every };
+            }
+        }
+    }
+
+    fn take(&mut self, message: Message, group: &mut VecDeque<Box<dyn Job>>) {
+        match message {
+            Message::Work(job) => group.push_back(job),
+            Message::Sweep(sweep) => self.sweeps.push(sweep),
+        }
+    }
+
+    /// Removes one batch of each kind; true when there is more.
+    fn sweep(&mut self) -> bool {
+        let mut has_more = false;
+        for sweep in &mut self.sweeps {
+            match sweep(&self.connection) {
+                Ok(more) => has_more |= more,
+                Err(error) => tracing::warn!(file = %self.file.display(), %error, "expired rows were not removed; trying again later"),
+            }
+        }
+        has_more
+    }
+}
+
+/// Runs jobs of `group` in one transaction and answers them. Returns early, with the rest still in `group`, when SQLite gave the whole
+/// transaction up (disk full, I/O error): nothing of it is stored then, so all of it is answered with the error.
+fn transact(connection: &Connection, file: &Path, group: &mut VecDeque<Box<dyn Job>>) {
+    if let Err(error) = execute(connection, "BEGIN IMMEDIATE") {
+        let error = Error::from_sqlite(file, &error);
+        group.drain(..).for_each(|job| job.answer(Err(error.clone())));
+        return;
+    }
+    let mut done = Vec::with_capacity(group.len());
+    while let Some(mut job) = group.pop_front() {
+        let Err(error) = savepoint(connection, &mut *job) else {
+            done.push(job);
+            continue;
+        };
+        let error = Error::from_sqlite(file, &error);
+        job.answer(Err(error.clone()));
+        if connection.is_autocommit() {
+            done.into_iter().for_each(|job| job.answer(Err(error.clone())));
+            return;
+        }
+    }
+    let committed = commit(connection).map_err(|error| Error::from_sqlite(file, &error));
+    done.into_iter().for_each(|job| job.answer(committed.clone()));
+}
+
+/// Runs `job` so that its failure undoes what it did and nothing else.
+fn savepoint(connection: &Connection, job: &mut dyn Job) -> rusqlite::Result<()> {
+    execute(connection, "SAVEPOINT job")?;
+    let outcome = job.run(connection);
+    if outcome.is_err() && !connection.is_autocommit() {
+        execute(connection, "ROLLBACK TO job")?;
+    }
+    if !connection.is_autocommit() {
+        execute(connection, "RELEASE job")?;
+    }
+    outcome
+}
+
+fn commit(connection: &Connection) -> rusqlite::Result<()> {
+    let outcome = execute(connection, "COMMIT");
+    if outcome.is_err() && !connection.is_autocommit() {
+        execute(connection, "ROLLBACK")?;
+    }
+    outcome
+}
+
+fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute([]).map(|_| ())
+}
