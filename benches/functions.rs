@@ -1,13 +1,10 @@
 //! What one question costs in this process apart from model and warehouse: guard, planner, machine, document. Criterion.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
 
-#[path = "../tests/support/scripted.rs"]
-mod scripted;
-
 use std::{hint::black_box, sync::Arc};
 
 use asklake::{
-    conversation::{Budgets, Conversation, ConversationId, NewConversation, Outcome, Timestamp, apply},
+    conversation::{Budgets, Conversation, ConversationId, Decision, NewConversation, Outcome, QueryDecision, Timestamp, apply},
     model::{Entry, Model, Request, offline::Planner},
     sql::{Catalog, Guard},
     store::document::Document,
@@ -28,8 +25,14 @@ fn conversation() -> Conversation {
 }
 
 fn decided() -> Outcome {
-    let decision = scripted::query(scripted::SQL);
-    Outcome::ModelReplied { decision, model: "bench".into(), prompt_tokens: 1, completion_tokens: 1, model_ms: 1 }
+    let query = QueryDecision { call_id: String::new(), sql_query: "SELECT 1".into(), reasoning: "to see".into() };
+    Outcome::ModelReplied {
+        decision: Decision::Query(vec![query]),
+        model: "bench".into(),
+        prompt_tokens: 1,
+        completion_tokens: 1,
+        model_ms: 1,
+    }
 }
 
 fn functions(criterion: &mut Criterion) {

@@ -17,13 +17,14 @@ use std::{
 
 use asklake::{
     app::App,
-    conversation::{Budgets, Timestamp},
-    http, queue,
+    conversation::Budgets,
+    http,
+    queue::sqlite::SqliteQueue,
     runtime::{standalone, worker},
     service::{Ports, Service, Settings},
     sql::{Catalog, Guard},
-    sqlite::Database,
-    store,
+    sqlite::{Database, Options},
+    store::sqlite::SqliteStore,
 };
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -48,10 +49,10 @@ fn main() {
 
 /// The server side: scripted model and warehouse, embedded store and queue in `folder`; ends with its standard input.
 async fn serve(folder: &str) {
-    let database = Database::open(folder.as_ref(), Arc::new(Timestamp::now)).unwrap();
-    let queue = Arc::new(queue::sqlite::Sqlite::new(Arc::clone(&database)));
+    let database = Database::open(folder.as_ref(), Options::default()).unwrap();
+    let queue = Arc::new(SqliteQueue::new(database.clone()).unwrap());
     let ports = Ports {
-        store: Arc::new(store::sqlite::Sqlite::new(database, Duration::from_secs(3600))),
+        store: Arc::new(SqliteStore::new(database, Duration::from_secs(3600)).unwrap()),
         wakes: Arc::clone(&queue) as _,
         model: Arc::new(ScriptedModel::querying(1, MODEL)),
         warehouse: Arc::new(ScriptedWarehouse::new(WAREHOUSE)),

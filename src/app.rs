@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 
 use crate::{
     config::{self, Config},
-    conversation::{Budgets, Timestamp},
+    conversation::Budgets,
     http,
     model::{Model, offline::Planner},
     queue::Receiver,
@@ -143,10 +143,14 @@ mod embedded {
 
     #[cfg(feature = "local")]
     pub(super) fn open(config: &Config) -> anyhow::Result<Embedded> {
-        use crate::{queue, sqlite::Database, store};
-        let database = Database::open(&config.data_dir, Arc::new(Timestamp::now)).context("cannot open the embedded store")?;
-        let queue = Arc::new(queue::sqlite::Sqlite::new(Arc::clone(&database)));
-        let store = Arc::new(store::sqlite::Sqlite::new(database, config.conversation_ttl));
+        use crate::{
+            queue::sqlite::SqliteQueue,
+            sqlite::{Database, Options},
+            store::sqlite::SqliteStore,
+        };
+        let database = Database::open(&config.data_dir, Options::default()).context("cannot open the embedded store")?;
+        let queue = Arc::new(SqliteQueue::new(database.clone())?);
+        let store = Arc::new(SqliteStore::new(database, config.conversation_ttl)?);
         Ok(Embedded { store, sender: Arc::clone(&queue) as _, receiver: queue })
     }
 

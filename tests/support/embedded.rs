@@ -3,11 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use asklake::{
-    conversation::Timestamp,
-    queue::{self, Receiver, Sender},
+    queue::{Receiver, Sender, sqlite::SqliteQueue},
     sql::{Catalog, Guard},
-    sqlite::Database,
-    store::{self, Store},
+    sqlite::{Database, Options},
+    store::{Store, sqlite::SqliteStore},
 };
 use tempfile::TempDir;
 
@@ -27,9 +26,9 @@ impl Embedded {
     pub fn open() -> Self {
         // Where there is a folder in memory, the many worlds of the crash matrix need not wait for a disk.
         let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
-        let database = Database::open(folder.path(), Arc::new(Timestamp::now)).unwrap();
-        let queue = Arc::new(queue::sqlite::Sqlite::new(Arc::clone(&database)));
-        let store = Arc::new(store::sqlite::Sqlite::new(database, Duration::from_secs(3600)));
+        let database = Database::open(folder.path(), Options::default()).unwrap();
+        let queue = Arc::new(SqliteQueue::new(database.clone()).unwrap());
+        let store = Arc::new(SqliteStore::new(database, Duration::from_secs(3600)).unwrap());
         Self { store, sender: Arc::clone(&queue) as _, receiver: queue, _folder: folder }
     }
 }

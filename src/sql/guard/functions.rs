@@ -32,7 +32,7 @@ impl Functions {
             }
         }
         let generators = groups.get("table").cloned().unwrap_or_default();
-        let own = catalog.functions.iter().map(|name| name.to_ascii_lowercase());
+        let own = catalog.functions.iter().map(|function| function.name.to_ascii_lowercase());
         // `range` makes rows from nothing and only stands in FROM; the other generators also stand in SELECT.
         let callable = groups.into_values().flatten().filter(|name| name != "range").chain(own).collect();
         Self { callable, generators }

@@ -146,7 +146,9 @@ fn check_statement(tokens: &mut Vec<TokenWithSpan>) -> Result<(), Refusal> {
         None => return Err(Refusal::new("The statement is empty; write a SELECT.")),
         Some(Token::Word(word)) if matches!(word.keyword, Keyword::SELECT | Keyword::WITH | Keyword::VALUES) => {}
         Some(first) => {
-            return Err(Refusal::new(format!("A statement that starts with {first} is refused: only a SELECT, or WITH … SELECT, may run.")));
+            return Err(Refusal::new(format!(
+                "A statement that starts with {first} is refused: only a SELECT, or WITH … SELECT, may run."
+            )));
         }
     }
     if tokens.iter().filter(|token| can_nest(&token.token)).count() > MAX_OPERATORS {

@@ -7,6 +7,8 @@
 
 pub mod queue;
 pub mod store;
+#[cfg(feature = "local")]
+pub mod warehouse;
 
 use std::time::{Duration, Instant};
 

@@ -114,6 +114,7 @@ pub fn answered() -> Conversation {
         reasoning: "to rank".into(),
         status: JobStatus::Completed,
         started_at: at(1),
+        launched_at: None,
         finished_at: Some(Timestamp::from_unix_millis(1_795_000_002_345)),
         row_count: Some(10),
         truncated: Some(true),

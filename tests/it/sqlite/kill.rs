@@ -28,7 +28,7 @@ async fn victim() {
             loop {
                 let conversation = asked("q");
                 store.create(&conversation).await.unwrap();
-                let wake = Wake { conversation_id: conversation.id, revision: conversation.revision };
+                let wake = Wake::of(&conversation);
                 queue.send(&wake, Duration::ZERO).await.unwrap();
                 writeln!(std::io::stdout(), "stored {}", conversation.id).unwrap();
             }
