@@ -286,7 +286,9 @@ fn bytes_that_are_not_utf8_are_refused() {
 fn a_line_without_an_end_is_refused_before_it_fills_the_memory() {
     let mut file = b"tconst\taverageRating\tnumVotes\n".to_vec();
     file.resize(32 << 20, b'x');
-    let fault = Case::refused("title.ratings.tsv.gz", &gzip(&file)).at(2);
+    let packed = gzip(&file);
+    // Whoever reads on to the line's end meets the file's end instead, in which half of the line is missing.
+    let fault = Case::refused("title.ratings.tsv.gz", &packed[..packed.len() / 2]).at(2);
     assert_eq!(fault, Fault::TooLong { limit: 1 << 20 });
 }
 
