@@ -15,7 +15,7 @@ pub(super) fn plan(draft: &Draft, words: &Vocabulary) -> Option<Plan> {
         return None;
     }
     // "what is good": words that order, but nothing they could order.
-    let anything = draft.noun || !draft.orders.is_empty() || draft.top.is_some() || draft.most.is_some() || !draft.mentions.is_empty();
+    let anything = draft.noun || !draft.orders.is_empty() || draft.top.is_some() || draft.most.is_some() || !draft.mentions.is_empty() || draft.group.is_some() || !draft.aggregates.is_empty() || draft.people;
     if !anything && draft.selection == super::plan::Selection::default() {
         return None;
     }
@@ -61,12 +61,17 @@ fn group(draft: &Draft, words: &Vocabulary) -> Option<Group> {
     let implicit = draft.group.is_none();
     let key = draft.group.or(who).or(mention)?;
     // "the best film of the director": a role beside a single entity asks who that was.
-    let role_of_one = matches!(key, Key::Role(_)) && implicit && draft.most.is_none() && draft.noun && draft.aggregates.is_empty() && !draft.count;
+    let role_of_one = matches!(key, Key::Role(_)) && implicit && draft.most.is_none() && draft.noun && !draft.plural_mention && draft.aggregates.is_empty() && !draft.count;
     if role_of_one {
         return None;
     }
     // "which year was the longest film": a fact of the entity.
     if implicit && key == Key::Year && draft.noun && !draft.plural && draft.most.is_none() && draft.aggregates.is_empty() {
+        return None;
+    }
+    // "the best film of each year" asks for an entity of each group, which is another question than a number of each.
+    let entity_of_each = draft.group.is_some() && !draft.orders.is_empty() && draft.noun && draft.aggregates.is_empty() && !draft.count;
+    if entity_of_each {
         return None;
     }
     let value = number(draft, words, key)?;
@@ -100,8 +105,16 @@ fn number(draft: &Draft, words: &Vocabulary, key: Key) -> Option<Number> {
 fn aggregates(draft: &Draft, words: &Vocabulary) -> Option<Vec<(Aggregate, usize)>> {
     let first = draft.measures.first().or(draft.asks.first()).or(draft.orders.first().map(|(index, _)| index)).copied();
     let default = words.measures.iter().position(|measure| measure.default);
+    // "the highest and lowest rating".
+    if let (Some(high), [(measure, other)]) = (draft.most, draft.orders.as_slice()) {
+        return (high != *other).then(|| vec![(Aggregate::Max, *measure), (Aggregate::Min, *measure)]);
+    }
     if draft.aggregates.is_empty() {
-        return None;
+        // "how many votes do comedies have": the sum of a measure that may be summed up.
+        let plain = draft.count && draft.noun && draft.plural && draft.orders.is_empty() && draft.top.is_none();
+        let [measure] = draft.measures.as_slice() else { return None };
+        let additive = words.measures.get(*measure).is_some_and(|measure| measure.additive);
+        return (plain && additive).then(|| vec![(Aggregate::Sum, *measure)]);
     }
     let measures: Vec<usize> = if draft.measures.len() > 1 { draft.measures.clone() } else { vec![first.or(default)?] };
     Some(draft.aggregates.iter().flat_map(|aggregate| measures.iter().map(move |measure| (*aggregate, *measure))).collect())
@@ -113,7 +126,7 @@ fn list(draft: &Draft, words: &Vocabulary) -> Option<List> {
     let of_role = draft.mentions.iter().find_map(|key| if let Key::Role(role) = key { Some(*role) } else { None });
     let who = draft.verbs.first().copied().filter(|_| draft.who);
     let shown_year = draft.mentions.contains(&Key::Year) || draft.when;
-    if draft.mentions.contains(&Key::Decade) || draft.most.is_some() && named.is_none() {
+    if draft.mentions.contains(&Key::Decade) || draft.most.is_some() || draft.group.is_some() || !draft.aggregates.is_empty() || (!draft.mentions.is_empty() && !draft.which) {
         return None;
     }
     let order = match (named, draft.top) {

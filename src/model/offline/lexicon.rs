@@ -93,7 +93,7 @@ const FUNCTIONS: &[(Function, &[&str])] = &[
         "was", "were", "be", "been", "being", "do", "does", "did", "have", "has", "had", "there", "that", "those", "these", "this", "tell",
         "show", "give", "list", "find", "get", "display", "name", "fetch", "return", "what", "whats", "what's", "want", "to know", "would like", "like to see", "like to know", "know",
         "need", "see", "all", "any", "some", "also", "just", "only", "overall", "hi", "hello", "hey", "thanks", "thank you", "exist", "exists",
-        "existing", "different", "list of", "kind of", "so", "well", "how about", "what about", "one", "ones", "s", "let", "let's", "whose", "got", "available", "possible", "altogether", "in total", "listed", "recommend", "suggest", "kinds of", "types of", "as", "which are", "who are", "for me", "search", "search for", "look for", "looking for", "i'm", "i'd", "like",
+        "existing", "different", "list of", "kind of", "so", "well", "how about", "what about", "one", "ones", "let", "let's", "whose", "got", "available", "possible", "altogether", "in total", "listed", "recommend", "suggest", "kinds of", "types of", "as", "which are", "who are", "for me", "search", "search for", "look for", "looking for", "i'm", "i'd", "like",
     ]),
     (F::Who, &["who", "whom", "who's", "by whom"]),
     (F::Which, &["which", "which of"]),
@@ -103,8 +103,8 @@ const FUNCTIONS: &[(Function, &[&str])] = &[
     (F::Sum, &["sum", "sum of", "total", "combined", "sum up", "in sum"]),
     (F::Max, &["maximum", "max"]),
     (F::Min, &["minimum", "min"]),
-    (F::Top, &["top", "first"]),
-    (F::Bottom, &["bottom", "last"]),
+    (F::Top, &["top"]),
+    (F::Bottom, &["bottom"]),
     (F::Most, &["most", "highest", "largest", "the most", "best", "greatest", "biggest", "high"]),
     (F::Least, &["fewest", "least", "lowest", "smallest", "worst", "low"]),
     (F::By, &["by"]),
@@ -126,7 +126,7 @@ const FUNCTIONS: &[(Function, &[&str])] = &[
     (F::Below, &["below", "under", "less than", "lower than", "fewer than", "smaller than", "worse than", "shorter than"]),
     (F::AtMost, &["at most", "up to", "no more than", "not more than", "maximum of", "a maximum of", "no longer than"]),
     (F::Exactly, &["exactly", "equal to", "equals", "precisely"]),
-    (F::OrMore, &["or more", "or higher", "or above", "or later", "and up", "and above", "onwards", "onward", "and later", "or newer", "or longer", "or better", "and higher", "and over", "or over", "and more", "and onwards", "on"]),
+    (F::OrMore, &["or more", "or higher", "or above", "or later", "and up", "and above", "onwards", "onward", "and later", "or newer", "or longer", "or better", "and higher", "or over", "and onwards", "on"]),
     (F::OrLess, &["or less", "or lower", "or earlier", "or below", "or fewer", "or shorter", "and below", "and earlier", "or under"]),
     (F::Called, &["called", "named", "titled", "entitled"]),
     (F::Containing, &["containing", "contains", "contain", "that contain", "which contain", "including", "includes", "include", "has the word", "have the word", "with the word", "containing the word", "contains the word", "contain the word", "including the word", "the word", "word"]),
@@ -270,7 +270,9 @@ impl Lexicon {
 
     fn words(&mut self, phrases: &[impl AsRef<str>], meaning: Meaning) {
         for phrase in phrases {
-            self.add(words::normal_words(phrase.as_ref()), meaning, false);
+            // The tokenizer cuts the possessive off a word; on its own it would not be one.
+            let words = if phrase.as_ref() == "'s" { vec!["'s".to_owned()] } else { words::normal_words(phrase.as_ref()) };
+            self.add(words, meaning, false);
         }
     }
 

@@ -98,6 +98,7 @@ const PATTERNS: &[(&str, Shape)] = &[
     ("what is|was|'s? {x} 's {measure|dim}", S::Facts),
     ("what is|was {x} {bound}", S::Facts),
     ("how is|was|well|high|highly? is|was? {x} {bound}", S::Facts),
+    ("is|was|are {x} a|any? {superlative} {kind}?", S::Facts),
     ("what kind|type|sort of {kind} is|was {x}", S::HasValue),
     ("the? {measure|dim} of|for {x}", S::Facts),
     ("~ {x} 's {measure|dim}", S::Facts),
@@ -202,6 +203,10 @@ impl Matcher<'_> {
         let small = |token: &Token| {
             self.lexicon.meanings(std::slice::from_ref(token)).iter().any(|meaning| matches!(meaning, Meaning::Function(Function::Filler | Function::In | Function::And | Function::To | Function::With | Function::By)))
         };
+        let meaningless = |token: &Token| !known(token) && token.norm.chars().all(char::is_alphanumeric) && self.lexicon.corrected(&token.norm).is_none();
+        if span.len() <= 3 && span.iter().all(meaningless) {
+            return true;
+        }
         // Every lower-case word is a small word, and some word is more than that.
         lower.into_iter().all(small) && span.iter().any(|token| token.capital && (!known(token) || span.len() > 1))
     }
@@ -267,7 +272,10 @@ impl Matcher<'_> {
         let x = self.name(captures.x)?;
         Some(match shape {
             S::Credits => Plan::Credits { name: x, role },
-            S::Facts => Plan::Facts { name: x, facts: vec![measure.map(Fact::Measure).or(dim.map(Fact::Dim))?] },
+            S::Facts => {
+                let measure = measure.or(ordered.map(|(index, _)| index));
+                Plan::Facts { name: x, facts: vec![measure.map(Fact::Measure).or(dim.map(Fact::Dim))?] }
+            },
             S::Year => Plan::Facts { name: x, facts: vec![Fact::Measure(year?)] },
             S::Compare => {
                 let by = ordered.or_else(|| measure.map(|measure| (measure, most.unwrap_or(true))));

@@ -427,7 +427,7 @@ impl<'a> Writer<'a> {
             (Limit::Asked(rows), _) => rows,
             (Limit::Default, Key::Role(_)) => SHOWN,
             (Limit::Default, Key::Year) if group.high.is_some() => SHOWN_UNRANKED,
-            (Limit::Default, _) => 100,
+            (Limit::Default, _) => 200,
         });
         select.write()
     }

@@ -150,6 +150,11 @@ pub(super) fn number(tokens: &[Token]) -> Option<(f64, usize)> {
         Some(value) => (value, 1),
         None => spelled(tokens)?,
     };
+    let says = |at: usize, word: &str| tokens.get(at).is_some_and(|token| token.norm == word);
+    if says(taken, "and") && says(taken + 1, "a") && says(taken + 2, "half") {
+        value += 0.5;
+        taken += 3;
+    }
     while let Some(factor) = tokens.get(taken).and_then(|token| multiple(&token.norm)) {
         value *= factor;
         taken += 1;
