@@ -485,6 +485,13 @@ impl Reader<'_> {
             high = Some(direction);
             next += 1;
         }
+        if let Some(measure) = self.measure_at(next + 1).filter(|_| self.is(next, F::Average)) {
+            // "by average rating".
+            self.draft.aggregates.push(Aggregate::Average);
+            self.draft.measures.push(measure);
+            self.draft.most = high.or(self.draft.top).or(Some(true));
+            return next + 2 - at;
+        }
         if self.is(next, F::HowMany) {
             // "by number of films".
             let noun = self.skip_in(next + 1);

@@ -91,6 +91,10 @@ fn number(draft: &Draft, words: &Vocabulary, key: Key) -> Option<Number> {
     let is_year = |index: &usize| words.measures.get(*index).is_some_and(|measure| measure.year);
     let named = draft.measures.iter().chain(&draft.asks).chain(draft.orders.iter().map(|(index, _)| index)).copied().find(|index| !(is_year(index) && key == Key::Year));
     let default = words.measures.iter().position(|measure| measure.default);
+    // "the longest runtime per …": the extreme of each group.
+    if let (Some(_), [(measure, high), ..], true) = (draft.group, draft.orders.as_slice(), draft.aggregates.is_empty() && draft.top.is_none() && !draft.noun) {
+        return Some(Number::Of(if *high { Aggregate::Max } else { Aggregate::Min }, *measure));
+    }
     match (draft.aggregates.first(), named) {
         (Some(aggregate), Some(measure)) => Some(Number::Of(*aggregate, measure)),
         (Some(_), None) => default.map(|measure| Number::Of(Aggregate::Average, measure)),

@@ -83,6 +83,8 @@ pub(super) enum Function {
     Common,
     DecadeNoun,
     Start,
+    Higher,
+    Lower,
 }
 
 use Function as F;
@@ -93,19 +95,19 @@ const FUNCTIONS: &[(Function, &[&str])] = &[
         "was", "were", "be", "been", "being", "do", "does", "did", "have", "has", "had", "there", "that", "those", "these", "this", "tell",
         "show", "give", "list", "find", "get", "display", "name", "fetch", "return", "what", "whats", "what's", "want", "to know", "would like", "like to see", "like to know", "know",
         "need", "see", "all", "any", "some", "also", "just", "only", "overall", "hi", "hello", "hey", "thanks", "thank you", "exist", "exists",
-        "existing", "different", "list of", "kind of", "so", "well", "how about", "what about", "one", "ones", "let", "let's", "whose", "got", "available", "possible", "altogether", "in total", "listed", "recommend", "suggest", "kinds of", "types of", "as", "which are", "who are", "for me", "search", "search for", "look for", "looking for", "i'm", "i'd", "like",
+        "existing", "different", "list of", "kind of", "so", "well", "how about", "what about", "one", "ones", "let", "let's", "whose", "got", "available", "possible", "altogether", "in total", "listed", "recommend", "suggest", "kinds of", "types of", "as", "which are", "who are", "for me", "search", "search for", "look for", "looking for", "i'm", "i'd", "like", "everything", "anything",
     ]),
     (F::Who, &["who", "whom", "who's", "by whom"]),
     (F::Which, &["which", "which of"]),
     (F::When, &["when"]),
-    (F::HowMany, &["how many", "number of", "the number of", "count of", "count", "how much", "count the", "total number of", "total count of", "amount of"]),
-    (F::Average, &["average", "mean", "avg", "on average", "the average", "averaged", "typical"]),
+    (F::HowMany, &["how many", "number of", "count of", "count", "how much", "total number of", "total count of", "amount of"]),
+    (F::Average, &["average", "mean", "avg", "on average", "averaged", "typical"]),
     (F::Sum, &["sum", "sum of", "total", "combined", "sum up", "in sum"]),
     (F::Max, &["maximum", "max"]),
     (F::Min, &["minimum", "min"]),
     (F::Top, &["top"]),
     (F::Bottom, &["bottom"]),
-    (F::Most, &["most", "highest", "largest", "the most", "best", "greatest", "biggest", "high"]),
+    (F::Most, &["most", "highest", "largest", "best", "greatest", "biggest", "high"]),
     (F::Least, &["fewest", "least", "lowest", "smallest", "worst", "low"]),
     (F::By, &["by"]),
     (F::Per, &["per", "for each", "each", "in each", "every", "for every", "in every", "of each", "grouped by", "group by", "broken down by", "split by", "for all", "across"]),
@@ -136,6 +138,8 @@ const FUNCTIONS: &[(Function, &[&str])] = &[
     (F::Owner, &["'s"]),
     (F::Common, &["common", "frequent", "often", "commonly", "frequently"]),
     (F::DecadeNoun, &["decade", "decades"]),
+    (F::Higher, &["higher", "greater", "more", "larger"]),
+    (F::Lower, &["lower", "fewer", "less"]),
     (F::Start, &["start", "starting", "begin", "beginning", "start with", "starts with", "starting with"]),
 ];
 

@@ -176,7 +176,7 @@ impl Matcher<'_> {
         (at + 1..=self.tokens.len().min(at + 5)).rev().find_map(|end| {
             let tokens = self.tokens.get(at..end)?;
             let fitting: Vec<Meaning> = self.lexicon.meanings(tokens).iter().filter(|meaning| class.split('|').any(|class| belongs(meaning, class))).copied().collect();
-            let literal = class == "last" && matches!(tokens, [token] if matches!(token.norm.as_str(), "run" | "last" | "take" | "go" | "have" | "long" | "get"));
+            let literal = class == "last" && matches!(tokens, [token] if matches!(token.norm.as_str(), "run" | "last" | "take" | "go" | "have" | "long" | "get" | "got"));
             if fitting.is_empty() && !literal {
                 return None;
             }
@@ -195,6 +195,12 @@ impl Matcher<'_> {
         if span.first().is_none_or(separator) || span.len() > 14 {
             return false;
         }
+        // "more money": every word is known, and one is of what the lake does not hold.
+        let meanings = |token: &Token| self.lexicon.meanings(std::slice::from_ref(token));
+        let lower_and_known = span.iter().all(|token| !token.quoted && !token.capital && !meanings(token).is_empty());
+        if lower_and_known && span.iter().any(|token| meanings(token).iter().any(|meaning| matches!(meaning, Meaning::Absent(_)))) {
+            return false;
+        }
         if !weak || span.iter().any(|token| token.quoted) {
             return true;
         }
@@ -203,7 +209,7 @@ impl Matcher<'_> {
         let small = |token: &Token| {
             self.lexicon.meanings(std::slice::from_ref(token)).iter().any(|meaning| matches!(meaning, Meaning::Function(Function::Filler | Function::In | Function::And | Function::To | Function::With | Function::By)))
         };
-        let meaningless = |token: &Token| !known(token) && token.norm.chars().all(char::is_alphanumeric) && self.lexicon.corrected(&token.norm).is_none();
+        let meaningless = |token: &Token| !known(token) && token.norm.chars().all(char::is_alphabetic) && self.lexicon.corrected(&token.norm).is_none();
         if span.len() <= 3 && span.iter().all(meaningless) {
             return true;
         }
@@ -263,8 +269,8 @@ impl Matcher<'_> {
             _ => None,
         });
         let most = meanings().find_map(|meaning| match meaning {
-            Meaning::Function(Function::Most) => Some(true),
-            Meaning::Function(Function::Least) => Some(false),
+            Meaning::Function(Function::Most | Function::Higher) => Some(true),
+            Meaning::Function(Function::Least | Function::Lower) => Some(false),
             _ => None,
         });
         let dim = meanings().find_map(|meaning| if let Meaning::Dim(index) = meaning { Some(*index) } else { None });
@@ -329,7 +335,7 @@ fn belongs(meaning: &Meaning, class: &str) -> bool {
         "bound" => matches!(meaning, Meaning::Bound(_)),
         "more" => matches!(meaning, Meaning::More(_) | Meaning::Less(_)),
         "superlative" => matches!(meaning, Meaning::High(_) | Meaning::Low(_)),
-        "most" => matches!(meaning, Meaning::Function(Function::Most | Function::Least)) || matches!(meaning, Meaning::More(_) | Meaning::Less(_)),
+        "most" => matches!(meaning, Meaning::Function(Function::Most | Function::Least | Function::Higher | Function::Lower)) || matches!(meaning, Meaning::More(_) | Meaning::Less(_)),
         "dim" => matches!(meaning, Meaning::Dim(_)),
         "value" => matches!(meaning, Meaning::Value(..) | Meaning::Combination(..)),
         "role" => matches!(meaning, Meaning::Role(_)),

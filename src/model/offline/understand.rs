@@ -31,6 +31,11 @@ pub(super) enum Understood {
 
 /// What `question` asks for.
 pub(super) fn understand(question: &str, words: &Vocabulary, lexicon: &Lexicon) -> Understood {
+    let letters = || question.chars().filter(|letter| letter.is_alphabetic());
+    // Beyond the Latin blocks: another script.
+    if letters().filter(|letter| *letter > '\u{24f}').count() * 2 > letters().count() {
+        return Understood::Foreign;
+    }
     let tokens = words::tokens(question);
     let help = |token: &Token| matches!(token.norm.as_str(), "help" | "hello" | "hi" | "hey" | "what" | "can" | "you" | "do" | "i" | "me" | "ask" | "how" | "does" | "this" | "work" | "about");
     if !tokens.is_empty() && tokens.len() <= 7 && tokens.iter().all(help) {
@@ -133,8 +138,7 @@ fn not_understood(question: &str, lexicon: &Lexicon, tokens: &[Token], draft: Dr
     let items = lexicon.items(tokens);
     let known = items.iter().filter(|item| !item.unknown()).count();
     let function = items.iter().filter(|item| item.meanings.iter().any(|meaning| matches!(meaning, Meaning::Function(function) if *function != Function::Owner))).count();
-    let other_script = question.chars().filter(|letter| letter.is_alphabetic() && !letter.is_ascii()).count() * 3 > question.chars().filter(|letter| letter.is_alphabetic()).count();
-    if other_script || (items.len() >= 3 && known * 5 <= items.len() * 2 && function * 4 <= items.len()) {
+    if items.len() >= 3 && known * 5 <= items.len() * 2 && function * 4 <= items.len() {
         return Understood::Foreign;
     }
     if !draft.absent.is_empty() {

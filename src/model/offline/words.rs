@@ -245,8 +245,8 @@ mod tests {
 
     #[test]
     fn questions_are_cut_into_words() {
-        assert_eq!(norms("Sci-Fi films, rated 8.5+!"), ["sci", "fi", "films", "rated", "8.5", "or", "more"]);
-        assert_eq!(norms("X's films in the '90s or 1990's"), ["x", "'s", "films", "in", "the", "90s", "or", "1990s"]);
+        assert_eq!(norms("Low-Key lamps, rated 8.5+!"), ["low", "key", "lamps", "rated", "8.5", "or", "more"]);
+        assert_eq!(norms("X's lamps in the '90s or 1990's"), ["x", "'s", "lamps", "in", "the", "90s", "or", "1990s"]);
         assert_eq!(norms("with 'the end' or “Two Words” in it"), ["with", "the end", "or", "two words", "in", "it"]);
         assert_eq!(norms("1990-1999 >= 1,000"), ["1990", "to", "1999", "at", "least", "1,000"]);
         assert_eq!(norms("O'Hara isn't"), ["o'hara", "isn't"]);
