@@ -10,7 +10,14 @@ fn faults(yaml: &str) -> Vec<String> {
 fn the_embedded_catalog_is_valid_and_its_queries_pass_the_guard() {
     let catalog = Catalog::embedded().unwrap_or_else(|faults| panic!("{faults:#?}"));
     assert!(catalog.queries.len() >= 10);
-    for name in ["imdb.movies_delta", "imdb.ratings_delta", "imdb.persons_delta", "imdb.principals_delta", "imdb.movies_with_ratings", "imdb.movie_cast"] {
+    for name in [
+        "imdb.movies_delta",
+        "imdb.ratings_delta",
+        "imdb.persons_delta",
+        "imdb.principals_delta",
+        "imdb.movies_with_ratings",
+        "imdb.movie_cast",
+    ] {
         assert!(catalog.relation(name).is_some(), "{name}");
     }
     let guard = Guard::new(&catalog, 1000);
@@ -142,7 +149,11 @@ fn the_planner_section_is_checked_against_the_tables() {
     let good = include_str!("../planner/shop.yaml");
     assert!(Catalog::parse(good).is_ok(), "{:#?}", Catalog::parse(good));
     for (right, wrong, fault) in [
-        ("key: sku\n    name: label", "key: skuu\n    name: label", "planner.entity.key: `shop.products` has no column `skuu`; did you mean `sku`?"),
+        (
+            "key: sku\n    name: label",
+            "key: skuu\n    name: label",
+            "planner.entity.key: `shop.products` has no column `skuu`; did you mean `sku`?",
+        ),
         ("column: stars", "column: stras", "`shop.reviews` has no column `stras`; did you mean `stars`?"),
         ("tie_break: reviews", "tie_break: revews", "`revews` is no measure; did you mean `reviews`?"),
         ("parameter: best_min_reviews", "parameter: best_min", "`best_min` is not under /parameters"),

@@ -98,10 +98,34 @@ fn every_phrasing_gives_the_plan_beside_it() {
 fn word_order_does_not_change_the_query() {
     let planner = planner();
     for group in [
-        &["best horror films since 1990", "since 1990, the best horror films", "Horror films since 1990, best first please", "which are the best horror movies since 1990?"][..],
-        &["comedies in the 1990s", "1990s comedies", "in the 90s: comedies", "comedies of the nineties", "comedies from the '90s", "COMEDIES FROM 1990 TO 1999"],
-        &["top 10 films by rating", "by rating, the top 10 films", "the 10 best films", "10 best rated movies", "What are the top ten films?"],
-        &["who directed Jaws", "director of Jaws", "Who is the director of Jaws?", "Jaws director", "please tell me who directed the film Jaws"],
+        &[
+            "best horror films since 1990",
+            "since 1990, the best horror films",
+            "Horror films since 1990, best first please",
+            "which are the best horror movies since 1990?",
+        ][..],
+        &[
+            "comedies in the 1990s",
+            "1990s comedies",
+            "in the 90s: comedies",
+            "comedies of the nineties",
+            "comedies from the '90s",
+            "COMEDIES FROM 1990 TO 1999",
+        ],
+        &[
+            "top 10 films by rating",
+            "by rating, the top 10 films",
+            "the 10 best films",
+            "10 best rated movies",
+            "What are the top ten films?",
+        ],
+        &[
+            "who directed Jaws",
+            "director of Jaws",
+            "Who is the director of Jaws?",
+            "Jaws director",
+            "please tell me who directed the film Jaws",
+        ],
         &["when did Jaws come out", "when was Jaws released?", "in which year was Jaws made", "what is the release year of Jaws"],
         &["films by Tim Burton", "films directed by Tim Burton", "what did Tim Burton direct?", "which movies has Tim Burton made"],
         &["average rating by genre", "average rating per genre", "the average rating for each genre"],
@@ -156,7 +180,21 @@ fn all_queries(planner: &Planner, question: &str) -> Vec<String> {
 fn found() -> Result<Shown, String> {
     rows(
         &["id", "name", "kind", "fact_0", "fact_1", "fact_2", "fact_3", "dim_0", "in_role", "in_any", "closeness", "total", "number"],
-        vec![vec![json!("x1"), json!("X"), json!("movie"), json!(8.1), json!(100), json!(90), json!(1990), json!(["Drama"]), json!(3), json!(3), json!(0), json!(1), json!(1)]],
+        vec![vec![
+            json!("x1"),
+            json!("X"),
+            json!("movie"),
+            json!(8.1),
+            json!(100),
+            json!(90),
+            json!(1990),
+            json!(["Drama"]),
+            json!(3),
+            json!(3),
+            json!(0),
+            json!(1),
+            json!(1),
+        ]],
     )
 }
 
@@ -187,7 +225,11 @@ fn what_is_not_understood_is_named_with_three_examples_that_work() {
         ("¿Cuál es la mejor película de los noventa?", "only read English"),
         ("", "did not understand"),
     ] {
-        let answer = answer(&planner, question, if question.contains("sploshy") { vec![rows(&["id"], vec![]), rows(&["id"], vec![])] } else { vec![] }.as_slice());
+        let answer = answer(
+            &planner,
+            question,
+            if question.contains("sploshy") { vec![rows(&["id"], vec![]), rows(&["id"], vec![])] } else { vec![] }.as_slice(),
+        );
         assert_eq!(answer.basis, AnswerBasis::None, "{question}");
         assert!(answer.text.contains(said), "{question}: {}", answer.text);
         assert!(answer.text.contains("offline planner"), "{}", answer.text);
@@ -262,10 +304,13 @@ fn names_are_resolved_by_queries_and_what_was_assumed_is_said() {
 fn namesakes_are_listed_instead_of_guessed() {
     let planner = planner();
     let lookup = ["id", "name", "fact_0", "fact_1", "in_role", "in_any", "closeness"];
-    let two = rows(&lookup, vec![
-        vec![json!("nm1"), json!("Ridley Scott"), Value::Null, Value::Null, json!(14), json!(14), json!(1)],
-        vec![json!("nm2"), json!("Tony Scott"), Value::Null, Value::Null, json!(12), json!(12), json!(1)],
-    ]);
+    let two = rows(
+        &lookup,
+        vec![
+            vec![json!("nm1"), json!("Ridley Scott"), Value::Null, Value::Null, json!(14), json!(14), json!(1)],
+            vec![json!("nm2"), json!("Tony Scott"), Value::Null, Value::Null, json!(12), json!(12), json!(1)],
+        ],
+    );
     insta::assert_snapshot!(answer(&planner, "films by Scott", &[two]).text, @r#"
     Several people fit “Scott”: did you mean **Ridley Scott** (14 titles) or **Tony Scott** (12 titles)? Ask again with the full name.
 
@@ -283,10 +328,33 @@ fn namesakes_are_listed_instead_of_guessed() {
 fn remakes_are_told_apart_by_their_year() {
     let planner = planner();
     let lookup = ["id", "name", "kind", "fact_0", "fact_1", "fact_2", "fact_3", "dim_0", "closeness"];
-    let two = rows(&lookup, vec![
-        vec![json!("t1"), json!("King Kong"), json!("movie"), json!(7.6), json!(132_720), json!(187), json!(2005), json!(["Adventure"]), json!(0)],
-        vec![json!("t2"), json!("King Kong"), json!("movie"), json!(8.0), json!(5_000), Value::Null, json!(1933), Value::Null, json!(0)],
-    ]);
+    let two = rows(
+        &lookup,
+        vec![
+            vec![
+                json!("t1"),
+                json!("King Kong"),
+                json!("movie"),
+                json!(7.6),
+                json!(132_720),
+                json!(187),
+                json!(2005),
+                json!(["Adventure"]),
+                json!(0),
+            ],
+            vec![
+                json!("t2"),
+                json!("King Kong"),
+                json!("movie"),
+                json!(8.0),
+                json!(5_000),
+                Value::Null,
+                json!(1933),
+                Value::Null,
+                json!(0),
+            ],
+        ],
+    );
     insta::assert_snapshot!(answer(&planner, "How long is King Kong?", std::slice::from_ref(&two)).text, @r#"
     The lake has 2 of that name:
 
@@ -364,8 +432,33 @@ fn without_a_planner_section_it_says_so() {
 #[test]
 fn the_code_holds_no_word_of_the_shipped_lake() {
     const WORDS: [&str; 27] = [
-        "film", "films", "movie", "movies", "actor", "actors", "actress", "director", "directors", "directed", "genre", "genres", "comedy", "horror", "western", "drama",
-        "starring", "imdb", "screenplay", "runtime_minutes", "tconst", "nconst", "startyear", "primarytitle", "averagerating", "numvotes", "cinema",
+        "film",
+        "films",
+        "movie",
+        "movies",
+        "actor",
+        "actors",
+        "actress",
+        "director",
+        "directors",
+        "directed",
+        "genre",
+        "genres",
+        "comedy",
+        "horror",
+        "western",
+        "drama",
+        "starring",
+        "imdb",
+        "screenplay",
+        "runtime_minutes",
+        "tconst",
+        "nconst",
+        "startyear",
+        "primarytitle",
+        "averagerating",
+        "numvotes",
+        "cinema",
     ];
     let mut checked = 0;
     for folder in ["src/model/offline", "src/sql/catalog"] {
@@ -374,7 +467,11 @@ fn the_code_holds_no_word_of_the_shipped_lake() {
             for (number, line) in std::fs::read_to_string(&path).unwrap().lines().enumerate() {
                 let comment = line.trim_start().starts_with("//") || line.contains("include_str!");
                 let code = if comment { "" } else { line.split(" // ").next().unwrap_or_default() };
-                let found = code.to_lowercase().split(|letter: char| !letter.is_alphanumeric() && letter != '_').find(|word| WORDS.contains(word)).map(str::to_owned);
+                let found = code
+                    .to_lowercase()
+                    .split(|letter: char| !letter.is_alphanumeric() && letter != '_')
+                    .find(|word| WORDS.contains(word))
+                    .map(str::to_owned);
                 assert_eq!(found, None, "{}:{}: {line}", path.display(), number + 1);
             }
             checked += 1;
@@ -396,18 +493,66 @@ async fn it_answers_through_the_port() {
 /// Words that questions are made of, so that random questions reach deep.
 fn phrase() -> impl Strategy<Value = String> {
     let word = prop::sample::select(vec![
-        "top", "10", "best", "films", "comedies", "by", "of", "in", "the", "1990s", "1994", "rated", "above", "8", "who", "directed", "Jaws", "'s", "\"x", "is", "longer",
-        "than", "or", "and", "most", "votes", "per", "genre", "which", "how many", "average", "not", "with", "between", "Tim Burton", "director", "?", ",", "title", "é", "0",
+        "top",
+        "10",
+        "best",
+        "films",
+        "comedies",
+        "by",
+        "of",
+        "in",
+        "the",
+        "1990s",
+        "1994",
+        "rated",
+        "above",
+        "8",
+        "who",
+        "directed",
+        "Jaws",
+        "'s",
+        "\"x",
+        "is",
+        "longer",
+        "than",
+        "or",
+        "and",
+        "most",
+        "votes",
+        "per",
+        "genre",
+        "which",
+        "how many",
+        "average",
+        "not",
+        "with",
+        "between",
+        "Tim Burton",
+        "director",
+        "?",
+        ",",
+        "title",
+        "é",
+        "0",
     ]);
     prop::collection::vec(word, 0..12).prop_map(|words| words.join(" "))
 }
 
 fn cell() -> impl Strategy<Value = Value> {
-    prop_oneof![Just(Value::Null), any::<i64>().prop_map(Value::from), any::<f64>().prop_map(Value::from), ".{0,6}".prop_map(Value::from), Just(json!(["Drama", 1])), Just(json!(0)), Just(json!(1))]
+    prop_oneof![
+        Just(Value::Null),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        ".{0,6}".prop_map(Value::from),
+        Just(json!(["Drama", 1])),
+        Just(json!(0)),
+        Just(json!(1))
+    ]
 }
 
 fn result() -> impl Strategy<Value = Result<Shown, String>> {
-    let columns = ["id", "name", "kind", "fact_0", "fact_3", "dim_0", "in_role", "in_any", "closeness", "total", "number", "value", "value_0"];
+    let columns =
+        ["id", "name", "kind", "fact_0", "fact_3", "dim_0", "in_role", "in_any", "closeness", "total", "number", "value", "value_0"];
     prop_oneof![
         1 => ".{0,8}".prop_map(Err),
         9 => prop::collection::vec(prop::collection::vec(cell(), 13), 0..4).prop_map(move |cells| rows(&columns, cells)),

@@ -116,7 +116,9 @@ fn labelled(write: &Writer<'_>, index: usize, value: &Value) -> String {
 pub(super) fn key_label(write: &Writer<'_>, key: Key) -> String {
     match key {
         Key::Dim(index) => write.words.dimensions.get(index).map_or(String::new(), |dimension| dimension.name.clone()),
-        Key::Role(index) => write.words.people.as_ref().and_then(|people| people.roles.get(index)).map_or(String::new(), |role| role.name.clone()),
+        Key::Role(index) => {
+            write.words.people.as_ref().and_then(|people| people.roles.get(index)).map_or(String::new(), |role| role.name.clone())
+        }
         Key::Year => "year".into(),
         Key::Decade => "decade".into(),
     }
@@ -125,7 +127,9 @@ pub(super) fn key_label(write: &Writer<'_>, key: Key) -> String {
 fn key_plural(write: &Writer<'_>, key: Key) -> String {
     match key {
         Key::Dim(index) => write.words.dimensions.get(index).map_or(String::new(), |dimension| dimension.plural.clone()),
-        Key::Role(index) => write.words.people.as_ref().and_then(|people| people.roles.get(index)).map_or(String::new(), |role| role.plural.clone()),
+        Key::Role(index) => {
+            write.words.people.as_ref().and_then(|people| people.roles.get(index)).map_or(String::new(), |role| role.plural.clone())
+        }
         Key::Year => "years".into(),
         Key::Decade => "decades".into(),
     }
@@ -141,7 +145,11 @@ fn kind_word(write: &Writer<'_>, of: &Selection, count: f64) -> String {
     let kinds = &write.words.entity.kinds;
     let used: Vec<usize> = if of.kinds.is_empty() { vec![0] } else { of.kinds.clone() };
     let one = (count - 1.0).abs() < f64::EPSILON;
-    let words: Vec<&str> = used.iter().filter_map(|index| kinds.get(*index)).map(|kind| if one { kind.nouns.first().map_or("", String::as_str) } else { &kind.plural }).collect();
+    let words: Vec<&str> = used
+        .iter()
+        .filter_map(|index| kinds.get(*index))
+        .map(|kind| if one { kind.nouns.first().map_or("", String::as_str) } else { &kind.plural })
+        .collect();
     words.join(" or ")
 }
 
@@ -153,14 +161,21 @@ pub(super) fn selection(write: &Writer<'_>, of: &Selection) -> String {
 fn described(write: &Writer<'_>, of: &Selection, count: f64) -> String {
     let mut parts = Vec::new();
     for condition in &of.values {
-        let names: Vec<&str> = condition.any.iter().filter_map(|at| write.words.dimensions.get(condition.dim)?.values.get(*at)).map(|value| value.value.as_str()).collect();
+        let names: Vec<&str> = condition
+            .any
+            .iter()
+            .filter_map(|at| write.words.dimensions.get(condition.dim)?.values.get(*at))
+            .map(|value| value.value.as_str())
+            .collect();
         parts.push(format!("{}{}", if condition.not { "non-" } else { "" }, escape(&names.join(" or "))));
     }
     parts.push(kind_word(write, of, count));
     parts.extend(of.ranges.iter().map(|range| range_words(write, range)));
     for person in &of.people {
         let role = person.role.and_then(|index| write.words.people.as_ref()?.roles.get(index));
-        let by = role.and_then(|role| role.passive.clone().or_else(|| role.before_name.first().cloned())).unwrap_or_else(|| "credited to".into());
+        let by = role
+            .and_then(|role| role.passive.clone().or_else(|| role.before_name.first().cloned()))
+            .unwrap_or_else(|| "credited to".into());
         parts.push(format!("{}{by} {}", if person.not { "not " } else { "" }, escape(&person.name.text)));
     }
     let noun = write.words.entity.name_nouns.first().map_or("name", String::as_str);
@@ -173,7 +188,9 @@ fn range_words(write: &Writer<'_>, range: &Range) -> String {
     let value = |value: f64| measured(write, range.measure, value);
     let label = measure_label(write, range.measure);
     let text = match (range.low, range.high) {
-        (Some(low), Some(high)) if low == high => return if year { format!("from {}", value(low.value)) } else { format!("with a {label} of {}", value(low.value)) },
+        (Some(low), Some(high)) if low == high => {
+            return if year { format!("from {}", value(low.value)) } else { format!("with a {label} of {}", value(low.value)) };
+        }
         (Some(low), Some(high)) if year => return format!("from {} to {}", value(low.value), value(high.value)),
         (Some(low), None) if year => return format!("{} {}", if low.inclusive { "since" } else { "after" }, value(low.value)),
         (None, Some(high)) if year => return format!("{} {}", if high.inclusive { "until" } else { "before" }, value(high.value)),
@@ -182,7 +199,11 @@ fn range_words(write: &Writer<'_>, range: &Range) -> String {
         (None, Some(high)) => format!("{} {}", if high.inclusive { "at most" } else { "less than" }, value(high.value)),
         (None, None) => String::new(),
     };
-    if write.words.measures.get(range.measure).is_some_and(|measure| measure.suffix.is_some()) { format!("with {text}") } else { format!("with a {label} of {text}") }
+    if write.words.measures.get(range.measure).is_some_and(|measure| measure.suffix.is_some()) {
+        format!("with {text}")
+    } else {
+        format!("with a {label} of {text}")
+    }
 }
 
 /// An entity in bold with its year: `**Jaws** (1975)`.
@@ -251,10 +272,12 @@ pub(super) fn list(write: &Writer<'_>, list: &List, result: &ResultSet) -> Strin
     let line = |row: &Row<'_>| {
         let year = if has_year { number(row.at(1)) } else { None };
         let first = 1 + usize::from(has_year);
-        let values: Vec<String> = measures.iter().enumerate().map(|(index, measure)| labelled(write, *measure, row.at(first + index))).collect();
+        let values: Vec<String> =
+            measures.iter().enumerate().map(|(index, measure)| labelled(write, *measure, row.at(first + index))).collect();
         let names = list.credits.map(|_| row.text("names")).filter(|names| !names.is_empty());
         let role = list.credits.and_then(|role| write.words.people.as_ref()?.roles.get(role));
-        let credit = names.map(|names| format!("{} {}", role.and_then(|role| role.passive.clone()).unwrap_or_else(|| "with".into()), escape(&names)));
+        let credit = names
+            .map(|names| format!("{} {}", role.and_then(|role| role.passive.clone()).unwrap_or_else(|| "with".into()), escape(&names)));
         let facts: Vec<String> = values.into_iter().chain(credit).collect();
         let name = bold(&cell_text(row.at(0)), year);
         if facts.is_empty() { name } else { format!("{name}: {}", facts.join(", ")) }
@@ -319,7 +342,11 @@ pub(super) fn count(write: &Writer<'_>, of: &Selection, result: &ResultSet) -> S
 pub(super) fn count_people(write: &Writer<'_>, role: Option<usize>, result: &ResultSet) -> String {
     let people = write.words.people.as_ref();
     let role = role.and_then(|role| people?.roles.get(role)).map(|role| role.plural.as_str());
-    format!("There are **{}** {} in the lake.", whole(first_number(result, "number")), role.or(people.map(|people| people.plural.as_str())).unwrap_or("people"))
+    format!(
+        "There are **{}** {} in the lake.",
+        whole(first_number(result, "number")),
+        role.or(people.map(|people| people.plural.as_str())).unwrap_or("people")
+    )
 }
 
 pub(super) fn aggregate(write: &Writer<'_>, of: &Selection, values: &[(Aggregate, usize)], result: &ResultSet) -> String {
@@ -333,7 +360,12 @@ pub(super) fn aggregate(write: &Writer<'_>, of: &Selection, values: &[(Aggregate
             let row = all.first();
             let counted = row.and_then(|row| row.number(&format!("count_{index}"))).unwrap_or(0.0);
             match row.and_then(|row| row.number(&format!("value_{index}"))) {
-                Some(value) => format!("The {} {label} of {phrase} is **{}** (from {} with known {label}).", aggregate.word(), measured(write, *measure, value), whole(counted)),
+                Some(value) => format!(
+                    "The {} {label} of {phrase} is **{}** (from {} with known {label}).",
+                    aggregate.word(),
+                    measured(write, *measure, value),
+                    whole(counted)
+                ),
                 None => format!("The lake holds no {phrase} with a known {label}."),
             }
         })
@@ -359,14 +391,21 @@ pub(super) fn group(write: &Writer<'_>, group: &Group, result: &ResultSet) -> St
             Number::Count => format!("{} {}", whole(count), kind_word(write, &group.of, count)),
             Number::Of(aggregate, measure) => {
                 let value = row.number("value").map_or("unknown".to_owned(), |value| measured(write, measure, value));
-                format!("{} {} {value} ({} {})", aggregate.word(), measure_label(write, measure), whole(count), kind_word(write, &group.of, count))
+                format!(
+                    "{} {} {value} ({} {})",
+                    aggregate.word(),
+                    measure_label(write, measure),
+                    whole(count),
+                    kind_word(write, &group.of, count)
+                )
             }
         }
     };
     let label = key_label(write, group.by);
     if group.limit == Limit::One {
         let name = group_name(group.by, first.value("name"));
-        let next: Vec<String> = all.iter().skip(1).take(2).map(|row| format!("{} ({})", group_name(group.by, row.value("name")), value_of(row))).collect();
+        let next: Vec<String> =
+            all.iter().skip(1).take(2).map(|row| format!("{} ({})", group_name(group.by, row.value("name")), value_of(row))).collect();
         let what = match group.value {
             Number::Count => format!("The {label} with the {} {phrase} is", if group.high == Some(false) { "fewest" } else { "most" }),
             Number::Of(aggregate, measure) => {
@@ -379,15 +418,26 @@ pub(super) fn group(write: &Writer<'_>, group: &Group, result: &ResultSet) -> St
     }
     let head = match group.value {
         Number::Count => format!("Number of {phrase} per {label}:"),
-        Number::Of(aggregate, measure) => format!("{} {} of {phrase} per {label}:", capitalised(aggregate.word()), measure_label(write, measure)),
+        Number::Of(aggregate, measure) => {
+            format!("{} {} of {phrase} per {label}:", capitalised(aggregate.word()), measure_label(write, measure))
+        }
     };
     let shown = if all.len() > 40 && group.high.is_none() { all.len() } else { all.len().min(40) };
-    let lines: Vec<String> = all.iter().take(shown).enumerate().map(|(index, row)| {
-        let bullet = if group.high.is_some() { format!("{}.", index + 1) } else { "-".to_owned() };
-        format!("{bullet} **{}**: {}", group_name(group.by, row.value("name")), value_of(row))
-    }).collect();
+    let lines: Vec<String> = all
+        .iter()
+        .take(shown)
+        .enumerate()
+        .map(|(index, row)| {
+            let bullet = if group.high.is_some() { format!("{}.", index + 1) } else { "-".to_owned() };
+            format!("{bullet} **{}**: {}", group_name(group.by, row.value("name")), value_of(row))
+        })
+        .collect();
     let total = first.number("total").unwrap_or(0.0);
-    let more = if total > f64::from(u32::try_from(shown).unwrap_or(u32::MAX)) { format!("\n\nThere are {} {} in all; these are the first {shown}.", whole(total), key_plural(write, group.by)) } else { String::new() };
+    let more = if total > f64::from(u32::try_from(shown).unwrap_or(u32::MAX)) {
+        format!("\n\nThere are {} {} in all; these are the first {shown}.", whole(total), key_plural(write, group.by))
+    } else {
+        String::new()
+    };
     format!("{head}\n\n{}{more}", lines.join("\n"))
 }
 
@@ -395,15 +445,22 @@ pub(super) fn values(write: &Writer<'_>, dim: usize, count: bool, result: &Resul
     let all = rows(result);
     let plural = key_plural(write, Key::Dim(dim));
     let total = all.first().and_then(|row| row.number("total")).unwrap_or(0.0);
-    let names: Vec<String> = all.iter().map(|row| format!("{} ({})", escape(&row.text("name")), whole(row.number("number").unwrap_or(0.0)))).collect();
+    let names: Vec<String> =
+        all.iter().map(|row| format!("{} ({})", escape(&row.text("name")), whole(row.number("number").unwrap_or(0.0)))).collect();
     let more = if total > f64::from(u32::try_from(all.len()).unwrap_or(u32::MAX)) { ", and more" } else { "" };
-    if count { format!("There are **{}** {plural}: {}{more}.", whole(total), names.join(", ")) } else { format!("The lake has {} {plural}, each with how often it occurs: {}{more}.", whole(total), names.join(", ")) }
+    if count {
+        format!("There are **{}** {plural}: {}{more}.", whole(total), names.join(", "))
+    } else {
+        format!("The lake has {} {plural}, each with how often it occurs: {}{more}.", whole(total), names.join(", "))
+    }
 }
 
 /// A fact of an entity: its label and value, if it is known.
 fn fact_value(write: &Writer<'_>, row: &Row<'_>, fact: Fact) -> (String, Option<String>) {
     match fact {
-        Fact::Measure(index) => (measure_label(write, index), row.number(&format!("fact_{index}")).map(|value| measured(write, index, value))),
+        Fact::Measure(index) => {
+            (measure_label(write, index), row.number(&format!("fact_{index}")).map(|value| measured(write, index, value)))
+        }
         Fact::Dim(index) => {
             let label = key_label(write, Key::Dim(index));
             let values = match row.value(&format!("dim_{index}")) {
@@ -419,7 +476,13 @@ pub(super) fn facts(write: &Writer<'_>, found: &[Row<'_>], wanted: &[Fact]) -> S
     let several = found.len() > 1;
     let lines: Vec<String> = found
         .iter()
-        .map(|row| if wanted.is_empty() { every_fact(write, row) } else { wanted.iter().map(|fact| one_fact(write, row, *fact)).collect::<Vec<_>>().join(" ") })
+        .map(|row| {
+            if wanted.is_empty() {
+                every_fact(write, row)
+            } else {
+                wanted.iter().map(|fact| one_fact(write, row, *fact)).collect::<Vec<_>>().join(" ")
+            }
+        })
         .collect();
     if several { format!("The lake has {} of that name:\n\n- {}", found.len(), lines.join("\n- ")) } else { lines.join("") }
 }
@@ -448,7 +511,8 @@ fn every_fact(write: &Writer<'_>, row: &Row<'_>) -> String {
         .filter(|fact| !matches!(fact, Fact::Measure(index) if write.words.measures.get(*index).is_some_and(|measure| measure.year)))
         .filter_map(|fact| {
             let (label, value) = fact_value(write, row, fact);
-            let suffixed = matches!(fact, Fact::Measure(index) if write.words.measures.get(index).is_some_and(|measure| measure.suffix.is_some()));
+            let suffixed =
+                matches!(fact, Fact::Measure(index) if write.words.measures.get(index).is_some_and(|measure| measure.suffix.is_some()));
             value.map(|value| if suffixed { value } else { format!("{label} {value}") })
         })
         .collect();
@@ -457,7 +521,8 @@ fn every_fact(write: &Writer<'_>, row: &Row<'_>) -> String {
 }
 
 pub(super) fn has_value(write: &Writer<'_>, found: &[Row<'_>], dim: usize, wanted: &[usize]) -> String {
-    let names: Vec<String> = wanted.iter().filter_map(|at| write.words.dimensions.get(dim)?.values.get(*at)).map(|value| value.value.clone()).collect();
+    let names: Vec<String> =
+        wanted.iter().filter_map(|at| write.words.dimensions.get(dim)?.values.get(*at)).map(|value| value.value.clone()).collect();
     let lines: Vec<String> = found
         .iter()
         .map(|row| {
@@ -469,14 +534,22 @@ pub(super) fn has_value(write: &Writer<'_>, found: &[Row<'_>], dim: usize, wante
             let (label, value) = fact_value(write, row, Fact::Dim(dim));
             match value {
                 None => format!("The lake does not know the {label} of {}.", title(write, row)),
-                Some(value) => format!("{}: the {label} of {} is {value}.", if names.iter().all(has) { "Yes" } else { "No" }, title(write, row)),
+                Some(value) => {
+                    format!("{}: the {label} of {} is {value}.", if names.iter().all(has) { "Yes" } else { "No" }, title(write, row))
+                }
             }
         })
         .collect();
     lines.join("\n\n")
 }
 
-pub(super) fn compare(write: &Writer<'_>, first: Vec<Row<'_>>, second: Vec<Row<'_>>, by: Option<(usize, bool)>, assumptions: &mut Vec<String>) -> String {
+pub(super) fn compare(
+    write: &Writer<'_>,
+    first: Vec<Row<'_>>,
+    second: Vec<Row<'_>>,
+    by: Option<(usize, bool)>,
+    assumptions: &mut Vec<String>,
+) -> String {
     let mut pick = |found: Vec<Row<'_>>| {
         let several = found.len() > 1;
         let row = found.into_iter().next();
@@ -486,7 +559,8 @@ pub(super) fn compare(write: &Writer<'_>, first: Vec<Row<'_>>, second: Vec<Row<'
         row.map(|row| (title(write, &row), row.cells.to_vec(), row.result.clone()))
     };
     let (Some(one), Some(other)) = (pick(first), pick(second)) else { return String::new() };
-    let measure_of = |(_, cells, result): &(String, Vec<Value>, ResultSet), index: usize| Row { result, cells }.number(&format!("fact_{index}"));
+    let measure_of =
+        |(_, cells, result): &(String, Vec<Value>, ResultSet), index: usize| Row { result, cells }.number(&format!("fact_{index}"));
     let indexes: Vec<usize> = by.map_or_else(|| (0..write.words.measures.len()).collect(), |(index, _)| vec![index]);
     let sentences: Vec<String> = indexes
         .iter()
@@ -499,7 +573,8 @@ pub(super) fn compare(write: &Writer<'_>, first: Vec<Row<'_>>, second: Vec<Row<'
                         None => format!("- {label}: {values}"),
                         Some(_) if (left - right).abs() < 1e-9 => format!("Neither: both have the same {label}: {values}."),
                         Some(_) => {
-                            let (winner, first, loser, second) = if (left > right) == high { (&one.0, left, &other.0, right) } else { (&other.0, right, &one.0, left) };
+                            let (winner, first, loser, second) =
+                                if (left > right) == high { (&one.0, left, &other.0, right) } else { (&other.0, right, &one.0, left) };
                             let (first, second) = (measured(write, *index, first), measured(write, *index, second));
                             format!("{winner} is {}: {label} {first}, against {second} for {loser}.", comparative(write, *index, high))
                         }
@@ -508,7 +583,11 @@ pub(super) fn compare(write: &Writer<'_>, first: Vec<Row<'_>>, second: Vec<Row<'
                 (left, right) => {
                     let value = |side: Option<f64>| side.map_or("unknown".to_owned(), |side| measured(write, *index, side));
                     let values = format!("{} {}, {} {}", one.0, value(left), other.0, value(right));
-                    if by.is_none() { format!("- {label}: {values}") } else { format!("The lake does not know the {label} of both: {values}.") }
+                    if by.is_none() {
+                        format!("- {label}: {values}")
+                    } else {
+                        format!("The lake does not know the {label} of both: {values}.")
+                    }
                 }
             }
         })
@@ -521,7 +600,13 @@ pub(super) fn compare_people(write: &Writer<'_>, role: usize, of: &Selection, co
     let [(one, left), (other, right)] = counts else { return String::new() };
     let phrase = |name: &str, number: f64| format!("{} {past} {} {}", escape(name), whole(number), described(write, of, number));
     let (one, other) = (phrase(one, *left), phrase(other, *right));
-    if (left - right).abs() < f64::EPSILON { format!("As many: {one}, and {other}.") } else if left > right { format!("**{one}**; {other}.") } else { format!("**{other}**; {one}.") }
+    if (left - right).abs() < f64::EPSILON {
+        format!("As many: {one}, and {other}.")
+    } else if left > right {
+        format!("**{one}**; {other}.")
+    } else {
+        format!("**{other}**; {one}.")
+    }
 }
 
 pub(super) fn credits(write: &Writer<'_>, found: &[Row<'_>], role: Option<usize>, result: &ResultSet) -> String {
@@ -537,7 +622,9 @@ pub(super) fn credits(write: &Writer<'_>, found: &[Row<'_>], role: Option<usize>
             match (names.as_slice(), role) {
                 ([], Some(role)) => format!("The lake names no {} for {name}.", role.name),
                 ([], None) => format!("The lake names nobody for {name}."),
-                (names, Some(role)) if role.passive.is_some() => format!("{name} was {} **{}**.", role.passive.clone().unwrap_or_default(), joined(names, "and")),
+                (names, Some(role)) if role.passive.is_some() => {
+                    format!("{name} was {} **{}**.", role.passive.clone().unwrap_or_default(), joined(names, "and"))
+                }
                 (names, Some(role)) => format!("{} of {name}: {}.", capitalised(&role.plural), names.join(", ")),
                 (names, None) => format!("{name}: {}.", names.join(", ")),
             }
@@ -556,37 +643,62 @@ pub(super) fn credited(write: &Writer<'_>, someone: &Someone<'_>, found: &[Row<'
         let past = role.map_or("is credited with", |role| role.past.as_str());
         return format!("Yes, {name} {past} {}.", title(write, entity));
     }
-    let who: Vec<String> = found.iter().map(|entity| {
-        let names: Vec<String> = of(entity).iter().map(|row| escape(&row.text("name"))).collect();
-        let role = role.map_or("people", |role| role.plural.as_str());
-        if names.is_empty() { format!("the lake names no {role} for {}", title(write, entity)) } else { format!("the {role} of {} it names: {}", title(write, entity), joined(&names, "and")) }
-    }).collect();
+    let who: Vec<String> = found
+        .iter()
+        .map(|entity| {
+            let names: Vec<String> = of(entity).iter().map(|row| escape(&row.text("name"))).collect();
+            let role = role.map_or("people", |role| role.plural.as_str());
+            if names.is_empty() {
+                format!("the lake names no {role} for {}", title(write, entity))
+            } else {
+                format!("the {role} of {} it names: {}", title(write, entity), joined(&names, "and"))
+            }
+        })
+        .collect();
     format!("No, not according to the lake: {}.", who.join("; "))
 }
 
 pub(super) fn person(write: &Writer<'_>, someone: &Someone<'_>, fact: Option<usize>, career: Option<&ResultSet>) -> String {
     let Some(people) = &write.words.people else { return String::new() };
     let name = escape(&someone.name);
-    let value = |index: usize| someone.row.number(&format!("fact_{index}")).map(|value| format!("{value:.0}")).or_else(|| Some(escape(&someone.row.text(&format!("fact_{index}")))).filter(|text| !text.is_empty()));
+    let value = |index: usize| {
+        someone
+            .row
+            .number(&format!("fact_{index}"))
+            .map(|value| format!("{value:.0}"))
+            .or_else(|| Some(escape(&someone.row.text(&format!("fact_{index}")))).filter(|text| !text.is_empty()))
+    };
     let known = |(index, label): (usize, &str)| value(index).map(|value| format!("{label} {value}"));
     if let Some(index) = fact {
         let label = people.facts.get(index).map_or("", |fact| fact.label.as_str());
-        return known((index, label)).map_or_else(|| format!("The lake does not say when **{name}** was {label}.").replace("was died", "died"), |known| format!("**{name}**: {known}."));
+        return known((index, label)).map_or_else(
+            || format!("The lake does not say when **{name}** was {label}.").replace("was died", "died"),
+            |known| format!("**{name}**: {known}."),
+        );
     }
     let facts: Vec<String> = people.facts.iter().enumerate().filter_map(|(index, fact)| known((index, fact.label.as_str()))).collect();
-    let roles: Vec<String> = career.map(rows).unwrap_or_default().iter().map(|row| {
-        let stored = row.text("role");
-        let role = people.roles.iter().find(|role| role.values.contains(&stored)).map_or(stored.clone(), |role| role.name.clone());
-        let years = match (row.number("first_year"), row.number("last_year")) {
-            (Some(first), Some(last)) if first < last => format!(" ({first:.0} to {last:.0})"),
-            (Some(first), _) => format!(" ({first:.0})"),
-            _ => String::new(),
-        };
-        let number = row.number("number").unwrap_or(0.0);
-        format!("{} of {} {}{years}", escape(&role), whole(number), any_kind(write, number))
-    }).collect();
+    let roles: Vec<String> = career
+        .map(rows)
+        .unwrap_or_default()
+        .iter()
+        .map(|row| {
+            let stored = row.text("role");
+            let role = people.roles.iter().find(|role| role.values.contains(&stored)).map_or(stored.clone(), |role| role.name.clone());
+            let years = match (row.number("first_year"), row.number("last_year")) {
+                (Some(first), Some(last)) if first < last => format!(" ({first:.0} to {last:.0})"),
+                (Some(first), _) => format!(" ({first:.0})"),
+                _ => String::new(),
+            };
+            let number = row.number("number").unwrap_or(0.0);
+            format!("{} of {} {}{years}", escape(&role), whole(number), any_kind(write, number))
+        })
+        .collect();
     let parts: Vec<String> = facts.into_iter().chain(roles).collect();
-    if parts.is_empty() { format!("**{name}** is in the lake, with no credits and no dates.") } else { format!("**{name}**: {}.", parts.join("; ")) }
+    if parts.is_empty() {
+        format!("**{name}** is in the lake, with no credits and no dates.")
+    } else {
+        format!("**{name}**: {}.", parts.join("; "))
+    }
 }
 
 /// The word for entities of any kind: that of the kind without a condition, else of the first.
@@ -609,25 +721,53 @@ pub(super) fn exists(write: &Writer<'_>, name: &Name, exact: &[Row<'_>], within:
 pub(super) fn unknown_entity(write: &Writer<'_>, name: &Name) -> String {
     let year = name.year.map_or(String::new(), |year| format!(" from {year}"));
     let kind = write.words.entity.kinds.first().and_then(|kind| kind.nouns.first()).map_or("row", String::as_str);
-    format!("The lake has no {kind} called “{}”{year}, and none with a name close to it. If that is not a name, I did not understand it.", escape(&name.text))
+    format!(
+        "The lake has no {kind} called “{}”{year}, and none with a name close to it. If that is not a name, I did not understand it.",
+        escape(&name.text)
+    )
 }
 
 pub(super) fn which_entity(write: &Writer<'_>, name: &Name, candidates: &[Row<'_>]) -> String {
     let names: Vec<String> = candidates.iter().map(|row| title(write, row)).collect();
-    format!("The lake has nothing called exactly “{}”. Did you mean {}? Ask again with the full name.", escape(&name.text), joined(&names, "or"))
+    format!(
+        "The lake has nothing called exactly “{}”. Did you mean {}? Ask again with the full name.",
+        escape(&name.text),
+        joined(&names, "or")
+    )
+}
+
+/// The question that looks for a word in names.
+fn by_word(write: &Writer<'_>, name: &Name) -> String {
+    let noun = write.words.entity.name_nouns.first().map_or("name", String::as_str);
+    let kinds = capitalised(&kind_word(write, &Selection::default(), 2.0));
+    format!("{kinds} with \"{}\" in the {noun}", escape(&name.text.replace('"', "")))
 }
 
 pub(super) fn unknown_person(write: &Writer<'_>, name: &Name) -> String {
     let wanted = escape(&name.text);
     let noun = write.words.people.as_ref().and_then(|people| people.nouns.first()).map_or("person", String::as_str);
-    if name.strict { format!("I did not understand “{wanted}”: it is no word I know, and the lake has no {noun} of that name.") } else { format!("The lake has no {noun} called “{wanted}”, and none with a name close to it. If that is not a name, I did not understand it.") }
+    if name.strict {
+        let part = write.words.entity.name_nouns.first().map_or("name", String::as_str);
+        format!(
+            "I did not understand “{wanted}”: it is no word I know, and the lake has no {noun} of that name. If it is part of a {part}, ask: {}",
+            by_word(write, name)
+        )
+    } else {
+        format!(
+            "The lake has no {noun} called “{wanted}”, and none with a name close to it. If that is not a name, I did not understand it."
+        )
+    }
 }
 
 pub(super) fn which_person(write: &Writer<'_>, name: &Name, candidates: &[Row<'_>]) -> String {
-    let names: Vec<String> = candidates.iter().take(6).map(|row| {
-        let count = row.number("in_any").unwrap_or(0.0);
-        format!("**{}** ({} {})", escape(&row.text("name")), whole(count), any_kind(write, count))
-    }).collect();
+    let names: Vec<String> = candidates
+        .iter()
+        .take(6)
+        .map(|row| {
+            let count = row.number("in_any").unwrap_or(0.0);
+            format!("**{}** ({} {})", escape(&row.text("name")), whole(count), any_kind(write, count))
+        })
+        .collect();
     format!("Several people fit “{}”: did you mean {}? Ask again with the full name.", escape(&name.text), joined(&names, "or"))
 }
 
@@ -635,7 +775,11 @@ pub(super) fn other_role(write: &Writer<'_>, someone: &Someone<'_>, role: Option
     let role = role.and_then(|index| write.words.people.as_ref()?.roles.get(index)).map_or("that role", |role| role.name.as_str());
     let count = someone.row.number("in_any").unwrap_or(0.0);
     let name = escape(&someone.name);
-    if count > 0.0 { format!("The lake names **{name}** for {} {}, but never as {role}.", whole(count), any_kind(write, count)) } else { format!("The lake knows **{name}**, but no work of theirs.") }
+    if count > 0.0 {
+        format!("The lake names **{name}** for {} {}, but never as {role}.", whole(count), any_kind(write, count))
+    } else {
+        format!("The lake knows **{name}**, but no work of theirs.")
+    }
 }
 
 /// A rule with its parameters as people write numbers.

@@ -46,15 +46,16 @@ pub(super) struct Draft {
     pub(super) unknown: Vec<(usize, usize)>,
     /// What the question asks for and the lake does not hold.
     pub(super) absent: Vec<usize>,
-    /// A comparative without its second half, a bound without its measure and the like.
-    pub(super) dangling: bool,
     /// Names that only their place before a noun made names.
     pub(super) guessed_names: bool,
 }
 
 /// Reads `tokens`, cut into `items`.
 pub(super) fn read(question: &str, words: &Vocabulary, tokens: &[Token], items: &[Item]) -> Draft {
-    let mixed_case = tokens.iter().skip(1).any(|token| !token.capital && !token.quoted && token.norm.len() > 3 && token.norm.chars().all(char::is_alphabetic));
+    let mixed_case = tokens
+        .iter()
+        .skip(1)
+        .any(|token| !token.capital && !token.quoted && token.norm.len() > 3 && token.norm.chars().all(char::is_alphabetic));
     let mut reader = Reader { question, words, tokens, items, mixed_case, draft: Draft::default() };
     let mut at = 0;
     while at < items.len() {
@@ -183,7 +184,8 @@ impl Reader<'_> {
             return Some((name(self.text(first.from, first.to)), 1));
         }
         let capital = |item: &Item| self.mixed_case && self.tokens.get(item.from).is_some_and(|token| token.capital);
-        let nameable = |item: &Item| item.unknown() && self.tokens.get(item.from).is_some_and(|token| !token.quoted && !token.norm.starts_with('\''));
+        let nameable =
+            |item: &Item| item.unknown() && self.tokens.get(item.from).is_some_and(|token| !token.quoted && !token.norm.starts_with('\''));
         if !nameable(first) {
             return None;
         }
@@ -207,7 +209,8 @@ impl Reader<'_> {
         if self.item(at).is_some_and(|item| item.find(name_noun).is_some()) && self.is(at + 1, F::Containing) {
             next = at + 1;
         }
-        while self.is(next, F::Containing) || self.is(next, F::Called) || (self.is(next, F::With) || self.is(next, F::Start)) && next == at {
+        while self.is(next, F::Containing) || self.is(next, F::Called) || (self.is(next, F::With) || self.is(next, F::Start)) && next == at
+        {
             introduced |= self.is(next, F::Containing) || self.is(next, F::Called);
             next = self.skip_filler(next + 1);
         }
@@ -231,7 +234,8 @@ impl Reader<'_> {
 
     /// Where `in the title` begins after token `from`, and the item after it. Works on tokens: a phrase may end in that `in`.
     fn in_the_name(&self, from: usize) -> Option<(usize, usize)> {
-        let word = |at: usize, words: &[&str]| self.tokens.get(at).is_some_and(|token| !token.quoted && words.contains(&token.norm.as_str()));
+        let word =
+            |at: usize, words: &[&str]| self.tokens.get(at).is_some_and(|token| !token.quoted && words.contains(&token.norm.as_str()));
         (from + 1..self.tokens.len().min(from + 7)).filter(|at| word(*at, &["in"])).find_map(|at| {
             let noun = at + 1 + usize::from(word(at + 1, &["the", "its", "their", "a"]));
             let item = self.items.iter().position(|item| item.from == noun && item.find(name_noun).is_some())?;
@@ -323,7 +327,10 @@ impl Reader<'_> {
             }
         }
         if let Some(measure) = measure {
-            next += usize::from(self.find(next, |meaning| (*meaning == Meaning::High(measure) || *meaning == Meaning::Bound(measure)).then_some(())).is_some());
+            next += usize::from(
+                self.find(next, |meaning| (*meaning == Meaning::High(measure) || *meaning == Meaning::Bound(measure)).then_some(()))
+                    .is_some(),
+            );
         }
         let (Some(measure), true) = (measure, explicit.is_some() || named.is_some() || factor > 0.0 && measure.is_some()) else { return 0 };
         let (low, high) = self.sides(explicit.unwrap_or(F::Exactly), number * factor);
@@ -596,7 +603,8 @@ impl Reader<'_> {
         if let Some((dim, index)) = combination {
             let Some(dimension) = self.words.dimensions.get(dim) else { return 0 };
             let all = dimension.combinations.get(index).map(|combination| combination.all.as_slice()).unwrap_or_default();
-            let indexes: Vec<usize> = all.iter().filter_map(|name| dimension.values.iter().position(|value| value.value == *name)).collect();
+            let indexes: Vec<usize> =
+                all.iter().filter_map(|name| dimension.values.iter().position(|value| value.value == *name)).collect();
             self.draft.selection.values.extend(indexes.into_iter().map(|value| Values { dim, any: vec![value], not: false }));
             self.noun(item_plural);
             return 1;
@@ -648,7 +656,9 @@ impl Reader<'_> {
             // "this year", "the last 5 years": the planner has no clock.
             let before = item.from.checked_sub(1).and_then(|before| self.tokens.get(before));
             let relative = before.is_some_and(|token| matches!(token.norm.as_str(), "this" | "last" | "next" | "past" | "current"));
-            if matches!(key, Key::Year | Key::Decade) && (relative || at.checked_sub(1).is_some_and(|before| self.number_at(before).is_some())) {
+            if matches!(key, Key::Year | Key::Decade)
+                && (relative || at.checked_sub(1).is_some_and(|before| self.number_at(before).is_some()))
+            {
                 return 0;
             }
             self.draft.mentions.push(key);
@@ -675,7 +685,13 @@ impl Reader<'_> {
         let Some(limit) = self.number_at(at).and_then(small) else { return 0 };
         let next = self.skip_filler(at + 1);
         let noun = self.find(next, |meaning| match meaning {
-            Meaning::Kind(_) | Meaning::High(_) | Meaning::Low(_) | Meaning::Value(..) | Meaning::Combination(..) | Meaning::Role(_) | Meaning::Dim(_) => Some(()),
+            Meaning::Kind(_)
+            | Meaning::High(_)
+            | Meaning::Low(_)
+            | Meaning::Value(..)
+            | Meaning::Combination(..)
+            | Meaning::Role(_)
+            | Meaning::Dim(_) => Some(()),
             Meaning::Function(F::Most | F::Least | F::Top | F::Bottom) => Some(()),
             _ => None,
         });
@@ -712,7 +728,9 @@ impl Reader<'_> {
     fn followed_by_known(&self, at: usize) -> bool {
         let next = self.skip_filler(at + 1);
         self.find(next, |meaning| match meaning {
-            Meaning::High(_) | Meaning::Low(_) | Meaning::Measure(_) | Meaning::Kind(_) | Meaning::Value(..) | Meaning::Unit(..) => Some(()),
+            Meaning::High(_) | Meaning::Low(_) | Meaning::Measure(_) | Meaning::Kind(_) | Meaning::Value(..) | Meaning::Unit(..) => {
+                Some(())
+            }
             Meaning::Function(F::Most | F::Least | F::Average) => Some(()),
             _ => None,
         })

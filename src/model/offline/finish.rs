@@ -11,11 +11,18 @@ use super::{
 
 /// The plan of a complete draft.
 pub(super) fn plan(draft: &Draft, words: &Vocabulary) -> Option<Plan> {
-    if !draft.unknown.is_empty() || !draft.absent.is_empty() || draft.dangling {
+    if !draft.unknown.is_empty() || !draft.absent.is_empty() {
         return None;
     }
     // "what is good": words that order, but nothing they could order.
-    let anything = draft.noun || !draft.orders.is_empty() || draft.top.is_some() || draft.most.is_some() || !draft.mentions.is_empty() || draft.group.is_some() || !draft.aggregates.is_empty() || draft.people;
+    let anything = draft.noun
+        || !draft.orders.is_empty()
+        || draft.top.is_some()
+        || draft.most.is_some()
+        || !draft.mentions.is_empty()
+        || draft.group.is_some()
+        || !draft.aggregates.is_empty()
+        || draft.people;
     if !anything && draft.selection == super::plan::Selection::default() {
         return None;
     }
@@ -48,7 +55,8 @@ fn people_counted(draft: &Draft) -> Option<Plan> {
 /// `which genres are there`, `how many genres are there`.
 fn values(draft: &Draft) -> Option<Plan> {
     let [Key::Dim(dim)] = draft.mentions.as_slice() else { return None };
-    let plain = draft.orders.is_empty() && draft.most.is_none() && draft.aggregates.is_empty() && draft.group.is_none() && draft.top.is_none();
+    let plain =
+        draft.orders.is_empty() && draft.most.is_none() && draft.aggregates.is_empty() && draft.group.is_none() && draft.top.is_none();
     let only = draft.measures.is_empty() && draft.asks.is_empty() && draft.verbs.is_empty() && !draft.who;
     let everything = draft.selection.ranges.is_empty() && draft.selection.values.is_empty() && draft.selection.people.is_empty();
     (plain && only && everything && !draft.when).then_some(Plan::Values { dim: *dim, count: draft.count })
@@ -56,12 +64,23 @@ fn values(draft: &Draft) -> Option<Plan> {
 
 fn group(draft: &Draft, words: &Vocabulary) -> Option<Group> {
     let ranked = draft.most.is_some() || !draft.orders.is_empty() || draft.top.is_some();
-    let mention = draft.mentions.first().copied().filter(|_| ranked || draft.count || !draft.aggregates.is_empty() || !draft.plural_mention || !draft.noun);
-    let who = draft.verbs.first().filter(|_| draft.who && draft.most.is_some() && draft.selection.people.is_empty()).map(|role| Key::Role(*role));
+    let mention = draft
+        .mentions
+        .first()
+        .copied()
+        .filter(|_| ranked || draft.count || !draft.aggregates.is_empty() || !draft.plural_mention || !draft.noun);
+    let who =
+        draft.verbs.first().filter(|_| draft.who && draft.most.is_some() && draft.selection.people.is_empty()).map(|role| Key::Role(*role));
     let implicit = draft.group.is_none();
     let key = draft.group.or(who).or(mention)?;
     // "the best film of the director": a role beside a single entity asks who that was.
-    let role_of_one = matches!(key, Key::Role(_)) && implicit && draft.most.is_none() && draft.noun && !draft.plural_mention && draft.aggregates.is_empty() && !draft.count;
+    let role_of_one = matches!(key, Key::Role(_))
+        && implicit
+        && draft.most.is_none()
+        && draft.noun
+        && !draft.plural_mention
+        && draft.aggregates.is_empty()
+        && !draft.count;
     if role_of_one {
         return None;
     }
@@ -89,10 +108,18 @@ fn group(draft: &Draft, words: &Vocabulary) -> Option<Group> {
 /// What is told of each group: a count, or an aggregate of the measure named.
 fn number(draft: &Draft, words: &Vocabulary, key: Key) -> Option<Number> {
     let is_year = |index: &usize| words.measures.get(*index).is_some_and(|measure| measure.year);
-    let named = draft.measures.iter().chain(&draft.asks).chain(draft.orders.iter().map(|(index, _)| index)).copied().find(|index| !(is_year(index) && key == Key::Year));
+    let named = draft
+        .measures
+        .iter()
+        .chain(&draft.asks)
+        .chain(draft.orders.iter().map(|(index, _)| index))
+        .copied()
+        .find(|index| !(is_year(index) && key == Key::Year));
     let default = words.measures.iter().position(|measure| measure.default);
     // "the longest runtime per …": the extreme of each group.
-    if let (Some(_), [(measure, high), ..], true) = (draft.group, draft.orders.as_slice(), draft.aggregates.is_empty() && draft.top.is_none() && !draft.noun) {
+    if let (Some(_), [(measure, high), ..], true) =
+        (draft.group, draft.orders.as_slice(), draft.aggregates.is_empty() && draft.top.is_none() && !draft.noun)
+    {
         return Some(Number::Of(if *high { Aggregate::Max } else { Aggregate::Min }, *measure));
     }
     match (draft.aggregates.first(), named) {
@@ -100,7 +127,9 @@ fn number(draft: &Draft, words: &Vocabulary, key: Key) -> Option<Number> {
         (Some(_), None) => default.map(|measure| Number::Of(Aggregate::Average, measure)),
         (None, _) if draft.count => Some(Number::Count),
         // "by year" with an order by year: the list in the order of its groups.
-        (None, Some(measure)) if words.measures.get(measure).is_some_and(|measure| measure.additive) && draft.most.is_some() => Some(Number::Of(Aggregate::Sum, measure)),
+        (None, Some(measure)) if words.measures.get(measure).is_some_and(|measure| measure.additive) && draft.most.is_some() => {
+            Some(Number::Of(Aggregate::Sum, measure))
+        }
         (None, Some(measure)) => Some(Number::Of(Aggregate::Average, measure)),
         (None, None) => Some(Number::Count),
     }
@@ -127,10 +156,17 @@ fn aggregates(draft: &Draft, words: &Vocabulary) -> Option<Vec<(Aggregate, usize
 fn list(draft: &Draft, words: &Vocabulary) -> Option<List> {
     let default = words.measures.iter().position(|measure| measure.default).unwrap_or(0);
     let named = draft.orders.first().copied();
-    let of_role = draft.mentions.iter().find_map(|key| if let Key::Role(role) = key { Some(*role) } else { None });
+    let asked = draft.who || !draft.verbs.is_empty();
+    let of_role = draft.mentions.iter().filter(|_| asked).find_map(|key| if let Key::Role(role) = key { Some(*role) } else { None });
     let who = draft.verbs.first().copied().filter(|_| draft.who);
     let shown_year = draft.mentions.contains(&Key::Year) || draft.when;
-    if draft.mentions.contains(&Key::Decade) || draft.most.is_some() || draft.group.is_some() || !draft.aggregates.is_empty() || (!draft.mentions.is_empty() && !draft.which) {
+    if draft.mentions.contains(&Key::Decade)
+        || draft.most.is_some()
+        || draft.group.is_some()
+        || !draft.aggregates.is_empty()
+        || (!draft.mentions.is_empty()
+            && (!draft.which || draft.mentions.iter().any(|key| matches!(key, Key::Role(_))) && of_role.is_none()))
+    {
         return None;
     }
     let order = match (named, draft.top) {
@@ -139,7 +175,8 @@ fn list(draft: &Draft, words: &Vocabulary) -> Option<List> {
         (None, None) => chosen_order(draft, words, default),
     };
     let year = words.measures.iter().position(|measure| measure.year).filter(|_| shown_year);
-    let mut show: Vec<usize> = draft.measures.iter().chain(&draft.asks).copied().chain(year).chain(draft.orders.iter().skip(1).map(|(index, _)| *index)).collect();
+    let mut show: Vec<usize> =
+        draft.measures.iter().chain(&draft.asks).copied().chain(year).chain(draft.orders.iter().skip(1).map(|(index, _)| *index)).collect();
     show.retain(|index| *index != order.parts().0);
     show.dedup();
     let ranked = matches!(order, Order::By { .. });
@@ -151,11 +188,17 @@ fn list(draft: &Draft, words: &Vocabulary) -> Option<List> {
 /// The order of a list whose question names none: by the measure that was bounded, else people's work by year, else the best
 /// known first.
 fn chosen_order(draft: &Draft, words: &Vocabulary, default: usize) -> Order {
-    let bounded = draft.selection.ranges.iter().find(|range| {
-        words.measures.get(range.measure).is_some_and(|measure| !measure.year && measure.threshold.is_none())
-    });
+    let bounded = draft
+        .selection
+        .ranges
+        .iter()
+        .find(|range| words.measures.get(range.measure).is_some_and(|measure| !measure.year && measure.threshold.is_none()));
     let year = words.measures.iter().position(|measure| measure.year);
-    let known = words.measures.get(default).and_then(|measure| measure.tie_break.as_deref()).and_then(|name| words.measures.iter().position(|other| other.name == name));
+    let known = words
+        .measures
+        .get(default)
+        .and_then(|measure| measure.tie_break.as_deref())
+        .and_then(|name| words.measures.iter().position(|other| other.name == name));
     match (bounded, year) {
         (Some(range), _) => Order::Chosen { measure: range.measure, high: range.low.is_some() },
         (None, Some(year)) if !draft.selection.people.is_empty() => Order::Chosen { measure: year, high: false },

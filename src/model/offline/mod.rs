@@ -64,7 +64,8 @@ impl Planner {
                 format!("{}{typos}", plan.describe(words))
             }
             Understood::Absent(parts) => {
-                let labels: Vec<&str> = parts.iter().filter_map(|index| words.absent.get(*index)).map(|absent| absent.label.as_str()).collect();
+                let labels: Vec<&str> =
+                    parts.iter().filter_map(|index| words.absent.get(*index)).map(|absent| absent.label.as_str()).collect();
                 format!("absent: {}", labels.join(", "))
             }
             Understood::Not(parts) if parts.is_empty() => "not understood".into(),
@@ -97,7 +98,8 @@ impl Planner {
                 Turn::new(Writer { catalog: &self.catalog, words }, results, queries_left, read).run(&plan)
             }
             Understood::Absent(parts) => {
-                let labels: Vec<&str> = parts.iter().filter_map(|index| words.absent.get(*index)).map(|absent| absent.label.as_str()).collect();
+                let labels: Vec<&str> =
+                    parts.iter().filter_map(|index| words.absent.get(*index)).map(|absent| absent.label.as_str()).collect();
                 unanswered(format!("The lake holds no {}, so I cannot answer this.", labels.join(" and no ")))
             }
             Understood::Not(parts) if parts.is_empty() => unanswered("I did not understand what you are asking for.".into()),
@@ -105,7 +107,9 @@ impl Planner {
                 let quoted: Vec<String> = parts.iter().map(|part| format!("“{}”", answer::escape(part))).collect();
                 unanswered(format!("I did not understand {}, and I do not guess.", quoted.join(" and ")))
             }
-            Understood::Foreign => unanswered("I did not understand this question: most of its words mean nothing to me. I only read English.".into()),
+            Understood::Foreign => {
+                unanswered("I did not understand this question: most of its words mean nothing to me. I only read English.".into())
+            }
             Understood::Help => unanswered(answer::help(words)),
         }
     }
@@ -135,7 +139,15 @@ impl Planner {
         let questions = &self.catalog.questions;
         let from = question.bytes().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(byte)));
         let start = if questions.is_empty() { 0 } else { from % questions.len() };
-        questions.iter().cycle().skip(start).take(questions.len()).filter(|example| !example.eq_ignore_ascii_case(question.trim())).take(EXAMPLES).cloned().collect()
+        questions
+            .iter()
+            .cycle()
+            .skip(start)
+            .take(questions.len())
+            .filter(|example| !example.eq_ignore_ascii_case(question.trim()))
+            .take(EXAMPLES)
+            .cloned()
+            .collect()
     }
 }
 

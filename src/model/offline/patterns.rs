@@ -207,9 +207,15 @@ impl Matcher<'_> {
         let known = |token: &Token| !self.lexicon.meanings(std::slice::from_ref(token)).is_empty();
         let lower = span.iter().filter(|token| !token.capital && token.norm.chars().all(char::is_alphabetic));
         let small = |token: &Token| {
-            self.lexicon.meanings(std::slice::from_ref(token)).iter().any(|meaning| matches!(meaning, Meaning::Function(Function::Filler | Function::In | Function::And | Function::To | Function::With | Function::By)))
+            self.lexicon.meanings(std::slice::from_ref(token)).iter().any(|meaning| {
+                matches!(
+                    meaning,
+                    Meaning::Function(Function::Filler | Function::In | Function::And | Function::To | Function::With | Function::By)
+                )
+            })
         };
-        let meaningless = |token: &Token| !known(token) && token.norm.chars().all(char::is_alphabetic) && self.lexicon.corrected(&token.norm).is_none();
+        let meaningless =
+            |token: &Token| !known(token) && token.norm.chars().all(char::is_alphabetic) && self.lexicon.corrected(&token.norm).is_none();
         if span.len() <= 3 && span.iter().all(meaningless) {
             return true;
         }
@@ -220,10 +226,13 @@ impl Matcher<'_> {
     fn name(&self, span: Option<(usize, usize)>) -> Option<Name> {
         let (mut from, mut to) = span?;
         // "the film X", "film X", "X the film", "the 1975 film X".
-        let is_kind = |token: &Token| !token.quoted && self.lexicon.meanings(std::slice::from_ref(token)).iter().any(|meaning| matches!(meaning, Meaning::Kind(_)));
+        let is_kind = |token: &Token| {
+            !token.quoted && self.lexicon.meanings(std::slice::from_ref(token)).iter().any(|meaning| matches!(meaning, Meaning::Kind(_)))
+        };
         let word = |at: usize, word: &str| self.tokens.get(at).is_some_and(|token| token.norm == word);
         let mut year = None;
-        let year_of = |at: usize| self.tokens.get(at).and_then(|token| token.norm.parse::<i64>().ok()).filter(|year| (1850..=2100).contains(year));
+        let year_of =
+            |at: usize| self.tokens.get(at).and_then(|token| token.norm.parse::<i64>().ok()).filter(|year| (1850..=2100).contains(year));
         if to - from > 2 && (word(to - 2, "from") || word(to - 2, "of")) && year_of(to - 1).is_some() {
             year = year_of(to - 1);
             to -= 2;
@@ -240,14 +249,20 @@ impl Matcher<'_> {
             from += usize::from(to - from > 1 && (word(from, "called") || word(from, "named") || word(from, "titled")));
         } else if to - from > 2 && word(to - 2, "the") && self.tokens.get(to - 1).is_some_and(is_kind) {
             to -= 2;
-        } else if to - from > 1 && self.tokens.get(to - 1).is_some_and(is_kind) && self.tokens.get(from).is_some_and(|token| token.quoted || year.is_some()) {
+        } else if to - from > 1
+            && self.tokens.get(to - 1).is_some_and(is_kind)
+            && self.tokens.get(from).is_some_and(|token| token.quoted || year.is_some())
+        {
             to -= 1;
         }
         let span = self.tokens.get(from..to)?;
         let (start, end) = (span.first()?.start, span.last()?.end);
         let text = self.question.get(start..end)?.trim().to_owned();
         let ordinary = |token: &Token| {
-            self.lexicon.meanings(std::slice::from_ref(token)).iter().any(|meaning| !matches!(meaning, Meaning::Function(Function::Filler | Function::In | Function::And | Function::To)))
+            self.lexicon
+                .meanings(std::slice::from_ref(token))
+                .iter()
+                .any(|meaning| !matches!(meaning, Meaning::Function(Function::Filler | Function::In | Function::And | Function::To)))
         };
         let strict = span.iter().any(|token| !token.quoted && !token.capital && ordinary(token));
         Some(Name { text, year, strict })
@@ -281,7 +296,7 @@ impl Matcher<'_> {
             S::Facts => {
                 let measure = measure.or(ordered.map(|(index, _)| index));
                 Plan::Facts { name: x, facts: vec![measure.map(Fact::Measure).or(dim.map(Fact::Dim))?] }
-            },
+            }
             S::Year => Plan::Facts { name: x, facts: vec![Fact::Measure(year?)] },
             S::Compare => {
                 let by = ordered.or_else(|| measure.map(|measure| (measure, most.unwrap_or(true))));
@@ -335,7 +350,10 @@ fn belongs(meaning: &Meaning, class: &str) -> bool {
         "bound" => matches!(meaning, Meaning::Bound(_)),
         "more" => matches!(meaning, Meaning::More(_) | Meaning::Less(_)),
         "superlative" => matches!(meaning, Meaning::High(_) | Meaning::Low(_)),
-        "most" => matches!(meaning, Meaning::Function(Function::Most | Function::Least | Function::Higher | Function::Lower)) || matches!(meaning, Meaning::More(_) | Meaning::Less(_)),
+        "most" => {
+            matches!(meaning, Meaning::Function(Function::Most | Function::Least | Function::Higher | Function::Lower))
+                || matches!(meaning, Meaning::More(_) | Meaning::Less(_))
+        }
         "dim" => matches!(meaning, Meaning::Dim(_)),
         "value" => matches!(meaning, Meaning::Value(..) | Meaning::Combination(..)),
         "role" => matches!(meaning, Meaning::Role(_)),
@@ -349,4 +367,3 @@ fn belongs(meaning: &Meaning, class: &str) -> bool {
         _ => false,
     }
 }
-

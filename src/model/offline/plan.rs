@@ -184,7 +184,9 @@ impl Plan {
     /// One line that says what is planned, for tests and for the reasoning of a query.
     pub(super) fn describe(&self, words: &Vocabulary) -> String {
         let measure = |index: usize| words.measures.get(index).map_or("?", |measure| measure.name.as_str());
-        let role = |index: Option<usize>| index.and_then(|index| words.people.as_ref()?.roles.get(index)).map_or("anyone", |role| role.name.as_str());
+        let role = |index: Option<usize>| {
+            index.and_then(|index| words.people.as_ref()?.roles.get(index)).map_or("anyone", |role| role.name.as_str())
+        };
         let dim = |index: usize| words.dimensions.get(index).map_or("?", |dim| dim.name.as_str());
         match self {
             Self::List(list) => {
@@ -202,7 +204,8 @@ impl Plan {
             }
             Self::Count(of) => format!("count {}", of.describe(words)),
             Self::Aggregate { of, values } => {
-                let values: Vec<String> = values.iter().map(|(aggregate, index)| format!("{} {}", aggregate.word(), measure(*index))).collect();
+                let values: Vec<String> =
+                    values.iter().map(|(aggregate, index)| format!("{} {}", aggregate.word(), measure(*index))).collect();
                 format!("{} of {}", values.join(", "), of.describe(words))
             }
             Self::Group(group) => {
@@ -247,7 +250,11 @@ impl Plan {
             Self::Exists { name } => format!("exists {}", name.describe()),
             Self::Credited { person, entity, role: of } => format!("is {} {} of {}", person.describe(), role(*of), entity.describe()),
             Self::HasValue { name, dim: index, values } => {
-                let values: Vec<&str> = values.iter().filter_map(|at| words.dimensions.get(*index)?.values.get(*at)).map(|value| value.value.as_str()).collect();
+                let values: Vec<&str> = values
+                    .iter()
+                    .filter_map(|at| words.dimensions.get(*index)?.values.get(*at))
+                    .map(|value| value.value.as_str())
+                    .collect();
                 format!("is {} of {} {}", name.describe(), dim(*index), values.join(" and "))
             }
         }
@@ -288,12 +295,17 @@ impl Name {
 
 impl Selection {
     fn describe(&self, words: &Vocabulary) -> String {
-        let kinds: Vec<&str> = self.kinds.iter().filter_map(|index| words.entity.kinds.get(*index)).map(|kind| kind.plural.as_str()).collect();
+        let kinds: Vec<&str> =
+            self.kinds.iter().filter_map(|index| words.entity.kinds.get(*index)).map(|kind| kind.plural.as_str()).collect();
         let first = words.entity.kinds.first().map_or("rows", |kind| kind.plural.as_str());
         let mut parts = vec![if kinds.is_empty() { first.to_owned() } else { kinds.join("/") }];
         for condition in &self.values {
-            let values: Vec<&str> =
-                condition.any.iter().filter_map(|at| words.dimensions.get(condition.dim)?.values.get(*at)).map(|value| value.value.as_str()).collect();
+            let values: Vec<&str> = condition
+                .any
+                .iter()
+                .filter_map(|at| words.dimensions.get(condition.dim)?.values.get(*at))
+                .map(|value| value.value.as_str())
+                .collect();
             parts.push(format!("[{}{}]", if condition.not { "not " } else { "" }, values.join("|")));
         }
         for range in &self.ranges {
@@ -316,7 +328,13 @@ impl Range {
         match (self.low, self.high) {
             (Some(low), Some(high)) if low == high => format!("{name} = {}", low.value),
             (Some(low), Some(high)) if low.inclusive && high.inclusive => format!("{name} {}..{}", low.value, high.value),
-            (Some(low), Some(high)) => format!("{name} >{} {} <{} {}", if low.inclusive { "=" } else { "" }, low.value, if high.inclusive { "=" } else { "" }, high.value),
+            (Some(low), Some(high)) => format!(
+                "{name} >{} {} <{} {}",
+                if low.inclusive { "=" } else { "" },
+                low.value,
+                if high.inclusive { "=" } else { "" },
+                high.value
+            ),
             (Some(low), None) => format!("{name} {} {}", if low.inclusive { ">=" } else { ">" }, low.value),
             (None, Some(high)) => format!("{name} {} {}", if high.inclusive { "<=" } else { "<" }, high.value),
             (None, None) => name.to_owned(),

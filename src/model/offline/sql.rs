@@ -136,19 +136,26 @@ impl<'a> Writer<'a> {
         format!("{}.{column}", self.words.entity.alias)
     }
 
-    fn from_entity(&self) -> String {
+    fn entity_clause(&self) -> String {
         format!("FROM {} AS {}", self.words.entity.table, self.words.entity.alias)
     }
 
     /// Joins the tables beside the entity that `measures` come from; with LEFT where none of `required` does.
     fn join_beside(&self, select: &mut Select, measures: &[usize], required: &[usize]) {
-        let of = |indexes: &[usize], table: &str| indexes.iter().filter_map(|index| self.measure(*index)).any(|measure| measure.table == table);
+        let of =
+            |indexes: &[usize], table: &str| indexes.iter().filter_map(|index| self.measure(*index)).any(|measure| measure.table == table);
         for beside in &self.words.joins {
             if !of(measures, &beside.table) && !of(required, &beside.table) {
                 continue;
             }
             let kind = if of(required, &beside.table) { "JOIN" } else { "LEFT JOIN" };
-            select.from.push(format!("{kind} {} AS {1} ON {1}.{2} = {3}", beside.table, beside.alias, beside.key, self.own(&self.words.entity.key)));
+            select.from.push(format!(
+                "{kind} {} AS {1} ON {1}.{2} = {3}",
+                beside.table,
+                beside.alias,
+                beside.key,
+                self.own(&self.words.entity.key)
+            ));
         }
     }
 
@@ -166,13 +173,21 @@ impl<'a> Writer<'a> {
             conditions.extend(self.credit_condition(person.role, keys, person.not));
         }
         for word in &of.name_words {
-            conditions.push(format!("lower({}) LIKE {}", self.own(&self.words.entity.name), literal(&format!("%{}%", like(&word.to_lowercase())))));
+            conditions.push(format!(
+                "lower({}) LIKE {}",
+                self.own(&self.words.entity.name),
+                literal(&format!("%{}%", like(&word.to_lowercase())))
+            ));
         }
         conditions
     }
 
     fn kind_condition(&self, kinds: &[usize]) -> Option<String> {
-        let wanted: Vec<_> = if kinds.is_empty() { self.words.entity.kinds.first().into_iter().collect() } else { kinds.iter().filter_map(|index| self.words.entity.kinds.get(*index)).collect() };
+        let wanted: Vec<_> = if kinds.is_empty() {
+            self.words.entity.kinds.first().into_iter().collect()
+        } else {
+            kinds.iter().filter_map(|index| self.words.entity.kinds.get(*index)).collect()
+        };
         let column = wanted.iter().find_map(|kind| kind.column.as_deref())?;
         if wanted.iter().any(|kind| kind.column.is_none()) {
             return None;
@@ -206,7 +221,9 @@ impl<'a> Writer<'a> {
         let column = self.column(self.measure(range.measure)?);
         Some(match (range.low, range.high) {
             (Some(low), Some(high)) if low == high => format!("{column} = {}", plain(low.value)),
-            (Some(low), Some(high)) if low.inclusive && high.inclusive => format!("{column} BETWEEN {} AND {}", plain(low.value), plain(high.value)),
+            (Some(low), Some(high)) if low.inclusive && high.inclusive => {
+                format!("{column} BETWEEN {} AND {}", plain(low.value), plain(high.value))
+            }
             (low, high) => {
                 let sides = [low.map(|it| (it, ">")), high.map(|it| (it, "<"))];
                 let parts: Vec<String> = sides
@@ -285,7 +302,7 @@ impl<'a> Writer<'a> {
         let (by, high) = list.order.parts();
         let ranked = matches!(list.order, super::plan::Order::By { .. });
         let shown = self.shown(list);
-        let mut select = Select { columns: vec![self.own(&entity.name)], from: vec![self.from_entity()], ..Select::default() };
+        let mut select = Select { columns: vec![self.own(&entity.name)], from: vec![self.entity_clause()], ..Select::default() };
         select.columns.extend(self.year_column());
         let columns: Vec<String> = shown.iter().filter_map(|index| self.measure(*index)).map(|measure| self.column(measure)).collect();
         select.columns.extend(columns);
@@ -348,7 +365,7 @@ impl<'a> Writer<'a> {
 
     /// The statement of a count. Column: `number`.
     pub(super) fn count(&self, of: &Selection, keys: &Keys) -> String {
-        let mut select = Select { columns: vec!["COUNT(*) AS number".into()], from: vec![self.from_entity()], ..Select::default() };
+        let mut select = Select { columns: vec!["COUNT(*) AS number".into()], from: vec![self.entity_clause()], ..Select::default() };
         let required: Vec<usize> = of.ranges.iter().map(|range| range.measure).collect();
         self.join_beside(&mut select, &[], &required);
         select.conditions = self.conditions(of, keys);
@@ -357,7 +374,7 @@ impl<'a> Writer<'a> {
 
     /// The statement of aggregates. Columns: `value_0`, `count_0`, `value_1`, …
     pub(super) fn aggregate(&self, of: &Selection, values: &[(Aggregate, usize)], keys: &Keys) -> String {
-        let mut select = Select { from: vec![self.from_entity()], ..Select::default() };
+        let mut select = Select { from: vec![self.entity_clause()], ..Select::default() };
         let mut required: Vec<usize> = of.ranges.iter().map(|range| range.measure).collect();
         required.extend(values.iter().map(|(_, measure)| *measure));
         for (index, (aggregate, measure)) in values.iter().enumerate() {
@@ -389,7 +406,7 @@ impl<'a> Writer<'a> {
 
     /// The statement of a grouping. Columns: `name`, `value`, `number`, `total`.
     pub(super) fn group(&self, group: &Group, keys: &Keys) -> String {
-        let mut select = Select { from: vec![self.from_entity()], ..Select::default() };
+        let mut select = Select { from: vec![self.entity_clause()], ..Select::default() };
         let mut required: Vec<usize> = group.of.ranges.iter().map(|range| range.measure).collect();
         let number = format!("COUNT(DISTINCT {})", self.own(&self.words.entity.key));
         let number = if matches!(group.by, Key::Role(_)) { number } else { "COUNT(*)".to_owned() };
@@ -459,7 +476,12 @@ impl<'a> Writer<'a> {
                 let Some(people) = &self.words.people else { return String::new() };
                 let credits = &people.credits;
                 let (c, p) = (&credits.alias, &people.alias);
-                select.from.push(format!("JOIN {} AS {c} ON {c}.{} = {}", credits.table, credits.entity_key, self.own(&self.words.entity.key)));
+                select.from.push(format!(
+                    "JOIN {} AS {c} ON {c}.{} = {}",
+                    credits.table,
+                    credits.entity_key,
+                    self.own(&self.words.entity.key)
+                ));
                 select.from.push(format!("JOIN {} AS {p} ON {p}.{} = {c}.{}", people.table, people.key, credits.person_key));
                 select.conditions.extend(self.role_condition(people, Some(role)));
                 let name = format!("{p}.{}", people.name);
@@ -471,7 +493,7 @@ impl<'a> Writer<'a> {
 
     /// The statement for the values of a dimension. Columns: `name`, `number`, `total`.
     pub(super) fn values(&self, dim: usize) -> String {
-        let mut select = Select { from: vec![self.from_entity()], ..Select::default() };
+        let mut select = Select { from: vec![self.entity_clause()], ..Select::default() };
         let name = self.group_key(Key::Dim(dim), &mut select);
         select.columns = vec![format!("{name} AS name"), "COUNT(*) AS number".into(), "COUNT(*) OVER () AS total".into()];
         select.order = vec!["name".into()];
@@ -503,9 +525,12 @@ impl<'a> Writer<'a> {
     /// dimension, `closeness` (0 the very name, from 1 on less). With `fuzzy`, names that are a few letters off.
     pub(super) fn entity_by_name(&self, name: &Name, fuzzy: bool) -> String {
         let entity = &self.words.entity;
-        let mut select = Select { from: vec![self.from_entity()], limit: Some(CANDIDATES), ..Select::default() };
+        let mut select = Select { from: vec![self.entity_clause()], limit: Some(CANDIDATES), ..Select::default() };
         select.columns = vec![format!("{} AS id", self.own(&entity.key)), format!("{} AS name", self.own(&entity.name))];
-        select.columns.push(format!("{} AS kind", entity.kinds.iter().find_map(|kind| kind.column.as_deref()).map_or("''".to_owned(), |column| self.own(column))));
+        select.columns.push(format!(
+            "{} AS kind",
+            entity.kinds.iter().find_map(|kind| kind.column.as_deref()).map_or("''".to_owned(), |column| self.own(column))
+        ));
         let all: Vec<usize> = (0..self.words.measures.len()).collect();
         for (index, measure) in self.words.measures.iter().enumerate() {
             select.columns.push(format!("{} AS fact_{index}", self.column(measure)));
@@ -515,7 +540,8 @@ impl<'a> Writer<'a> {
         }
         self.join_beside(&mut select, &all, &[]);
         let names: Vec<String> = std::iter::once(&entity.name).chain(&entity.other_names).map(|column| self.own(column)).collect();
-        let (condition, closeness) = if fuzzy { self.near(&names, &name.text) } else { Self::same_or_within(&names, &name.text, name.strict) };
+        let (condition, closeness) =
+            if fuzzy { self.near(&names, &name.text) } else { Self::same_or_within(&names, &name.text, name.strict) };
         select.conditions.push(condition);
         if let (Some(year), Some(column)) = (name.year, self.year_column()) {
             select.conditions.push(format!("{column} = {year}"));
@@ -550,15 +576,19 @@ impl<'a> Writer<'a> {
         if strict || bare.chars().count() < 2 {
             return (format!("({same})"), "0".into());
         }
-        let within: Vec<String> =
-            columns.iter().take(1).map(|column| format!("{} LIKE {}", spaced_column(column), literal(&format!("% {} %", like(&bare))))).collect();
+        let within: Vec<String> = columns
+            .iter()
+            .take(1)
+            .map(|column| format!("{} LIKE {}", spaced_column(column), literal(&format!("% {} %", like(&bare)))))
+            .collect();
         (format!("({same} OR {})", within.join(" OR ")), format!("CASE WHEN {same} THEN 0 ELSE 1 END"))
     }
 
     /// Names that are a few letters off.
     fn near(&self, columns: &[String], name: &str) -> (String, String) {
         let wanted = squeezed(name);
-        let distances: Vec<String> = columns.iter().map(|column| format!("levenshtein({}, {})", squeezed_column(column), literal(&wanted))).collect();
+        let distances: Vec<String> =
+            columns.iter().map(|column| format!("levenshtein({}, {})", squeezed_column(column), literal(&wanted))).collect();
         let nearest = match distances.as_slice() {
             [one] => one.clone(),
             many => format!("LEAST({})", many.join(", ")),
@@ -614,10 +644,19 @@ impl<'a> Writer<'a> {
             format!("{c}.{} AS role", credits.role),
             format!("{p}.{} AS person", people.key),
         ];
-        select.from = vec![format!("FROM {} AS {c}", credits.table), format!("JOIN {} AS {p} ON {p}.{} = {c}.{}", people.table, people.key, credits.person_key)];
-        select.conditions = std::iter::once(one_of(&format!("{c}.{}", credits.entity_key), entities)).chain(self.role_condition(people, role)).collect();
+        select.from = vec![
+            format!("FROM {} AS {c}", credits.table),
+            format!("JOIN {} AS {p} ON {p}.{} = {c}.{}", people.table, people.key, credits.person_key),
+        ];
+        select.conditions =
+            std::iter::once(one_of(&format!("{c}.{}", credits.entity_key), entities)).chain(self.role_condition(people, role)).collect();
         select.group = vec!["1".into(), "2".into(), "3".into(), "4".into()];
-        select.group = vec![format!("{c}.{}", credits.entity_key), format!("{p}.{}", people.name), format!("{c}.{}", credits.role), format!("{p}.{}", people.key)];
+        select.group = vec![
+            format!("{c}.{}", credits.entity_key),
+            format!("{p}.{}", people.name),
+            format!("{c}.{}", credits.role),
+            format!("{p}.{}", people.key),
+        ];
         select.order = vec!["id".into(), "role".into(), "name".into()];
         select.write()
     }
@@ -627,9 +666,10 @@ impl<'a> Writer<'a> {
         let Some(people) = &self.words.people else { return String::new() };
         let credits = &people.credits;
         let c = &credits.alias;
-        let mut select = Select { from: vec![self.from_entity()], ..Select::default() };
+        let mut select = Select { from: vec![self.entity_clause()], ..Select::default() };
         select.from.push(format!("JOIN {} AS {c} ON {c}.{} = {}", credits.table, credits.entity_key, self.own(&self.words.entity.key)));
-        select.columns = vec![format!("{c}.{} AS role", credits.role), format!("COUNT(DISTINCT {}) AS number", self.own(&self.words.entity.key))];
+        select.columns =
+            vec![format!("{c}.{} AS role", credits.role), format!("COUNT(DISTINCT {}) AS number", self.own(&self.words.entity.key))];
         if let Some(year) = self.year_column() {
             select.columns.extend([format!("MIN({year}) AS first_year"), format!("MAX({year}) AS last_year")]);
         }

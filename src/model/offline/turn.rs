@@ -73,11 +73,21 @@ impl<'a> Turn<'a> {
     }
 
     fn none(&self, text: String) -> Stop {
-        Stop::Answer(Box::new(Answer { text, basis: AnswerBasis::None, assumptions: self.assumptions.clone(), suggested_questions: Vec::new() }))
+        Stop::Answer(Box::new(Answer {
+            text,
+            basis: AnswerBasis::None,
+            assumptions: self.assumptions.clone(),
+            suggested_questions: Vec::new(),
+        }))
     }
 
     fn data(&self, text: String) -> Stop {
-        Stop::Answer(Box::new(Answer { text, basis: AnswerBasis::Data, assumptions: self.assumptions.clone(), suggested_questions: Vec::new() }))
+        Stop::Answer(Box::new(Answer {
+            text,
+            basis: AnswerBasis::Data,
+            assumptions: self.assumptions.clone(),
+            suggested_questions: Vec::new(),
+        }))
     }
 
     /// Runs the program of `plan` up to where it stops.
@@ -94,7 +104,8 @@ impl<'a> Turn<'a> {
             Plan::Values { dim, count } => {
                 let dim = *dim;
                 let sql = self.write.values(dim);
-                self.ask(sql, "The values there are, with how often each occurs".into()).map(|rows| answer::values(&self.write, dim, *count, rows))
+                self.ask(sql, "The values there are, with how often each occurs".into())
+                    .map(|rows| answer::values(&self.write, dim, *count, rows))
             }
             Plan::CountPeople { role } => {
                 let sql = self.write.count_people(*role);
@@ -171,7 +182,8 @@ impl<'a> Turn<'a> {
         let mut group = group.clone();
         group.of = self.named(&group.of, &keys);
         if let Some(least) = self.write.group_minimum(&group) {
-            self.assumptions.push(format!("a group needs at least {least} rated or measured {}", answer::plural_kind(&self.write, &group.of)));
+            self.assumptions
+                .push(format!("a group needs at least {least} rated or measured {}", answer::plural_kind(&self.write, &group.of)));
         }
         let reasoning = format!("{} for each {}", self.phrase(&group.of), answer::key_label(&self.write, group.by));
         let rows = self.ask(self.write.group(&group, &keys.0), reasoning)?;
@@ -268,7 +280,10 @@ impl<'a> Turn<'a> {
     }
 
     fn closest(rows: &'a ResultSet, closeness: i64) -> Vec<Row<'a>> {
-        answer::rows(rows).into_iter().filter(|row| row.number("closeness") == Some(f64::from(i32::try_from(closeness).unwrap_or(0)))).collect()
+        answer::rows(rows)
+            .into_iter()
+            .filter(|row| row.number("closeness") == Some(f64::from(i32::try_from(closeness).unwrap_or(0))))
+            .collect()
     }
 
     /// The entities of the first kind, if any are, and no more than can be told of.
@@ -316,7 +331,8 @@ impl<'a> Turn<'a> {
             candidates = answer::rows(rows);
         }
         if candidates.is_empty() {
-            let rows = self.ask(self.write.person_by_name(name, role, true), format!("Look up people whose names are close to {}", name.text))?;
+            let rows =
+                self.ask(self.write.person_by_name(name, role, true), format!("Look up people whose names are close to {}", name.text))?;
             candidates = answer::rows(rows);
             let best = candidates.first().and_then(|row| row.number("closeness"));
             candidates.retain(|row| row.number("closeness") == best);

@@ -14,11 +14,14 @@ use super::{
     words::{self, Token},
 };
 
+/// A word taken for a typo, as written and as read.
+pub(super) type Typo = (String, String);
+
 /// What became of a question.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Understood {
     /// It asks for this; words that were taken for typos, as (written, read).
-    Plan(Plan, Vec<(String, String)>),
+    Plan(Box<Plan>, Vec<Typo>),
     /// It asks for what the lake does not hold: indexes of the vocabulary's list.
     Absent(Vec<usize>),
     /// These parts of it mean nothing here; empty when every word is known but not their combination.
@@ -37,7 +40,27 @@ pub(super) fn understand(question: &str, words: &Vocabulary, lexicon: &Lexicon) 
         return Understood::Foreign;
     }
     let tokens = words::tokens(question);
-    let help = |token: &Token| matches!(token.norm.as_str(), "help" | "hello" | "hi" | "hey" | "what" | "can" | "you" | "do" | "i" | "me" | "ask" | "how" | "does" | "this" | "work" | "about");
+    let help = |token: &Token| {
+        matches!(
+            token.norm.as_str(),
+            "help"
+                | "hello"
+                | "hi"
+                | "hey"
+                | "what"
+                | "can"
+                | "you"
+                | "do"
+                | "i"
+                | "me"
+                | "ask"
+                | "how"
+                | "does"
+                | "this"
+                | "work"
+                | "about"
+        )
+    };
     if !tokens.is_empty() && tokens.len() <= 7 && tokens.iter().all(help) {
         return Understood::Help;
     }
@@ -49,20 +72,20 @@ pub(super) fn understand(question: &str, words: &Vocabulary, lexicon: &Lexicon) 
     let direct = finish::plan(&draft, words);
     let pattern = patterns::plan(question, words, lexicon, tokens);
     match (direct.as_ref(), pattern) {
-        (Some(_), Some(plan)) if prefers_pattern(&draft, &plan) => return Understood::Plan(plan, Vec::new()),
-        (Some(plan), _) if !draft.guessed_names => return Understood::Plan(plan.clone(), Vec::new()),
-        (None, Some(plan)) => return Understood::Plan(plan, Vec::new()),
+        (Some(_), Some(plan)) if prefers_pattern(&draft, &plan) => return Understood::Plan(Box::new(plan), Vec::new()),
+        (Some(plan), _) if !draft.guessed_names => return Understood::Plan(Box::new(plan.clone()), Vec::new()),
+        (None, Some(plan)) => return Understood::Plan(Box::new(plan), Vec::new()),
         _ => {}
     }
     if let Some((tokens, typos)) = corrected(tokens, lexicon, &draft) {
         let draft = draft::read(question, words, &tokens, &lexicon.items(&tokens));
         let plan = finish::plan(&draft, words).or_else(|| patterns::plan(question, words, lexicon, &tokens));
         if let Some(plan) = plan {
-            return Understood::Plan(plan, typos);
+            return Understood::Plan(Box::new(plan), typos);
         }
     }
     if let Some(plan) = direct {
-        return Understood::Plan(plan, Vec::new());
+        return Understood::Plan(Box::new(plan), Vec::new());
     }
     not_understood(question, lexicon, tokens, draft)
 }
@@ -72,7 +95,9 @@ fn prefers_pattern(draft: &Draft, pattern: &Plan) -> bool {
     let names_only = !draft.selection.people.is_empty() && draft.selection.kinds.is_empty() && draft.selection.values.is_empty();
     match pattern {
         Plan::Exists { .. } => !draft.selection.name_words.is_empty(),
-        Plan::Credits { .. } | Plan::Facts { .. } | Plan::Person { .. } => names_only && (draft.guessed_names || draft.orders.is_empty()) && draft.most.is_none(),
+        Plan::Credits { .. } | Plan::Facts { .. } | Plan::Person { .. } => {
+            names_only && (draft.guessed_names || draft.orders.is_empty()) && draft.most.is_none()
+        }
         Plan::Credited { .. } | Plan::Compare { .. } => names_only || draft.guessed_names,
         _ => false,
     }
@@ -81,12 +106,33 @@ fn prefers_pattern(draft: &Draft, pattern: &Plan) -> bool {
 /// The tokens without "please", "can you tell me" and the like around the question.
 fn without_courtesy(mut tokens: &[Token]) -> &[Token] {
     const OPENINGS: [&[&str]; 22] = [
-        &["please"], &["hi"], &["hey"], &["hello"], &["thanks"], &["ok"], &["okay"], &["so"], &["and"], &["well"],
-        &["can", "you"], &["could", "you"], &["would", "you"], &["will", "you"], &["do", "you", "know"], &["i", "want", "to", "know"],
-        &["i", "would", "like", "to", "know"], &["i'd", "like", "to", "know"], &["i", "wonder"], &["let", "me", "know"], &["just"], &["i", "am", "curious"],
+        &["please"],
+        &["hi"],
+        &["hey"],
+        &["hello"],
+        &["thanks"],
+        &["ok"],
+        &["okay"],
+        &["so"],
+        &["and"],
+        &["well"],
+        &["can", "you"],
+        &["could", "you"],
+        &["would", "you"],
+        &["will", "you"],
+        &["do", "you", "know"],
+        &["i", "want", "to", "know"],
+        &["i", "would", "like", "to", "know"],
+        &["i'd", "like", "to", "know"],
+        &["i", "wonder"],
+        &["let", "me", "know"],
+        &["just"],
+        &["i", "am", "curious"],
     ];
     const CLOSINGS: [&[&str]; 5] = [&["please"], &["thanks"], &["thank", "you"], &["by", "the", "way"], &["for", "me"]];
-    let says = |tokens: &[Token], phrase: &[&str]| tokens.len() == phrase.len() && tokens.iter().zip(phrase).all(|(token, word)| !token.quoted && token.norm == *word);
+    let says = |tokens: &[Token], phrase: &[&str]| {
+        tokens.len() == phrase.len() && tokens.iter().zip(phrase).all(|(token, word)| !token.quoted && token.norm == *word)
+    };
     loop {
         let before = tokens.len();
         for phrase in OPENINGS {
@@ -112,7 +158,7 @@ fn without_courtesy(mut tokens: &[Token]) -> &[Token] {
 }
 
 /// The tokens with those unknown words corrected that are near one known word; none when there is nothing to correct.
-fn corrected(tokens: &[Token], lexicon: &Lexicon, draft: &Draft) -> Option<(Vec<Token>, Vec<(String, String)>)> {
+fn corrected(tokens: &[Token], lexicon: &Lexicon, draft: &Draft) -> Option<(Vec<Token>, Vec<Typo>)> {
     let mut typos = Vec::new();
     let items = lexicon.items(tokens);
     let unknown = |at: usize| items.iter().any(|item| item.from == at && item.unknown());
@@ -137,7 +183,10 @@ fn corrected(tokens: &[Token], lexicon: &Lexicon, draft: &Draft) -> Option<(Vec<
 fn not_understood(question: &str, lexicon: &Lexicon, tokens: &[Token], draft: Draft) -> Understood {
     let items = lexicon.items(tokens);
     let known = items.iter().filter(|item| !item.unknown()).count();
-    let function = items.iter().filter(|item| item.meanings.iter().any(|meaning| matches!(meaning, Meaning::Function(function) if *function != Function::Owner))).count();
+    let function = items
+        .iter()
+        .filter(|item| item.meanings.iter().any(|meaning| matches!(meaning, Meaning::Function(function) if *function != Function::Owner)))
+        .count();
     if items.len() >= 3 && known * 5 <= items.len() * 2 && function * 4 <= items.len() {
         return Understood::Foreign;
     }

@@ -55,7 +55,10 @@ fn closing_quote(chars: &[(usize, char)], at: usize) -> Option<usize> {
     }
     (at + 2..chars.len()).find(|index| {
         let ends = chars.get(index + 1).is_none_or(|(_, after)| !after.is_alphanumeric());
-        chars.get(*index).is_some_and(|(_, letter)| *letter == close || (*open == '“' && *letter == '"') || (*open == '„' && *letter == '“')) && ends
+        chars
+            .get(*index)
+            .is_some_and(|(_, letter)| *letter == close || (*open == '“' && *letter == '"') || (*open == '„' && *letter == '“'))
+            && ends
     })
 }
 
@@ -185,8 +188,26 @@ fn multiple(norm: &str) -> Option<f64> {
 }
 
 const UNITS: [&str; 20] = [
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen",
-    "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
 ];
 const TENS: [&str; 8] = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"];
 

@@ -109,7 +109,11 @@ fn known_keys(schema: &Value, pointer: &str) -> Vec<String> {
     for segment in pointer.split('/').skip(1) {
         here = match here.get("items").filter(|_| segment.parse::<usize>().is_ok()) {
             Some(items) => items,
-            None => here.get("properties").and_then(|known| known.get(segment)).or_else(|| here.get("additionalProperties")).unwrap_or(&Value::Null),
+            None => here
+                .get("properties")
+                .and_then(|known| known.get(segment))
+                .or_else(|| here.get("additionalProperties"))
+                .unwrap_or(&Value::Null),
         };
         if let Some(target) = here.get("$ref").and_then(Value::as_str) {
             here = schema.pointer(target.trim_start_matches('#')).unwrap_or(&Value::Null);
@@ -182,7 +186,19 @@ impl Findings<'_> {
 
     fn data_type(&mut self, at: &str, data_type: &str) {
         const PLAIN: [&str; 14] = [
-            "string", "int", "bigint", "smallint", "tinyint", "double", "float", "boolean", "date", "timestamp", "timestamp_ntz", "binary", "long",
+            "string",
+            "int",
+            "bigint",
+            "smallint",
+            "tinyint",
+            "double",
+            "float",
+            "boolean",
+            "date",
+            "timestamp",
+            "timestamp_ntz",
+            "binary",
+            "long",
             "variant",
         ];
         let known = PLAIN.contains(&data_type)
@@ -299,7 +315,10 @@ impl Findings<'_> {
                 self.parameter(&format!("{at}/threshold/parameter"), &threshold.parameter);
             }
         }
-        for (what, count) in [("year", planner.measures.iter().filter(|it| it.year).count()), ("default", planner.measures.iter().filter(|it| it.default).count())] {
+        for (what, count) in [
+            ("year", planner.measures.iter().filter(|it| it.year).count()),
+            ("default", planner.measures.iter().filter(|it| it.default).count()),
+        ] {
             if count > 1 {
                 self.add("/planner/measures", format!("{count} measures are marked `{what}`; at most one may be"));
             }

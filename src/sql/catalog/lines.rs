@@ -53,7 +53,9 @@ fn end_of(lines: &[&str], line: usize, to: usize, indent: usize) -> usize {
     (line + 1..to)
         .find(|at| {
             lines.get(*at).is_some_and(|text| {
-                meaningful(text).is_some_and(|depth| depth < indent || (depth == indent && !text.trim_start().starts_with("- ") && !starts_item(lines, line)))
+                meaningful(text).is_some_and(|depth| {
+                    depth < indent || (depth == indent && !text.trim_start().starts_with("- ") && !starts_item(lines, line))
+                })
             })
         })
         .unwrap_or(to)
