@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod catalog;
 mod contract;
 mod crash;
 mod dialect;
@@ -13,6 +14,7 @@ mod http;
 mod import;
 mod lake;
 mod machine;
+mod planner;
 mod protocol;
 mod rows;
 mod sample;

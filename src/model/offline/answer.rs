@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use crate::conversation::ResultSet;
+use crate::{conversation::ResultSet, sql::catalog::vocabulary::Vocabulary};
 
 use super::{
     plan::{Aggregate, Fact, Group, Key, Limit, List, Name, Number, Order, Range, Selection},
@@ -231,19 +231,34 @@ fn joined(parts: &[String], last: &str) -> String {
 }
 
 /// What a list is ordered by, as its heading says.
-fn heading(write: &Writer<'_>, list: &List, shown: usize) -> String {
+fn heading(write: &Writer<'_>, list: &List) -> String {
     let (by, high) = list.order.parts();
-    let label = measure_label(write, by);
-    let phrase = selection(write, &list.of);
-    let year = write.words.measures.get(by).is_some_and(|measure| measure.year);
-    let order = match (year, high) {
-        (true, true) => "newest first".to_owned(),
-        (true, false) => "oldest first".to_owned(),
-        (false, true) => format!("highest {label} first"),
-        (false, false) => format!("lowest {label} first"),
-    };
-    let _ = shown;
-    format!("{}, {order}:", capitalised(&phrase))
+    format!("{}, {} first:", capitalised(&selection(write, &list.of)), superlative(write, by, high))
+}
+
+/// The superlative of a measure: the catalog's first word for it, else `highest runtime`.
+fn superlative(write: &Writer<'_>, index: usize, high: bool) -> String {
+    let word = write.words.measures.get(index).and_then(|measure| if high { measure.high.first() } else { measure.low.first() });
+    word.cloned().unwrap_or_else(|| format!("{} {}", if high { "highest" } else { "lowest" }, measure_label(write, index)))
+}
+
+/// The comparative of a measure, likewise.
+fn comparative(write: &Writer<'_>, index: usize, high: bool) -> String {
+    let word = write.words.measures.get(index).and_then(|measure| if high { measure.more.first() } else { measure.less.first() });
+    word.cloned().unwrap_or_else(|| format!("{} in {}", if high { "higher" } else { "lower" }, measure_label(write, index)))
+}
+
+/// What the planner can be asked, in words of the catalog.
+pub(super) fn help(words: &Vocabulary) -> String {
+    let kind = words.entity.kinds.first().map_or("rows", |kind| kind.plural.as_str());
+    let measures: Vec<String> = words.measures.iter().map(|measure| measure.label.clone()).collect();
+    let mut filters: Vec<String> = words.dimensions.iter().map(|dimension| dimension.name.clone()).collect();
+    filters.extend(words.people.iter().flat_map(|people| people.roles.iter().map(|role| role.name.clone())));
+    format!(
+        "I answer questions about the lake's {kind}: rankings by {}, filters by {} and by range, counts, averages and groups, facts of one by its name, and comparisons of two.",
+        joined(&measures, "or"),
+        joined(&filters, "or")
+    )
 }
 
 pub(super) fn list(write: &Writer<'_>, list: &List, result: &ResultSet) -> String {
@@ -274,7 +289,7 @@ pub(super) fn list(write: &Writer<'_>, list: &List, result: &ResultSet) -> Strin
         return format!("There is one such: {}.", line(only));
     }
     let lines: Vec<String> = all.iter().enumerate().map(|(index, row)| format!("{}. {}", index + 1, line(row))).collect();
-    let mut text = format!("{}\n\n{}", heading(write, list, all.len()), lines.join("\n"));
+    let mut text = format!("{}\n\n{}", heading(write, list), lines.join("\n"));
     let shown = f64::from(u32::try_from(all.len()).unwrap_or(u32::MAX));
     if total > shown {
         text.push_str(&format!("\n\nThere are {} in all; these are the first {}.", whole(total), all.len()));
@@ -296,17 +311,7 @@ fn top_one(write: &Writer<'_>, list: &List, all: &[Row<'_>], line: &dyn Fn(&Row<
         one.kinds = vec![0];
     }
     let phrase = described(write, &one, 1.0);
-    let superlative = match (year, high) {
-        (true, true) => "newest".to_owned(),
-        (true, false) => "oldest".to_owned(),
-        (false, true) => format!("highest {}", measure_label(write, by)),
-        (false, false) => format!("lowest {}", measure_label(write, by)),
-    };
-    let mut text = if year {
-        format!("The {superlative} {phrase} is {}.", line(first))
-    } else {
-        format!("The {phrase} with the {superlative} is {}.", line(first))
-    };
+    let mut text = format!("The {} {phrase} is {}.", superlative(write, by, high), line(first));
     if ties > 1 {
         let others: Vec<String> = all.iter().skip(1).take(ties - 1).map(line).collect();
         let more = if ties == all.len() { "at least " } else { "" };
@@ -323,6 +328,7 @@ fn nothing(write: &Writer<'_>, list: &List) -> String {
     let ranked = matches!(list.order, Order::By { .. });
     match write.threshold(list.order.parts().0, &list.of).filter(|_| ranked) {
         Some((measure, least)) => format!("The lake holds no {phrase} with at least {}.", labelled(write, measure, &Value::from(least))),
+        None if ranked => format!("The lake holds no {phrase} with a known {}.", measure_label(write, list.order.parts().0)),
         None => format!("The lake holds no {phrase}."),
     }
 }
@@ -355,7 +361,7 @@ pub(super) fn aggregate(write: &Writer<'_>, of: &Selection, values: &[(Aggregate
             let counted = row.and_then(|row| row.number(&format!("count_{index}"))).unwrap_or(0.0);
             match row.and_then(|row| row.number(&format!("value_{index}"))) {
                 Some(value) => format!(
-                    "The {} {label} of {phrase} is **{}** ({} with a known {label}).",
+                    "The {} {label} of {phrase} is **{}** (from {} with known {label}).",
                     aggregate.word(),
                     measured(write, *measure, value),
                     whole(counted)
@@ -566,17 +572,23 @@ pub(super) fn compare(
                     match by {
                         None => format!("- {label}: {values}"),
                         Some(_) if (left - right).abs() < 1e-9 => format!("Neither: both have the same {label}: {values}."),
-                        Some(_) if (left > right) == high => {
-                            format!("Yes for {}: its {label} is {}: {values}.", one.0, if high { "higher" } else { "lower" })
+                        Some(_) => {
+                            let (winner, first, loser, second) =
+                                if (left > right) == high { (&one.0, left, &other.0, right) } else { (&other.0, right, &one.0, left) };
+                            let (first, second) = (measured(write, *index, first), measured(write, *index, second));
+                            format!("{winner} is {}: {label} {first}, against {second} for {loser}.", comparative(write, *index, high))
                         }
-                        Some(_) => format!("No, it is {}: its {label} is {}: {values}.", other.0, if high { "higher" } else { "lower" }),
                     }
                 }
-                (left, _) => format!(
-                    "{}The lake does not know the {label} of {}.",
-                    if by.is_none() { "- " } else { "" },
-                    if left.is_none() { &one.0 } else { &other.0 }
-                ),
+                (left, right) => {
+                    let value = |side: Option<f64>| side.map_or("unknown".to_owned(), |side| measured(write, *index, side));
+                    let values = format!("{} {}, {} {}", one.0, value(left), other.0, value(right));
+                    if by.is_none() {
+                        format!("- {label}: {values}")
+                    } else {
+                        format!("The lake does not know the {label} of both: {values}.")
+                    }
+                }
             }
         })
         .collect();
@@ -724,13 +736,26 @@ pub(super) fn which_entity(write: &Writer<'_>, name: &Name, candidates: &[Row<'_
     )
 }
 
+/// The question that looks for a word in names.
+fn by_word(write: &Writer<'_>, name: &Name) -> String {
+    let noun = write.words.entity.name_nouns.first().map_or("name", String::as_str);
+    let kinds = capitalised(&kind_word(write, &Selection::default(), 2.0));
+    format!("{kinds} with \"{}\" in the {noun}", escape(&name.text.replace('"', "")))
+}
+
 pub(super) fn unknown_person(write: &Writer<'_>, name: &Name) -> String {
     let wanted = escape(&name.text);
     let noun = write.words.people.as_ref().and_then(|people| people.nouns.first()).map_or("person", String::as_str);
     if name.strict {
-        format!("I did not understand “{wanted}”: it is no word I know, and the lake has no {noun} of that name.")
+        let part = write.words.entity.name_nouns.first().map_or("name", String::as_str);
+        format!(
+            "I did not understand “{wanted}”: it is no word I know, and the lake has no {noun} of that name. If it is part of a {part}, ask: {}",
+            by_word(write, name)
+        )
     } else {
-        format!("The lake has no {noun} called “{wanted}”, and none with a name close to it.")
+        format!(
+            "The lake has no {noun} called “{wanted}”, and none with a name close to it. If that is not a name, I did not understand it."
+        )
     }
 }
 
@@ -755,4 +780,11 @@ pub(super) fn other_role(write: &Writer<'_>, someone: &Someone<'_>, role: Option
     } else {
         format!("The lake knows **{name}**, but no work of theirs.")
     }
+}
+
+/// A rule with its parameters as people write numbers.
+pub(super) fn filled(write: &Writer<'_>, rule: &str) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "parameters are small")]
+    let number = |value: i64| whole(value as f64);
+    write.catalog.parameters.iter().fold(rule.to_owned(), |text, (name, value)| text.replace(&format!("{{{name}}}"), &number(*value)))
 }

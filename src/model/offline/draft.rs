@@ -31,6 +31,8 @@ pub(super) struct Draft {
     /// Measures a question opens with: "how long is …".
     pub(super) asks: Vec<usize>,
     pub(super) who: bool,
+    /// Whether it asks which or what.
+    pub(super) which: bool,
     pub(super) when: bool,
     pub(super) people: bool,
     pub(super) verbs: Vec<usize>,
@@ -44,8 +46,6 @@ pub(super) struct Draft {
     pub(super) unknown: Vec<(usize, usize)>,
     /// What the question asks for and the lake does not hold.
     pub(super) absent: Vec<usize>,
-    /// A comparative without its second half, a bound without its measure and the like.
-    pub(super) dangling: bool,
     /// Names that only their place before a noun made names.
     pub(super) guessed_names: bool,
 }
@@ -67,6 +67,7 @@ pub(super) fn read(question: &str, words: &Vocabulary, tokens: &[Token], items: 
             at += taken;
         }
     }
+    reader.draft.which = tokens.iter().any(|token| matches!(token.norm.as_str(), "which" | "what" | "who" | "whose"));
     reader.draft
 }
 
@@ -214,7 +215,7 @@ impl Reader<'_> {
             next = self.skip_filler(next + 1);
         }
         let Some(first) = self.item(next) else { return 0 };
-        let Some(end) = (next + 1..self.items.len().min(next + 6)).find(|end| self.in_the_name(*end) > 0) else {
+        let Some((end, taken)) = self.in_the_name(first.from) else {
             let quoted = self.tokens.get(first.from).is_some_and(|token| token.quoted);
             let length = self.name(next).map_or(0, |(_, length)| length);
             if introduced && (quoted || length > 0) {
@@ -227,18 +228,19 @@ impl Reader<'_> {
         if next == at && !self.tokens.get(first.from).is_some_and(|token| token.quoted) && !first.unknown() {
             return 0;
         }
-        let last = self.items.get(end - 1).map_or(first.to, |item| item.to);
-        self.draft.selection.name_words.push(self.text(first.from, last));
-        end + self.in_the_name(end) - at
+        self.draft.selection.name_words.push(self.text(first.from, end));
+        taken - at
     }
 
-    /// How many items `in the title` takes at `at`.
-    fn in_the_name(&self, at: usize) -> usize {
-        if !self.is(at, F::In) {
-            return 0;
-        }
-        let noun = self.skip_filler(at + 1);
-        if self.find(noun, name_noun).is_some() { noun + 1 - at } else { 0 }
+    /// Where `in the title` begins after token `from`, and the item after it. Works on tokens: a phrase may end in that `in`.
+    fn in_the_name(&self, from: usize) -> Option<(usize, usize)> {
+        let word =
+            |at: usize, words: &[&str]| self.tokens.get(at).is_some_and(|token| !token.quoted && words.contains(&token.norm.as_str()));
+        (from + 1..self.tokens.len().min(from + 7)).filter(|at| word(*at, &["in"])).find_map(|at| {
+            let noun = at + 1 + usize::from(word(at + 1, &["the", "its", "their", "a"]));
+            let item = self.items.iter().position(|item| item.from == noun && item.find(name_noun).is_some())?;
+            Some((at, item + 1))
+        })
     }
 
     /// `between 1990 and 1999`, `from 90 to 120 minutes`, `1990-1999`, `rating between 7 and 8`.
@@ -251,7 +253,7 @@ impl Reader<'_> {
         }
         if self.is(next, F::Between) || self.is(next, F::In) || self.is(next, F::Since) {
             next = self.skip_filler(next + 1);
-        } else if next > at {
+        } else if next > at && self.number_at(next).is_none() {
             return 0;
         }
         let joined = self.is(next + 1, F::And) || self.is(next + 1, F::To) || self.is(next + 1, F::Until);
@@ -426,6 +428,11 @@ impl Reader<'_> {
     fn name_and_verb(&mut self, at: usize) -> usize {
         let Some((name, length)) = self.name(at) else { return 0 };
         let after = self.skip_filler(at + length);
+        // "which films is X in".
+        if self.is(after, F::In) && after + 1 == self.items.len() && self.words.people.is_some() && self.draft.noun {
+            self.draft.selection.people.push(Person { name, role: None, not: false });
+            return after + 1 - at;
+        }
         let Some(role) = self.find(after, verb) else { return 0 };
         if self.is(after, F::Filler) {
             return 0;
@@ -484,6 +491,22 @@ impl Reader<'_> {
         if let Some(direction) = self.find(next, most_or_least) {
             high = Some(direction);
             next += 1;
+        }
+        if let Some(measure) = self.measure_at(next + 1).filter(|_| self.is(next, F::Average)) {
+            // "by average rating".
+            self.draft.aggregates.push(Aggregate::Average);
+            self.draft.measures.push(measure);
+            self.draft.most = high.or(self.draft.top).or(Some(true));
+            return next + 2 - at;
+        }
+        if self.is(next, F::HowMany) {
+            // "by number of films".
+            let noun = self.skip_in(next + 1);
+            if self.find(noun, kind).or_else(|| self.find(noun, value).map(|(_, index)| index)).is_some() {
+                self.draft.most = high.or(self.draft.top).or(Some(true));
+                self.draft.count = true;
+                return noun - at;
+            }
         }
         let Some(measure) = self.measure_at(next).or_else(|| Some(self.unit_at(next)?.0)) else { return 0 };
         next += 1;
@@ -589,7 +612,12 @@ impl Reader<'_> {
         let Some((dim, first)) = self.find(at, value) else { return 0 };
         let mut any = vec![first];
         let mut end = at + 1;
-        while self.is(end, F::Or) {
+        let nouns = |reader: &Self, end: usize| {
+            let plural = |at: usize| reader.item(at).is_some_and(|item| item.plural);
+            // "dramas and comedies" are both lists; a "horror comedy" is both at once.
+            reader.is(end, F::And) && plural(end - 1) && plural(end + 1)
+        };
+        while self.is(end, F::Or) || nouns(self, end) {
             let next = self.skip_filler(end + 1);
             let Some((_, other)) = self.find(next, value).filter(|(other, _)| *other == dim) else { break };
             any.push(other);
@@ -625,13 +653,21 @@ impl Reader<'_> {
     fn nouns(&mut self, at: usize) -> usize {
         let Some(item) = self.items.get(at) else { return 0 };
         if let Some(key) = self.key_at(at) {
+            // "this year", "the last 5 years": the planner has no clock.
+            let before = item.from.checked_sub(1).and_then(|before| self.tokens.get(before));
+            let relative = before.is_some_and(|token| matches!(token.norm.as_str(), "this" | "last" | "next" | "past" | "current"));
+            if matches!(key, Key::Year | Key::Decade)
+                && (relative || at.checked_sub(1).is_some_and(|before| self.number_at(before).is_some()))
+            {
+                return 0;
+            }
             self.draft.mentions.push(key);
             self.draft.plural_mention |= item.plural;
             return 1;
         }
         for meaning in &item.meanings {
             match meaning {
-                Meaning::Measure(index) => self.draft.measures.push(*index),
+                Meaning::Measure(index) | Meaning::Bound(index) => self.draft.measures.push(*index),
                 Meaning::Unit(index, _) => self.draft.measures.push(*index),
                 Meaning::Ask(index) => self.draft.asks.push(*index),
                 Meaning::Verb(index) => self.draft.verbs.push(*index),
@@ -709,7 +745,7 @@ impl Reader<'_> {
             Meaning::Kind(_) | Meaning::Value(..) | Meaning::Combination(..) | Meaning::High(_) | Meaning::Low(_) => Some(()),
             _ => None,
         });
-        if noun.is_none() {
+        if noun.is_none() || length > 3 {
             return 0;
         }
         self.draft.guessed_names = true;

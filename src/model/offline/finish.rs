@@ -11,11 +11,18 @@ use super::{
 
 /// The plan of a complete draft.
 pub(super) fn plan(draft: &Draft, words: &Vocabulary) -> Option<Plan> {
-    if !draft.unknown.is_empty() || !draft.absent.is_empty() || draft.dangling {
+    if !draft.unknown.is_empty() || !draft.absent.is_empty() {
         return None;
     }
     // "what is good": words that order, but nothing they could order.
-    let anything = draft.noun || !draft.orders.is_empty() || draft.top.is_some() || draft.most.is_some() || !draft.mentions.is_empty();
+    let anything = draft.noun
+        || !draft.orders.is_empty()
+        || draft.top.is_some()
+        || draft.most.is_some()
+        || !draft.mentions.is_empty()
+        || draft.group.is_some()
+        || !draft.aggregates.is_empty()
+        || draft.people;
     if !anything && draft.selection == super::plan::Selection::default() {
         return None;
     }
@@ -67,13 +74,23 @@ fn group(draft: &Draft, words: &Vocabulary) -> Option<Group> {
     let implicit = draft.group.is_none();
     let key = draft.group.or(who).or(mention)?;
     // "the best film of the director": a role beside a single entity asks who that was.
-    let role_of_one =
-        matches!(key, Key::Role(_)) && implicit && draft.most.is_none() && draft.noun && draft.aggregates.is_empty() && !draft.count;
+    let role_of_one = matches!(key, Key::Role(_))
+        && implicit
+        && draft.most.is_none()
+        && draft.noun
+        && !draft.plural_mention
+        && draft.aggregates.is_empty()
+        && !draft.count;
     if role_of_one {
         return None;
     }
     // "which year was the longest film": a fact of the entity.
     if implicit && key == Key::Year && draft.noun && !draft.plural && draft.most.is_none() && draft.aggregates.is_empty() {
+        return None;
+    }
+    // "the best film of each year" asks for an entity of each group, which is another question than a number of each.
+    let entity_of_each = draft.group.is_some() && !draft.orders.is_empty() && draft.noun && draft.aggregates.is_empty() && !draft.count;
+    if entity_of_each {
         return None;
     }
     let value = number(draft, words, key)?;
@@ -99,6 +116,12 @@ fn number(draft: &Draft, words: &Vocabulary, key: Key) -> Option<Number> {
         .copied()
         .find(|index| !(is_year(index) && key == Key::Year));
     let default = words.measures.iter().position(|measure| measure.default);
+    // "the longest runtime per …": the extreme of each group.
+    if let (Some(_), [(measure, high), ..], true) =
+        (draft.group, draft.orders.as_slice(), draft.aggregates.is_empty() && draft.top.is_none() && !draft.noun)
+    {
+        return Some(Number::Of(if *high { Aggregate::Max } else { Aggregate::Min }, *measure));
+    }
     match (draft.aggregates.first(), named) {
         (Some(aggregate), Some(measure)) => Some(Number::Of(*aggregate, measure)),
         (Some(_), None) => default.map(|measure| Number::Of(Aggregate::Average, measure)),
@@ -115,8 +138,16 @@ fn number(draft: &Draft, words: &Vocabulary, key: Key) -> Option<Number> {
 fn aggregates(draft: &Draft, words: &Vocabulary) -> Option<Vec<(Aggregate, usize)>> {
     let first = draft.measures.first().or(draft.asks.first()).or(draft.orders.first().map(|(index, _)| index)).copied();
     let default = words.measures.iter().position(|measure| measure.default);
+    // "the highest and lowest rating".
+    if let (Some(high), [(measure, other)]) = (draft.most, draft.orders.as_slice()) {
+        return (high != *other).then(|| vec![(Aggregate::Max, *measure), (Aggregate::Min, *measure)]);
+    }
     if draft.aggregates.is_empty() {
-        return None;
+        // "how many votes do comedies have": the sum of a measure that may be summed up.
+        let plain = draft.count && draft.noun && draft.plural && draft.orders.is_empty() && draft.top.is_none();
+        let [measure] = draft.measures.as_slice() else { return None };
+        let additive = words.measures.get(*measure).is_some_and(|measure| measure.additive);
+        return (plain && additive).then(|| vec![(Aggregate::Sum, *measure)]);
     }
     let measures: Vec<usize> = if draft.measures.len() > 1 { draft.measures.clone() } else { vec![first.or(default)?] };
     Some(draft.aggregates.iter().flat_map(|aggregate| measures.iter().map(move |measure| (*aggregate, *measure))).collect())
@@ -125,10 +156,17 @@ fn aggregates(draft: &Draft, words: &Vocabulary) -> Option<Vec<(Aggregate, usize
 fn list(draft: &Draft, words: &Vocabulary) -> Option<List> {
     let default = words.measures.iter().position(|measure| measure.default).unwrap_or(0);
     let named = draft.orders.first().copied();
-    let of_role = draft.mentions.iter().find_map(|key| if let Key::Role(role) = key { Some(*role) } else { None });
+    let asked = draft.who || !draft.verbs.is_empty();
+    let of_role = draft.mentions.iter().filter(|_| asked).find_map(|key| if let Key::Role(role) = key { Some(*role) } else { None });
     let who = draft.verbs.first().copied().filter(|_| draft.who);
     let shown_year = draft.mentions.contains(&Key::Year) || draft.when;
-    if draft.mentions.contains(&Key::Decade) || draft.most.is_some() && named.is_none() {
+    if draft.mentions.contains(&Key::Decade)
+        || draft.most.is_some()
+        || draft.group.is_some()
+        || !draft.aggregates.is_empty()
+        || (!draft.mentions.is_empty()
+            && (!draft.which || draft.mentions.iter().any(|key| matches!(key, Key::Role(_))) && of_role.is_none()))
+    {
         return None;
     }
     let order = match (named, draft.top) {

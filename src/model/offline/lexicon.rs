@@ -83,6 +83,8 @@ pub(super) enum Function {
     Common,
     DecadeNoun,
     Start,
+    Higher,
+    Lower,
 }
 
 use Function as F;
@@ -173,7 +175,6 @@ const FUNCTIONS: &[(Function, &[&str])] = &[
             "what about",
             "one",
             "ones",
-            "s",
             "let",
             "let's",
             "whose",
@@ -198,33 +199,21 @@ const FUNCTIONS: &[(Function, &[&str])] = &[
             "i'm",
             "i'd",
             "like",
+            "everything",
+            "anything",
         ],
     ),
     (F::Who, &["who", "whom", "who's", "by whom"]),
     (F::Which, &["which", "which of"]),
     (F::When, &["when"]),
-    (
-        F::HowMany,
-        &[
-            "how many",
-            "number of",
-            "the number of",
-            "count of",
-            "count",
-            "how much",
-            "count the",
-            "total number of",
-            "total count of",
-            "amount of",
-        ],
-    ),
-    (F::Average, &["average", "mean", "avg", "on average", "the average", "averaged", "typical"]),
+    (F::HowMany, &["how many", "number of", "count of", "count", "how much", "total number of", "total count of", "amount of"]),
+    (F::Average, &["average", "mean", "avg", "on average", "averaged", "typical"]),
     (F::Sum, &["sum", "sum of", "total", "combined", "sum up", "in sum"]),
     (F::Max, &["maximum", "max"]),
     (F::Min, &["minimum", "min"]),
-    (F::Top, &["top", "first"]),
-    (F::Bottom, &["bottom", "last"]),
-    (F::Most, &["most", "highest", "largest", "the most", "best", "greatest", "biggest", "high"]),
+    (F::Top, &["top"]),
+    (F::Bottom, &["bottom"]),
+    (F::Most, &["most", "highest", "largest", "best", "greatest", "biggest", "high"]),
     (F::Least, &["fewest", "least", "lowest", "smallest", "worst", "low"]),
     (F::By, &["by"]),
     (
@@ -296,9 +285,7 @@ const FUNCTIONS: &[(Function, &[&str])] = &[
             "or longer",
             "or better",
             "and higher",
-            "and over",
             "or over",
-            "and more",
             "and onwards",
             "on",
         ],
@@ -349,6 +336,8 @@ const FUNCTIONS: &[(Function, &[&str])] = &[
     (F::Owner, &["'s"]),
     (F::Common, &["common", "frequent", "often", "commonly", "frequently"]),
     (F::DecadeNoun, &["decade", "decades"]),
+    (F::Higher, &["higher", "greater", "more", "larger"]),
+    (F::Lower, &["lower", "fewer", "less"]),
     (F::Start, &["start", "starting", "begin", "beginning", "start with", "starts with", "starting with"]),
 ];
 
@@ -483,7 +472,9 @@ impl Lexicon {
 
     fn words(&mut self, phrases: &[impl AsRef<str>], meaning: Meaning) {
         for phrase in phrases {
-            self.add(words::normal_words(phrase.as_ref()), meaning, false);
+            // The tokenizer cuts the possessive off a word; on its own it would not be one.
+            let words = if phrase.as_ref() == "'s" { vec!["'s".to_owned()] } else { words::normal_words(phrase.as_ref()) };
+            self.add(words, meaning, false);
         }
     }
 

@@ -70,7 +70,8 @@ impl Planner {
             }
             Understood::Not(parts) if parts.is_empty() => "not understood".into(),
             Understood::Not(parts) => format!("not understood: {}", parts.join(" | ")),
-            Understood::Foreign => "not English".into(),
+            Understood::Foreign => "mostly unknown words".into(),
+            Understood::Help => "help".into(),
         }
     }
 
@@ -106,7 +107,10 @@ impl Planner {
                 let quoted: Vec<String> = parts.iter().map(|part| format!("“{}”", answer::escape(part))).collect();
                 unanswered(format!("I did not understand {}, and I do not guess.", quoted.join(" and ")))
             }
-            Understood::Foreign => unanswered("I only understand questions in English.".into()),
+            Understood::Foreign => {
+                unanswered("I did not understand this question: most of its words mean nothing to me. I only read English.".into())
+            }
+            Understood::Help => unanswered(answer::help(words)),
         }
     }
 

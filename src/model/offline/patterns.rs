@@ -98,6 +98,7 @@ const PATTERNS: &[(&str, Shape)] = &[
     ("what is|was|'s? {x} 's {measure|dim}", S::Facts),
     ("what is|was {x} {bound}", S::Facts),
     ("how is|was|well|high|highly? is|was? {x} {bound}", S::Facts),
+    ("is|was|are {x} a|any? {superlative} {kind}?", S::Facts),
     ("what kind|type|sort of {kind} is|was {x}", S::HasValue),
     ("the? {measure|dim} of|for {x}", S::Facts),
     ("~ {x} 's {measure|dim}", S::Facts),
@@ -174,15 +175,8 @@ impl Matcher<'_> {
     fn class(&self, class: &str, rest: &[&str], at: usize, captures: &Captures, weak: bool) -> Option<Captures> {
         (at + 1..=self.tokens.len().min(at + 5)).rev().find_map(|end| {
             let tokens = self.tokens.get(at..end)?;
-            let fitting: Vec<Meaning> = self
-                .lexicon
-                .meanings(tokens)
-                .iter()
-                .filter(|meaning| class.split('|').any(|class| belongs(meaning, class)))
-                .copied()
-                .collect();
-            let literal = class == "last"
-                && matches!(tokens, [token] if matches!(token.norm.as_str(), "run" | "last" | "take" | "go" | "have" | "long" | "get"));
+            let fitting: Vec<Meaning> = self.lexicon.meanings(tokens).iter().filter(|meaning| class.split('|').any(|class| belongs(meaning, class))).copied().collect();
+            let literal = class == "last" && matches!(tokens, [token] if matches!(token.norm.as_str(), "run" | "last" | "take" | "go" | "have" | "long" | "get" | "got"));
             if fitting.is_empty() && !literal {
                 return None;
             }
@@ -201,6 +195,12 @@ impl Matcher<'_> {
         if span.first().is_none_or(separator) || span.len() > 14 {
             return false;
         }
+        // "more money": every word is known, and one is of what the lake does not hold.
+        let meanings = |token: &Token| self.lexicon.meanings(std::slice::from_ref(token));
+        let lower_and_known = span.iter().all(|token| !token.quoted && !token.capital && !meanings(token).is_empty());
+        if lower_and_known && span.iter().any(|token| meanings(token).iter().any(|meaning| matches!(meaning, Meaning::Absent(_)))) {
+            return false;
+        }
         if !weak || span.iter().any(|token| token.quoted) {
             return true;
         }
@@ -214,6 +214,11 @@ impl Matcher<'_> {
                 )
             })
         };
+        let meaningless =
+            |token: &Token| !known(token) && token.norm.chars().all(char::is_alphabetic) && self.lexicon.corrected(&token.norm).is_none();
+        if span.len() <= 3 && span.iter().all(meaningless) {
+            return true;
+        }
         // Every lower-case word is a small word, and some word is more than that.
         lower.into_iter().all(small) && span.iter().any(|token| token.capital && (!known(token) || span.len() > 1))
     }
@@ -279,8 +284,8 @@ impl Matcher<'_> {
             _ => None,
         });
         let most = meanings().find_map(|meaning| match meaning {
-            Meaning::Function(Function::Most) => Some(true),
-            Meaning::Function(Function::Least) => Some(false),
+            Meaning::Function(Function::Most | Function::Higher) => Some(true),
+            Meaning::Function(Function::Least | Function::Lower) => Some(false),
             _ => None,
         });
         let dim = meanings().find_map(|meaning| if let Meaning::Dim(index) = meaning { Some(*index) } else { None });
@@ -288,7 +293,10 @@ impl Matcher<'_> {
         let x = self.name(captures.x)?;
         Some(match shape {
             S::Credits => Plan::Credits { name: x, role },
-            S::Facts => Plan::Facts { name: x, facts: vec![measure.map(Fact::Measure).or(dim.map(Fact::Dim))?] },
+            S::Facts => {
+                let measure = measure.or(ordered.map(|(index, _)| index));
+                Plan::Facts { name: x, facts: vec![measure.map(Fact::Measure).or(dim.map(Fact::Dim))?] }
+            }
             S::Year => Plan::Facts { name: x, facts: vec![Fact::Measure(year?)] },
             S::Compare => {
                 let by = ordered.or_else(|| measure.map(|measure| (measure, most.unwrap_or(true))));
@@ -343,7 +351,8 @@ fn belongs(meaning: &Meaning, class: &str) -> bool {
         "more" => matches!(meaning, Meaning::More(_) | Meaning::Less(_)),
         "superlative" => matches!(meaning, Meaning::High(_) | Meaning::Low(_)),
         "most" => {
-            matches!(meaning, Meaning::Function(Function::Most | Function::Least)) || matches!(meaning, Meaning::More(_) | Meaning::Less(_))
+            matches!(meaning, Meaning::Function(Function::Most | Function::Least | Function::Higher | Function::Lower))
+                || matches!(meaning, Meaning::More(_) | Meaning::Less(_))
         }
         "dim" => matches!(meaning, Meaning::Dim(_)),
         "value" => matches!(meaning, Meaning::Value(..) | Meaning::Combination(..)),

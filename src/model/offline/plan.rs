@@ -327,7 +327,14 @@ impl Range {
         let name = words.measures.get(self.measure).map_or("?", |measure| measure.name.as_str());
         match (self.low, self.high) {
             (Some(low), Some(high)) if low == high => format!("{name} = {}", low.value),
-            (Some(low), Some(high)) => format!("{name} {}..{}", low.value, high.value),
+            (Some(low), Some(high)) if low.inclusive && high.inclusive => format!("{name} {}..{}", low.value, high.value),
+            (Some(low), Some(high)) => format!(
+                "{name} >{} {} <{} {}",
+                if low.inclusive { "=" } else { "" },
+                low.value,
+                if high.inclusive { "=" } else { "" },
+                high.value
+            ),
             (Some(low), None) => format!("{name} {} {}", if low.inclusive { ">=" } else { ">" }, low.value),
             (None, Some(high)) => format!("{name} {} {}", if high.inclusive { "<=" } else { "<" }, high.value),
             (None, None) => name.to_owned(),

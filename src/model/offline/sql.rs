@@ -136,7 +136,7 @@ impl<'a> Writer<'a> {
         format!("{}.{column}", self.words.entity.alias)
     }
 
-    fn from_entity(&self) -> String {
+    fn entity_clause(&self) -> String {
         format!("FROM {} AS {}", self.words.entity.table, self.words.entity.alias)
     }
 
@@ -302,7 +302,7 @@ impl<'a> Writer<'a> {
         let (by, high) = list.order.parts();
         let ranked = matches!(list.order, super::plan::Order::By { .. });
         let shown = self.shown(list);
-        let mut select = Select { columns: vec![self.own(&entity.name)], from: vec![self.from_entity()], ..Select::default() };
+        let mut select = Select { columns: vec![self.own(&entity.name)], from: vec![self.entity_clause()], ..Select::default() };
         select.columns.extend(self.year_column());
         let columns: Vec<String> = shown.iter().filter_map(|index| self.measure(*index)).map(|measure| self.column(measure)).collect();
         select.columns.extend(columns);
@@ -365,7 +365,7 @@ impl<'a> Writer<'a> {
 
     /// The statement of a count. Column: `number`.
     pub(super) fn count(&self, of: &Selection, keys: &Keys) -> String {
-        let mut select = Select { columns: vec!["COUNT(*) AS number".into()], from: vec![self.from_entity()], ..Select::default() };
+        let mut select = Select { columns: vec!["COUNT(*) AS number".into()], from: vec![self.entity_clause()], ..Select::default() };
         let required: Vec<usize> = of.ranges.iter().map(|range| range.measure).collect();
         self.join_beside(&mut select, &[], &required);
         select.conditions = self.conditions(of, keys);
@@ -374,7 +374,7 @@ impl<'a> Writer<'a> {
 
     /// The statement of aggregates. Columns: `value_0`, `count_0`, `value_1`, …
     pub(super) fn aggregate(&self, of: &Selection, values: &[(Aggregate, usize)], keys: &Keys) -> String {
-        let mut select = Select { from: vec![self.from_entity()], ..Select::default() };
+        let mut select = Select { from: vec![self.entity_clause()], ..Select::default() };
         let mut required: Vec<usize> = of.ranges.iter().map(|range| range.measure).collect();
         required.extend(values.iter().map(|(_, measure)| *measure));
         for (index, (aggregate, measure)) in values.iter().enumerate() {
@@ -406,7 +406,7 @@ impl<'a> Writer<'a> {
 
     /// The statement of a grouping. Columns: `name`, `value`, `number`, `total`.
     pub(super) fn group(&self, group: &Group, keys: &Keys) -> String {
-        let mut select = Select { from: vec![self.from_entity()], ..Select::default() };
+        let mut select = Select { from: vec![self.entity_clause()], ..Select::default() };
         let mut required: Vec<usize> = group.of.ranges.iter().map(|range| range.measure).collect();
         let number = format!("COUNT(DISTINCT {})", self.own(&self.words.entity.key));
         let number = if matches!(group.by, Key::Role(_)) { number } else { "COUNT(*)".to_owned() };
@@ -444,7 +444,7 @@ impl<'a> Writer<'a> {
             (Limit::Asked(rows), _) => rows,
             (Limit::Default, Key::Role(_)) => SHOWN,
             (Limit::Default, Key::Year) if group.high.is_some() => SHOWN_UNRANKED,
-            (Limit::Default, _) => 100,
+            (Limit::Default, _) => 200,
         });
         select.write()
     }
@@ -493,7 +493,7 @@ impl<'a> Writer<'a> {
 
     /// The statement for the values of a dimension. Columns: `name`, `number`, `total`.
     pub(super) fn values(&self, dim: usize) -> String {
-        let mut select = Select { from: vec![self.from_entity()], ..Select::default() };
+        let mut select = Select { from: vec![self.entity_clause()], ..Select::default() };
         let name = self.group_key(Key::Dim(dim), &mut select);
         select.columns = vec![format!("{name} AS name"), "COUNT(*) AS number".into(), "COUNT(*) OVER () AS total".into()];
         select.order = vec!["name".into()];
@@ -525,7 +525,7 @@ impl<'a> Writer<'a> {
     /// dimension, `closeness` (0 the very name, from 1 on less). With `fuzzy`, names that are a few letters off.
     pub(super) fn entity_by_name(&self, name: &Name, fuzzy: bool) -> String {
         let entity = &self.words.entity;
-        let mut select = Select { from: vec![self.from_entity()], limit: Some(CANDIDATES), ..Select::default() };
+        let mut select = Select { from: vec![self.entity_clause()], limit: Some(CANDIDATES), ..Select::default() };
         select.columns = vec![format!("{} AS id", self.own(&entity.key)), format!("{} AS name", self.own(&entity.name))];
         select.columns.push(format!(
             "{} AS kind",
@@ -666,7 +666,7 @@ impl<'a> Writer<'a> {
         let Some(people) = &self.words.people else { return String::new() };
         let credits = &people.credits;
         let c = &credits.alias;
-        let mut select = Select { from: vec![self.from_entity()], ..Select::default() };
+        let mut select = Select { from: vec![self.entity_clause()], ..Select::default() };
         select.from.push(format!("JOIN {} AS {c} ON {c}.{} = {}", credits.table, credits.entity_key, self.own(&self.words.entity.key)));
         select.columns =
             vec![format!("{c}.{} AS role", credits.role), format!("COUNT(DISTINCT {}) AS number", self.own(&self.words.entity.key))];

@@ -167,7 +167,7 @@ impl<'a> Turn<'a> {
     fn assume_threshold(&mut self, measure: usize, of: &Selection) {
         let applies = self.write.threshold(measure, of).is_some();
         let rule = self.write.words.measures.get(measure).and_then(|measure| measure.threshold.as_ref()).filter(|_| applies);
-        self.assumptions.extend(rule.map(|rule| self.write.catalog.fill(&rule.assumption)));
+        self.assumptions.extend(rule.map(|rule| answer::filled(&self.write, &rule.assumption)));
     }
 
     fn count(&mut self, of: &Selection) -> Result<String, Stop> {

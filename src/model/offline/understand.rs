@@ -14,47 +14,93 @@ use super::{
     words::{self, Token},
 };
 
+/// A word taken for a typo, as written and as read.
+pub(super) type Typo = (String, String);
+
 /// What became of a question.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Understood {
     /// It asks for this; words that were taken for typos, as (written, read).
-    Plan(Plan, Vec<(String, String)>),
+    Plan(Box<Plan>, Vec<Typo>),
     /// It asks for what the lake does not hold: indexes of the vocabulary's list.
     Absent(Vec<usize>),
     /// These parts of it mean nothing here; empty when every word is known but not their combination.
     Not(Vec<String>),
-    /// It is in another language than English.
+    /// Most of its words are unknown: it may be in another language than English.
     Foreign,
+    /// It only greets or asks for help.
+    Help,
 }
 
 /// What `question` asks for.
 pub(super) fn understand(question: &str, words: &Vocabulary, lexicon: &Lexicon) -> Understood {
+    let letters = || question.chars().filter(|letter| letter.is_alphabetic());
+    // Beyond the Latin blocks: another script.
+    if letters().filter(|letter| *letter > '\u{24f}').count() * 2 > letters().count() {
+        return Understood::Foreign;
+    }
     let tokens = words::tokens(question);
+    let help = |token: &Token| {
+        matches!(
+            token.norm.as_str(),
+            "help"
+                | "hello"
+                | "hi"
+                | "hey"
+                | "what"
+                | "can"
+                | "you"
+                | "do"
+                | "i"
+                | "me"
+                | "ask"
+                | "how"
+                | "does"
+                | "this"
+                | "work"
+                | "about"
+        )
+    };
+    if !tokens.is_empty() && tokens.len() <= 7 && tokens.iter().all(help) {
+        return Understood::Help;
+    }
     let tokens = without_courtesy(&tokens);
     if tokens.is_empty() {
         return Understood::Not(Vec::new());
     }
     let draft = draft::read(question, words, tokens, &lexicon.items(tokens));
     let direct = finish::plan(&draft, words);
-    if let Some(plan) = direct.as_ref().filter(|_| !draft.guessed_names) {
-        return Understood::Plan(plan.clone(), Vec::new());
-    }
-    if let Some(plan) =
-        patterns::plan(question, words, lexicon, tokens).filter(|plan| direct.is_none() || !matches!(plan, Plan::About { .. }))
-    {
-        return Understood::Plan(plan, Vec::new());
+    let pattern = patterns::plan(question, words, lexicon, tokens);
+    match (direct.as_ref(), pattern) {
+        (Some(_), Some(plan)) if prefers_pattern(&draft, &plan) => return Understood::Plan(Box::new(plan), Vec::new()),
+        (Some(plan), _) if !draft.guessed_names => return Understood::Plan(Box::new(plan.clone()), Vec::new()),
+        (None, Some(plan)) => return Understood::Plan(Box::new(plan), Vec::new()),
+        _ => {}
     }
     if let Some((tokens, typos)) = corrected(tokens, lexicon, &draft) {
         let draft = draft::read(question, words, &tokens, &lexicon.items(&tokens));
         let plan = finish::plan(&draft, words).or_else(|| patterns::plan(question, words, lexicon, &tokens));
         if let Some(plan) = plan {
-            return Understood::Plan(plan, typos);
+            return Understood::Plan(Box::new(plan), typos);
         }
     }
     if let Some(plan) = direct {
-        return Understood::Plan(plan, Vec::new());
+        return Understood::Plan(Box::new(plan), Vec::new());
     }
     not_understood(question, lexicon, tokens, draft)
+}
+
+/// Whether a sentence pattern says more than the words one by one: where a name alone made a query phrase of it.
+fn prefers_pattern(draft: &Draft, pattern: &Plan) -> bool {
+    let names_only = !draft.selection.people.is_empty() && draft.selection.kinds.is_empty() && draft.selection.values.is_empty();
+    match pattern {
+        Plan::Exists { .. } => !draft.selection.name_words.is_empty(),
+        Plan::Credits { .. } | Plan::Facts { .. } | Plan::Person { .. } => {
+            names_only && (draft.guessed_names || draft.orders.is_empty()) && draft.most.is_none()
+        }
+        Plan::Credited { .. } | Plan::Compare { .. } => names_only || draft.guessed_names,
+        _ => false,
+    }
 }
 
 /// The tokens without "please", "can you tell me" and the like around the question.
@@ -112,7 +158,7 @@ fn without_courtesy(mut tokens: &[Token]) -> &[Token] {
 }
 
 /// The tokens with those unknown words corrected that are near one known word; none when there is nothing to correct.
-fn corrected(tokens: &[Token], lexicon: &Lexicon, draft: &Draft) -> Option<(Vec<Token>, Vec<(String, String)>)> {
+fn corrected(tokens: &[Token], lexicon: &Lexicon, draft: &Draft) -> Option<(Vec<Token>, Vec<Typo>)> {
     let mut typos = Vec::new();
     let items = lexicon.items(tokens);
     let unknown = |at: usize| items.iter().any(|item| item.from == at && item.unknown());
@@ -141,9 +187,7 @@ fn not_understood(question: &str, lexicon: &Lexicon, tokens: &[Token], draft: Dr
         .iter()
         .filter(|item| item.meanings.iter().any(|meaning| matches!(meaning, Meaning::Function(function) if *function != Function::Owner)))
         .count();
-    let other_script = question.chars().filter(|letter| letter.is_alphabetic() && !letter.is_ascii()).count() * 3
-        > question.chars().filter(|letter| letter.is_alphabetic()).count();
-    if other_script || (items.len() >= 3 && known * 5 <= items.len() * 2 && function * 4 <= items.len()) {
+    if items.len() >= 3 && known * 5 <= items.len() * 2 && function * 4 <= items.len() {
         return Understood::Foreign;
     }
     if !draft.absent.is_empty() {
@@ -158,5 +202,10 @@ fn not_understood(question: &str, lexicon: &Lexicon, tokens: &[Token], draft: Dr
     };
     let mut parts: Vec<String> = draft.unknown.iter().map(text).filter(|part| part.chars().any(char::is_alphanumeric)).collect();
     parts.dedup();
+    // A name is not what stands in the way where something else does.
+    let lower = |part: &String| part.chars().next().is_some_and(char::is_lowercase);
+    if parts.iter().any(lower) {
+        parts.retain(lower);
+    }
     Understood::Not(parts)
 }

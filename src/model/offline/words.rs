@@ -153,6 +153,11 @@ pub(super) fn number(tokens: &[Token]) -> Option<(f64, usize)> {
         Some(value) => (value, 1),
         None => spelled(tokens)?,
     };
+    let says = |at: usize, word: &str| tokens.get(at).is_some_and(|token| token.norm == word);
+    if says(taken, "and") && says(taken + 1, "a") && says(taken + 2, "half") {
+        value += 0.5;
+        taken += 3;
+    }
     while let Some(factor) = tokens.get(taken).and_then(|token| multiple(&token.norm)) {
         value *= factor;
         taken += 1;
@@ -261,8 +266,8 @@ mod tests {
 
     #[test]
     fn questions_are_cut_into_words() {
-        assert_eq!(norms("Sci-Fi films, rated 8.5+!"), ["sci", "fi", "films", "rated", "8.5", "or", "more"]);
-        assert_eq!(norms("X's films in the '90s or 1990's"), ["x", "'s", "films", "in", "the", "90s", "or", "1990s"]);
+        assert_eq!(norms("Low-Key lamps, rated 8.5+!"), ["low", "key", "lamps", "rated", "8.5", "or", "more"]);
+        assert_eq!(norms("X's lamps in the '90s or 1990's"), ["x", "'s", "lamps", "in", "the", "90s", "or", "1990s"]);
         assert_eq!(norms("with 'the end' or “Two Words” in it"), ["with", "the end", "or", "two words", "in", "it"]);
         assert_eq!(norms("1990-1999 >= 1,000"), ["1990", "to", "1999", "at", "least", "1,000"]);
         assert_eq!(norms("O'Hara isn't"), ["o'hara", "isn't"]);

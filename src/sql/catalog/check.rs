@@ -87,7 +87,7 @@ fn against_schema(value: &Value) -> Vec<Fault> {
             let at = error.instance_path().as_str().to_owned();
             match error.kind() {
                 ValidationErrorKind::AdditionalProperties { unexpected } => {
-                    let known = known_keys(&schema, value, &at);
+                    let known = known_keys(&schema, &at);
                     unexpected
                         .iter()
                         .map(|key| Fault {
@@ -104,11 +104,9 @@ fn against_schema(value: &Value) -> Vec<Fault> {
 }
 
 /// The keys that the schema knows for the object at `pointer`.
-fn known_keys(schema: &Value, value: &Value, pointer: &str) -> Vec<String> {
+fn known_keys(schema: &Value, pointer: &str) -> Vec<String> {
     let mut here = schema;
-    let mut instance = value;
     for segment in pointer.split('/').skip(1) {
-        instance = instance.pointer(&format!("/{segment}")).unwrap_or(&Value::Null);
         here = match here.get("items").filter(|_| segment.parse::<usize>().is_ok()) {
             Some(items) => items,
             None => here
@@ -121,11 +119,7 @@ fn known_keys(schema: &Value, value: &Value, pointer: &str) -> Vec<String> {
             here = schema.pointer(target.trim_start_matches('#')).unwrap_or(&Value::Null);
         }
     }
-    let taken = |key: &String| instance.get(key).is_none();
-    here.get("properties")
-        .and_then(Value::as_object)
-        .map(|known| known.keys().filter(|key| taken(key)).cloned().collect())
-        .unwrap_or_default()
+    here.get("properties").and_then(Value::as_object).map(|known| known.keys().cloned().collect()).unwrap_or_default()
 }
 
 /// `; did you mean X?` for the nearest known name, or the list of names when none is near.
