@@ -116,9 +116,9 @@ fn like(text: &str) -> String {
     text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
 }
 
-/// How far a name may be off: one letter in four, three at most.
+/// How far a name may be off: one letter in four, four at most.
 fn tolerance(name: &str) -> usize {
-    (name.chars().count() / 4).clamp(1, 3)
+    (name.chars().count() / 4).clamp(1, 4)
 }
 
 impl<'a> Writer<'a> {

@@ -34,9 +34,7 @@ async fn victim() {
             }
         })
     });
-    for task in tasks.collect::<Vec<_>>() {
-        task.await.unwrap();
-    }
+    futures_util::future::join_all(tasks).await;
 }
 
 #[tokio::test]
