@@ -19,7 +19,8 @@ fn catalog() -> Catalog {
 }
 
 fn planner() -> Planner {
-    Planner::new(Arc::new(catalog()))
+    static SHARED: std::sync::LazyLock<Planner> = std::sync::LazyLock::new(|| Planner::new(Arc::new(catalog())));
+    SHARED.clone()
 }
 
 fn shop() -> Planner {
@@ -461,9 +462,12 @@ fn the_code_holds_no_word_of_the_shipped_lake() {
         "cinema",
     ];
     let mut checked = 0;
-    for folder in ["src/model/offline", "src/sql/catalog"] {
+    for folder in ["src/model/offline", "src/model/offline/draft", "src/model/offline/answer", "src/model/offline/sql", "src/sql/catalog"] {
         for file in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).unwrap() {
             let path = file.unwrap().path();
+            if path.is_dir() {
+                continue;
+            }
             for (number, line) in std::fs::read_to_string(&path).unwrap().lines().enumerate() {
                 let comment = line.trim_start().starts_with("//") || line.contains("include_str!");
                 let code = if comment { "" } else { line.split(" // ").next().unwrap_or_default() };
@@ -477,7 +481,7 @@ fn the_code_holds_no_word_of_the_shipped_lake() {
             checked += 1;
         }
     }
-    assert!(checked >= 10);
+    assert!(checked >= 20, "{checked}");
 }
 
 #[tokio::test]

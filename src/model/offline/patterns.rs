@@ -216,7 +216,8 @@ impl Matcher<'_> {
         };
         let meaningless =
             |token: &Token| !known(token) && token.norm.chars().all(char::is_alphabetic) && self.lexicon.corrected(&token.norm).is_none();
-        if span.len() <= 3 && span.iter().all(meaningless) {
+        let article = |token: &Token| matches!(token.norm.as_str(), "the" | "a" | "an" | "of" | "and" | "in");
+        if span.len() <= 4 && span.iter().all(|token| meaningless(token) || article(token)) && span.iter().any(meaningless) {
             return true;
         }
         // Every lower-case word is a small word, and some word is more than that.

@@ -330,7 +330,9 @@ impl<'a> Turn<'a> {
         if !exact {
             candidates = answer::rows(rows);
         }
-        if candidates.is_empty() {
+        // A short word that only its place made a name is near too many names.
+        let guessed = name.strict && !name.text.contains(' ') && name.text.chars().count() < 8;
+        if candidates.is_empty() && !guessed {
             let rows =
                 self.ask(self.write.person_by_name(name, role, true), format!("Look up people whose names are close to {}", name.text))?;
             candidates = answer::rows(rows);

@@ -3,11 +3,14 @@
 //! Owns the constructs of a query phrase. A construct takes whole items or none; what no construct takes is kept as not
 //! understood. What the slots add up to is decided in `finish`.
 
+mod bounds;
+mod names;
+
 use crate::sql::catalog::vocabulary::Vocabulary;
 
 use super::{
     lexicon::{Function as F, Item, Meaning},
-    plan::{Aggregate, Bound, Key, Name, Person, Range, Selection, Values},
+    plan::{Aggregate, Bound, Key, Range, Selection, Values},
     words::Token,
 };
 
@@ -175,285 +178,6 @@ impl Reader<'_> {
         self.question.get(start..end).unwrap_or_default().trim().to_owned()
     }
 
-    /// The name that begins at item `at`, and how many items it takes.
-    fn name(&self, at: usize) -> Option<(Name, usize)> {
-        let first = self.item(at)?;
-        let token = self.tokens.get(first.from)?;
-        let name = |text: String| Name { text, year: None, strict: false };
-        if token.quoted {
-            return Some((name(self.text(first.from, first.to)), 1));
-        }
-        let capital = |item: &Item| self.mixed_case && self.tokens.get(item.from).is_some_and(|token| token.capital);
-        let nameable =
-            |item: &Item| item.unknown() && self.tokens.get(item.from).is_some_and(|token| !token.quoted && !token.norm.starts_with('\''));
-        if !nameable(first) {
-            return None;
-        }
-        let mut end = at + 1;
-        while self.item(end).is_some_and(|item| nameable(item) || capital(item) || self.absorbed_kind(end)) {
-            end += 1;
-        }
-        let last = self.items.get(end - 1)?;
-        Some((name(self.text(first.from, last.to)), end - at))
-    }
-
-    /// Whether the noun at `at` can only be a part of a name: a noun for another kind stood before it.
-    fn absorbed_kind(&self, at: usize) -> bool {
-        self.find(at, kind).is_some_and(|index| self.draft.noun && !self.draft.selection.kinds.contains(&index))
-    }
-
-    /// `"star" in the title`, `containing the word star`, `called star`.
-    fn name_words(&mut self, at: usize) -> usize {
-        let mut next = at;
-        let mut introduced = false;
-        if self.item(at).is_some_and(|item| item.find(name_noun).is_some()) && self.is(at + 1, F::Containing) {
-            next = at + 1;
-        }
-        while self.is(next, F::Containing) || self.is(next, F::Called) || (self.is(next, F::With) || self.is(next, F::Start)) && next == at
-        {
-            introduced |= self.is(next, F::Containing) || self.is(next, F::Called);
-            next = self.skip_filler(next + 1);
-        }
-        let Some(first) = self.item(next) else { return 0 };
-        let Some((end, taken)) = self.in_the_name(first.from) else {
-            let quoted = self.tokens.get(first.from).is_some_and(|token| token.quoted);
-            let length = self.name(next).map_or(0, |(_, length)| length);
-            if introduced && (quoted || length > 0) {
-                let last = self.items.get(next + length.max(1) - 1).map_or(first.to, |item| item.to);
-                self.draft.selection.name_words.push(self.text(first.from, last));
-                return next + length.max(1) - at;
-            }
-            return 0;
-        };
-        if next == at && !self.tokens.get(first.from).is_some_and(|token| token.quoted) && !first.unknown() {
-            return 0;
-        }
-        self.draft.selection.name_words.push(self.text(first.from, end));
-        taken - at
-    }
-
-    /// Where `in the title` begins after token `from`, and the item after it. Works on tokens: a phrase may end in that `in`.
-    fn in_the_name(&self, from: usize) -> Option<(usize, usize)> {
-        let word =
-            |at: usize, words: &[&str]| self.tokens.get(at).is_some_and(|token| !token.quoted && words.contains(&token.norm.as_str()));
-        (from + 1..self.tokens.len().min(from + 7)).filter(|at| word(*at, &["in"])).find_map(|at| {
-            let noun = at + 1 + usize::from(word(at + 1, &["the", "its", "their", "a"]));
-            let item = self.items.iter().position(|item| item.from == noun && item.find(name_noun).is_some())?;
-            Some((at, item + 1))
-        })
-    }
-
-    /// `between 1990 and 1999`, `from 90 to 120 minutes`, `1990-1999`, `rating between 7 and 8`.
-    fn between(&mut self, at: usize) -> usize {
-        let mut next = at;
-        let mut measure = None;
-        if let Some(named) = self.bound_measure(next) {
-            measure = Some(named);
-            next += 1;
-        }
-        if self.is(next, F::Between) || self.is(next, F::In) || self.is(next, F::Since) {
-            next = self.skip_filler(next + 1);
-        } else if next > at && self.number_at(next).is_none() {
-            return 0;
-        }
-        let joined = self.is(next + 1, F::And) || self.is(next + 1, F::To) || self.is(next + 1, F::Until);
-        let (Some(low), Some(high)) = (self.number_at(next), self.number_at(next + 2)) else { return 0 };
-        if !joined {
-            return 0;
-        }
-        let mut taken = next + 3 - at;
-        let mut factor = 1.0;
-        if let Some((unit, by)) = self.unit_at(next + 3) {
-            (measure, factor, taken) = (Some(unit), by, taken + 1);
-        } else if let (None, Some(named)) = (measure, self.measure_at(next + 3)) {
-            (measure, taken) = (Some(named), taken + 1);
-        } else if self.year_at(next).is_some() && measure.is_none() {
-            measure = self.year_measure();
-        }
-        let Some(measure) = measure else { return 0 };
-        let bound = |value: f64| Some(Bound { value: value * factor, inclusive: true });
-        self.push_range(measure, bound(low.min(high)), bound(low.max(high)));
-        taken
-    }
-
-    /// The measure that a word before a bound names.
-    fn bound_measure(&self, at: usize) -> Option<usize> {
-        self.find(at, |meaning| match meaning {
-            Meaning::Bound(index) | Meaning::Measure(index) => Some(*index),
-            _ => None,
-        })
-    }
-
-    /// `rated above 8`, `with at least 1,000 votes`, `over 3 hours`, `8 stars or more`, `more than 150 minutes long`.
-    fn bound(&mut self, at: usize) -> usize {
-        let mut next = at;
-        let named = self.bound_measure(next);
-        if named.is_some() {
-            next = self.skip_in(next + 1);
-        } else if self.is(next, F::With) {
-            next = self.skip_filler(next + 1);
-            if let Some(measure) = self.bound_measure(next) {
-                let inner = self.skip_in(next + 1);
-                return self.bounded(at, inner, Some(measure));
-            }
-        }
-        self.bounded(at, next, named)
-    }
-
-    fn skip_in(&self, mut at: usize) -> usize {
-        while self.item(at).is_some_and(|item| item.is(F::Filler) || item.is(F::In)) {
-            at += 1;
-        }
-        at
-    }
-
-    fn bounded(&mut self, at: usize, from: usize, named: Option<usize>) -> usize {
-        let sign = self.comparison(from);
-        let mut next = if sign.is_some() { self.skip_filler(from + 1) } else { from };
-        let Some(number) = self.number_at(next) else { return 0 };
-        next += 1;
-        let (mut measure, mut factor, mut explicit) = (named, 1.0, sign);
-        for _ in 0..2 {
-            if let (None, Some(after)) = (explicit, self.comparison_after(next)) {
-                explicit = Some(after);
-                next += 1;
-            }
-            if let Some((unit, by)) = self.unit_at(next).filter(|(unit, _)| named.is_none_or(|named| named == *unit)) {
-                (measure, factor) = (Some(unit), by);
-                next += 1;
-            } else if let (None, Some(after)) = (measure, self.measure_at(next).filter(|_| sign.is_some())) {
-                measure = Some(after);
-                next += 1;
-            }
-        }
-        if let Some(measure) = measure {
-            next += usize::from(
-                self.find(next, |meaning| (*meaning == Meaning::High(measure) || *meaning == Meaning::Bound(measure)).then_some(()))
-                    .is_some(),
-            );
-        }
-        let (Some(measure), true) = (measure, explicit.is_some() || named.is_some() || factor > 0.0 && measure.is_some()) else { return 0 };
-        let (low, high) = self.sides(explicit.unwrap_or(F::Exactly), number * factor);
-        self.push_range(measure, low, high);
-        next - at
-    }
-
-    fn sides(&self, sign: F, value: f64) -> (Option<Bound>, Option<Bound>) {
-        let bound = |inclusive| Some(Bound { value, inclusive });
-        match sign {
-            F::Above | F::After => (bound(false), None),
-            F::AtLeast | F::OrMore | F::Since => (bound(true), None),
-            F::Below | F::Before => (None, bound(false)),
-            F::AtMost | F::OrLess | F::Until => (None, bound(true)),
-            _ => (bound(true), bound(true)),
-        }
-    }
-
-    fn comparison(&self, at: usize) -> Option<F> {
-        [F::Above, F::AtLeast, F::Below, F::AtMost, F::Exactly].into_iter().find(|sign| self.is(at, *sign))
-    }
-
-    fn comparison_after(&self, at: usize) -> Option<F> {
-        [F::OrMore, F::OrLess].into_iter().find(|sign| self.is(at, *sign))
-    }
-
-    /// `in 1994`, `since 2000`, `before the 90s`, `the 1990s`, `1994`.
-    fn time(&mut self, at: usize) -> usize {
-        let Some(measure) = self.year_measure() else { return 0 };
-        let sign = [F::Since, F::Before, F::After, F::Until].into_iter().find(|sign| self.is(at, *sign));
-        let introduced = sign.is_some() || self.is(at, F::In);
-        let mut next = if introduced { self.skip_filler(at + 1) } else { at };
-        if introduced && (self.measure_at(next) == Some(measure) || self.is(next, F::DecadeNoun)) {
-            next = self.skip_in(next + 1);
-        }
-        if introduced && self.find(next, |meaning| (*meaning == Meaning::Event).then_some(())).is_some() {
-            next = self.skip_in(next + 1);
-        }
-        let decade = self.find(next, |meaning| if let Meaning::Decade(from) = meaning { Some(*from) } else { None });
-        let bound = |value: f64, inclusive| Some(Bound { value, inclusive });
-        if let Some(first) = decade {
-            #[expect(clippy::cast_precision_loss, reason = "years are small")]
-            let (first, last) = (first as f64, (first + 9) as f64);
-            let (low, high) = match sign {
-                Some(F::Since) => (bound(first, true), None),
-                Some(F::After) => (bound(last, false), None),
-                Some(F::Before) => (None, bound(first, false)),
-                Some(F::Until) => (None, bound(last, true)),
-                _ => (bound(first, true), bound(last, true)),
-            };
-            self.push_range(measure, low, high);
-            return next + 1 - at;
-        }
-        let Some(year) = self.year_at(next) else { return 0 };
-        if !introduced && self.unit_at(next + 1).is_some() {
-            return 0;
-        }
-        let after = self.comparison_after(next + 1);
-        let sign = sign.or(after).unwrap_or(F::Exactly);
-        let (low, high) = self.sides(sign, year);
-        self.push_range(measure, low, high);
-        next + 1 + usize::from(after.is_some()) - at
-    }
-
-    /// `directed by X and Y`, `starring X`, `by X`, `did X direct`, `not by X`.
-    fn people_named(&mut self, at: usize) -> usize {
-        let not = self.is(at, F::Not);
-        let from = if not { self.skip_filler(at + 1) } else { at };
-        let before = self.find(from, |meaning| if let Meaning::Before(role) = meaning { Some(*role) } else { None });
-        let loose = self.is(from, F::In) || self.is(from, F::By);
-        if self.words.people.is_some() && (before.is_some() || loose) {
-            let mut next = self.skip_filler(from + 1);
-            // "by director X", "with actor X".
-            let role_noun = self.find(next, role).filter(|_| self.name(next + 1).is_some());
-            next += usize::from(role_noun.is_some());
-            let (role, mut taken) = (role_noun.or(before), 0);
-            while let Some((name, length)) = self.name(next) {
-                self.draft.selection.people.push(Person { name, role, not });
-                taken = next + length - at;
-                next += length;
-                let joined = self.is(next, F::And);
-                if !joined || self.name(self.skip_filler(next + 1)).is_none() {
-                    break;
-                }
-                next = self.skip_filler(next + 1);
-            }
-            if taken > 0 {
-                return taken;
-            }
-        }
-        self.name_and_verb(at)
-    }
-
-    /// `did X direct`, `has X starred in`.
-    fn name_and_verb(&mut self, at: usize) -> usize {
-        let Some((name, length)) = self.name(at) else { return 0 };
-        let after = self.skip_filler(at + length);
-        // "which films is X in".
-        if self.is(after, F::In) && after + 1 == self.items.len() && self.words.people.is_some() && self.draft.noun {
-            self.draft.selection.people.push(Person { name, role: None, not: false });
-            return after + 1 - at;
-        }
-        let Some(role) = self.find(after, verb) else { return 0 };
-        if self.is(after, F::Filler) {
-            return 0;
-        }
-        self.draft.selection.people.push(Person { name, role: Some(role), not: false });
-        self.draft.noun = true;
-        self.draft.plural = true;
-        // "direct in", "starred in": a preposition that belongs to the verb.
-        after + 1 - at
-    }
-
-    /// `X's best films`.
-    fn owner(&mut self, at: usize) -> usize {
-        let Some((name, length)) = self.name(at) else { return 0 };
-        if !self.is(at + length, F::Owner) || self.words.people.is_none() {
-            return 0;
-        }
-        self.draft.selection.people.push(Person { name, role: None, not: false });
-        length + 1
-    }
-
     /// `by genre`, `per decade`, `for each director`.
     fn grouping(&mut self, at: usize) -> usize {
         if !self.is(at, F::Per) && !self.is(at, F::By) {
@@ -516,20 +240,6 @@ impl Reader<'_> {
         }
         self.draft.orders.push((measure, high.or(self.draft.top).unwrap_or(true)));
         next - at
-    }
-
-    /// `longer than 150 minutes`, `newer than 2000`, `better than 8`.
-    fn comparative_bound(&mut self, at: usize) -> usize {
-        let Some((measure, more)) = self.find(at, comparative) else { return 0 };
-        if !self.is(at + 1, F::Than) {
-            return 0;
-        }
-        let next = self.skip_filler(at + 2);
-        let Some(number) = self.number_at(next) else { return 0 };
-        let unit = self.unit_at(next + 1).filter(|(unit, _)| *unit == measure);
-        let (low, high) = self.sides(if more { F::Above } else { F::Below }, number * unit.map_or(1.0, |(_, factor)| factor));
-        self.push_range(measure, low, high);
-        next + 1 + usize::from(unit.is_some()) - at
     }
 
     /// `top 10`, `bottom five`, `first 3`, `top`.
@@ -672,6 +382,10 @@ impl Reader<'_> {
                 Meaning::Ask(index) => self.draft.asks.push(*index),
                 Meaning::Verb(index) => self.draft.verbs.push(*index),
                 Meaning::People => self.draft.people = true,
+                // "which maker made …": a verb that is also a word for the beginning of an entity.
+                Meaning::Event if self.draft.mentions.iter().any(|key| matches!(key, Key::Role(_))) => {
+                    self.draft.verbs.extend(item.find(verb))
+                }
                 Meaning::Event | Meaning::NameNoun => {}
                 _ => continue,
             }
@@ -735,22 +449,6 @@ impl Reader<'_> {
             _ => None,
         })
         .is_some()
-    }
-
-    /// `Spielberg films`: a name right before a noun.
-    fn name_before_noun(&mut self, at: usize) -> usize {
-        let Some((name, length)) = self.name(at).filter(|_| self.words.people.is_some()) else { return 0 };
-        let next = at + length;
-        let noun = self.find(next, |meaning| match meaning {
-            Meaning::Kind(_) | Meaning::Value(..) | Meaning::Combination(..) | Meaning::High(_) | Meaning::Low(_) => Some(()),
-            _ => None,
-        });
-        if noun.is_none() || length > 3 {
-            return 0;
-        }
-        self.draft.guessed_names = true;
-        self.draft.selection.people.push(Person { name: Name { strict: true, ..name }, role: None, not: false });
-        length
     }
 }
 
