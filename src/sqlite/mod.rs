@@ -50,13 +50,15 @@ const STATEMENTS: usize = 64;
 pub struct Options {
     /// The clock by which everything expires, is due and is leased.
     pub clock: Clock,
-    /// How often what has expired is removed, after a first time soon after opening. It is invisible before.
+    /// When what has expired is removed first: early, because a process that asks a single question does not live for long.
+    pub first_sweep: Duration,
+    /// How often it is removed after that. What has expired is invisible before.
     pub sweep_every: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { clock: Arc::new(Timestamp::now), sweep_every: Duration::from_secs(60) }
+        Self { clock: Arc::new(Timestamp::now), first_sweep: Duration::from_secs(1), sweep_every: Duration::from_secs(60) }
     }
 }
 
@@ -84,7 +86,7 @@ impl Database {
         let file = data_dir.join(FILE_NAME);
         create(data_dir, &file)?;
         let connection = open_writer(&file)?;
-        let (writer, thread) = writer::start(connection, file.clone(), options.sweep_every)?;
+        let (writer, thread) = writer::start(connection, file.clone(), options.first_sweep, options.sweep_every)?;
         Ok(Self(Arc::new(Inner {
             file,
             clock: options.clock,

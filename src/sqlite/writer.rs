@@ -20,9 +20,6 @@ use super::Error;
 /// Jobs in one transaction at most, so that the first one does not wait for long.
 const GROUP: usize = 128;
 
-/// When a process sweeps first: early, because one that asks a single question does not live for long.
-const FIRST_SWEEP: Duration = Duration::from_secs(1);
-
 /// Pause between two batches of a sweep that has more to remove.
 const BETWEEN_BATCHES: Duration = Duration::from_millis(100);
 
@@ -88,12 +85,17 @@ impl<T: Send, F: FnOnce(&Connection) -> rusqlite::Result<T> + Send> Job for Pend
 }
 
 /// Starts the thread that owns `connection`.
-pub(super) fn start(connection: Connection, file: PathBuf, sweep_every: Duration) -> Result<(Writer, JoinHandle<()>), Error> {
+pub(super) fn start(
+    connection: Connection,
+    file: PathBuf,
+    first_sweep: Duration,
+    sweep_every: Duration,
+) -> Result<(Writer, JoinHandle<()>), Error> {
     let (sender, inbox) = mpsc::channel();
     let failed = file.clone();
     let thread = thread::Builder::new()
         .name("sqlite-writer".into())
-        .spawn(move || Loop { connection, file, sweep_every, sweeps: Vec::new() }.run(&inbox))
+        .spawn(move || Loop { connection, file, sweep_every, sweeps: Vec::new() }.run(&inbox, Instant::now() + first_sweep))
         .map_err(|error| Error::Sqlite { file: failed, reason: format!("no thread for it: {error}") })?;
     Ok((Writer(sender), thread))
 }
@@ -106,8 +108,7 @@ struct Loop {
 }
 
 impl Loop {
-    fn run(mut self, inbox: &Receiver<Message>) {
-        let mut sweep_at = Instant::now() + self.sweep_every.min(FIRST_SWEEP);
+    fn run(mut self, inbox: &Receiver<Message>, mut sweep_at: Instant) {
         let mut group = VecDeque::new();
         loop {
             match inbox.recv_timeout(sweep_at.saturating_duration_since(Instant::now())) {
