@@ -65,12 +65,13 @@ impl SqliteQueue {
     /// Runs a statement that changes the one message `held` is the lease of.
     async fn change(
         &self,
+        lane: Lane,
         held: &Lease,
-        change: impl FnOnce(&Connection, i64, i64) -> rusqlite::Result<usize> + Send + 'static,
+        change: impl FnOnce(&Connection, &Held) -> rusqlite::Result<usize> + Send + 'static,
     ) -> Result<(), Error> {
         let lost = || Error::LeaseLost(held.message_id.clone());
-        let (Ok(number), Ok(receipt)) = (held.message_id.parse(), held.receipt.parse()) else { return Err(lost()) };
-        let changed = self.database.write(move |connection| change(connection, number, receipt)).await?;
+        let held = Held::read(held, lane, self.database.now()).ok_or_else(lost)?;
+        let changed = self.database.write(move |connection| change(connection, &held)).await?;
         if changed == 1 { Ok(()) } else { Err(lost()) }
     }
 }
@@ -140,47 +141,64 @@ impl Receiver for SqliteQueue {
     async fn renew(&self, lane: Lane, held: &Lease, lease: Duration) -> Result<Lease, Error> {
         let renewed = Uuid::new_v4().as_u64_pair().1.cast_signed();
         let until = self.database.now().plus(lease).unix_millis();
-        self.change(held, move |connection, number, receipt| {
-            connection
-                .prepare_cached("UPDATE messages SET visible_at = ?1, receipt = ?2 WHERE number = ?3 AND lane = ?4 AND receipt = ?5")?
-                .execute(params![until, renewed, number, code(lane), receipt])
-        })
-        .await?;
+        self.change(lane, held, move |connection, held| held.set(connection, until, Some(renewed))).await?;
         Ok(Lease { message_id: held.message_id.clone(), receipt: renewed.to_string() })
     }
 
     async fn delete(&self, lane: Lane, held: &Lease) -> Result<(), Error> {
-        self.change(held, move |connection, number, receipt| {
-            connection.prepare_cached("DELETE FROM messages WHERE number = ?1 AND lane = ?2 AND receipt = ?3")?.execute(params![
-                number,
-                code(lane),
-                receipt
-            ])
+        self.change(lane, held, |connection, held| {
+            connection
+                .prepare_cached("DELETE FROM messages WHERE number = ?1 AND lane = ?2 AND receipt = ?3 AND expires_at > ?4")?
+                .execute(params![held.number, code(held.lane), held.receipt, held.now])
         })
         .await
     }
 
     async fn release(&self, lane: Lane, held: &Lease, delay: Duration) -> Result<(), Error> {
         let visible_at = self.database.now().plus(delay).unix_millis();
-        self.change(held, move |connection, number, receipt| give_back(connection, lane, number, receipt, visible_at)).await?;
+        self.change(lane, held, move |connection, held| held.set(connection, visible_at, None)).await?;
         self.changed.notify_waiters();
         Ok(())
     }
 
     async fn poison(&self, delivery: &Delivery) -> Result<(), Error> {
-        let now = self.database.now();
-        let (visible_at, expires_at) = (now.unix_millis(), now.plus(TIME_TO_LIVE).unix_millis());
-        self.change(&delivery.lease, move |connection, number, receipt| {
+        let expires_at = self.database.now().plus(TIME_TO_LIVE).unix_millis();
+        self.change(Lane::Work, &delivery.lease, move |connection, held| {
             connection
                 .prepare_cached(
                     "UPDATE messages SET lane = ?1, visible_at = ?2, expires_at = ?3, dequeue_count = 0, receipt = NULL
-                     WHERE number = ?4 AND lane = ?5 AND receipt = ?6",
+                     WHERE number = ?4 AND lane = ?5 AND receipt = ?6 AND expires_at > ?2",
                 )?
-                .execute(params![code(Lane::Poison), visible_at, expires_at, number, code(Lane::Work), receipt])
+                .execute(params![code(Lane::Poison), held.now, expires_at, held.number, code(held.lane), held.receipt])
         })
         .await?;
         self.changed.notify_waiters();
         Ok(())
+    }
+}
+
+/// A lease as the file knows it. It is lost when no message has this number, lane and receipt, or the message is too old.
+struct Held {
+    number: i64,
+    lane: Lane,
+    receipt: i64,
+    now: i64,
+}
+
+impl Held {
+    /// `None` for a lease that this queue never gave.
+    fn read(lease: &Lease, lane: Lane, now: Timestamp) -> Option<Self> {
+        Some(Self { number: lease.message_id.parse().ok()?, lane, receipt: lease.receipt.parse().ok()?, now: now.unix_millis() })
+    }
+
+    /// Makes the message visible from `visible_at` on, under another receipt or under none; 0 when the lease is lost.
+    fn set(&self, connection: &Connection, visible_at: i64, receipt: Option<i64>) -> rusqlite::Result<usize> {
+        connection
+            .prepare_cached(
+                "UPDATE messages SET visible_at = ?1, receipt = ?2
+                 WHERE number = ?3 AND lane = ?4 AND receipt = ?5 AND expires_at > ?6",
+            )?
+            .execute(params![visible_at, receipt, self.number, code(self.lane), self.receipt, self.now])
     }
 }
 
@@ -205,20 +223,19 @@ impl Drop for Leased {
         if self.deliveries.is_empty() {
             return;
         }
-        let unclaimed = std::mem::take(&mut self.deliveries);
-        let (lane, visible_at, changed) = (self.lane, self.now.unix_millis(), Arc::clone(&self.changed));
-        let give_back_all = move |connection: &Connection| {
-            for lease in unclaimed.iter().map(|delivery| &delivery.lease) {
-                if let (Ok(number), Ok(receipt)) = (lease.message_id.parse(), lease.receipt.parse()) {
-                    give_back(connection, lane, number, receipt, visible_at)?;
-                }
+        let deliveries = std::mem::take(&mut self.deliveries);
+        let (now, changed) = (self.now, Arc::clone(&self.changed));
+        let unclaimed: Vec<Held> = deliveries.iter().filter_map(|delivery| Held::read(&delivery.lease, self.lane, now)).collect();
+        let give_back = move |connection: &Connection| {
+            for held in &unclaimed {
+                held.set(connection, held.now, None)?;
             }
             // Before the commit: who looks too early finds them at the next poll.
             changed.notify_waiters();
             Ok(())
         };
         // Nobody is left to tell: if this fails, the leases run out.
-        self.writer.submit(give_back_all, oneshot::channel().0);
+        self.writer.submit(give_back, oneshot::channel().0);
     }
 }
 
@@ -257,13 +274,6 @@ fn take(connection: &Connection, lane: Lane, max: u32, now: i64, until: i64) -> 
         })
     };
     numbers.into_iter().map(&mut take_one).collect()
-}
-
-/// Ends the lease `receipt` of message `number`, which is visible again from `visible_at` on.
-fn give_back(connection: &Connection, lane: Lane, number: i64, receipt: i64, visible_at: i64) -> rusqlite::Result<usize> {
-    connection
-        .prepare_cached("UPDATE messages SET visible_at = ?1, receipt = NULL WHERE number = ?2 AND lane = ?3 AND receipt = ?4")?
-        .execute(params![visible_at, number, code(lane), receipt])
 }
 
 /// Removes a batch of expired messages; true when there may be more.

@@ -6,7 +6,8 @@
 //! - Writes go through one thread (`writer`), which commits everything that is waiting in one transaction: one flush to disk serves
 //!   all who waited for the one before.
 //! - `synchronous=FULL`: a commit returns when the write-ahead log is on the disk, so what a caller was told survives a power cut as
-//!   well as SIGKILL. `NORMAL` would survive SIGKILL only. Measured here (ext4, virtual disk), a commit takes 0.5 ms instead of 0.06 ms.
+//!   well as SIGKILL. `NORMAL` would survive SIGKILL only. Measured (ext4, virtual disk): 0.14 ms a commit instead of 0.02 ms; a start,
+//!   which is two commits, 1 ms at 100 a second (p99 7 ms on a busy machine); 64 at once together 12,000 creates a second.
 //! - Reads use a pool of connections and never wait for the writer (WAL).
 //! - Several processes may open the same file. `SQLITE_BUSY` is waited out for [`BUSY_TIMEOUT`] and then reported.
 
@@ -15,8 +16,7 @@ mod schema;
 mod writer;
 
 use std::{
-    fs,
-    io::{self, Write as _},
+    fs, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     thread::JoinHandle,
@@ -50,13 +50,15 @@ const STATEMENTS: usize = 64;
 pub struct Options {
     /// The clock by which everything expires, is due and is leased.
     pub clock: Clock,
-    /// How often what has expired is removed. It is invisible before.
+    /// When what has expired is removed first: early, because a process that asks a single question does not live for long.
+    pub first_sweep: Duration,
+    /// How often it is removed after that. What has expired is invisible before.
     pub sweep_every: Duration,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { clock: Arc::new(Timestamp::now), sweep_every: Duration::from_secs(60) }
+        Self { clock: Arc::new(Timestamp::now), first_sweep: Duration::from_secs(1), sweep_every: Duration::from_secs(60) }
     }
 }
 
@@ -84,7 +86,7 @@ impl Database {
         let file = data_dir.join(FILE_NAME);
         create(data_dir, &file)?;
         let connection = open_writer(&file)?;
-        let (writer, thread) = writer::start(connection, file.clone(), options.sweep_every)?;
+        let (writer, thread) = writer::start(connection, file.clone(), options.first_sweep, options.sweep_every)?;
         Ok(Self(Arc::new(Inner {
             file,
             clock: options.clock,
@@ -127,7 +129,8 @@ impl Database {
         outcome.await.unwrap_or_else(|_| Err(Error::stopped(&self.0.file)))
     }
 
-    /// Runs a point read on the calling thread: for reads of microseconds, which cost less than handing them to another thread.
+    /// Runs a point read on the calling thread: for reads of microseconds, which cost less than handing them to another thread. Measured
+    /// with a document of 3.5 KB: 10 µs (half of it decoding) instead of 33 µs, and 158,000 loads a second by 64 tasks instead of 22,000.
     pub(crate) fn read<T>(&self, work: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, Error> {
         let idle = self.0.readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = match idle {
@@ -180,9 +183,14 @@ fn create(data_dir: &Path, file: &Path) -> Result<(), Error> {
         directory.mode(0o700);
         options.mode(0o600);
     }
-    let unusable = |source: io::Error| Error::DataDir { dir: data_dir.to_owned(), reason: source.to_string() };
-    directory.create(data_dir).map_err(unusable)?;
-    options.open(file).and_then(|mut file| file.flush()).map_err(unusable)
+    let make = || {
+        directory.create(data_dir)?;
+        let is_new = !file.try_exists()?;
+        options.open(file)?.sync_all()?;
+        // A new name is on the disk when its directory is.
+        if is_new && cfg!(unix) { fs::File::open(data_dir)?.sync_all() } else { Ok(()) }
+    };
+    make().map_err(|error: io::Error| Error::DataDir { dir: data_dir.to_owned(), reason: error.to_string() })
 }
 
 /// Opens the connection that writes: the first of this process, so it also sets up the file.

@@ -85,12 +85,17 @@ impl<T: Send, F: FnOnce(&Connection) -> rusqlite::Result<T> + Send> Job for Pend
 }
 
 /// Starts the thread that owns `connection`.
-pub(super) fn start(connection: Connection, file: PathBuf, sweep_every: Duration) -> Result<(Writer, JoinHandle<()>), Error> {
+pub(super) fn start(
+    connection: Connection,
+    file: PathBuf,
+    first_sweep: Duration,
+    sweep_every: Duration,
+) -> Result<(Writer, JoinHandle<()>), Error> {
     let (sender, inbox) = mpsc::channel();
     let failed = file.clone();
     let thread = thread::Builder::new()
         .name("sqlite-writer".into())
-        .spawn(move || Loop { connection, file, sweep_every, sweeps: Vec::new() }.run(&inbox))
+        .spawn(move || Loop { connection, file, sweep_every, sweeps: Vec::new() }.run(&inbox, Instant::now() + first_sweep))
         .map_err(|error| Error::Sqlite { file: failed, reason: format!("no thread for it: {error}") })?;
     Ok((Writer(sender), thread))
 }
@@ -103,8 +108,7 @@ struct Loop {
 }
 
 impl Loop {
-    fn run(mut self, inbox: &Receiver<Message>) {
-        let mut sweep_at = Instant::now() + self.sweep_every;
+    fn run(mut self, inbox: &Receiver<Message>, mut sweep_at: Instant) {
         let mut group = VecDeque::new();
         loop {
             match inbox.recv_timeout(sweep_at.saturating_duration_since(Instant::now())) {
@@ -195,4 +199,72 @@ fn commit(connection: &Connection) -> rusqlite::Result<()> {
 
 fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(sql)?.execute([]).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Answer = oneshot::Receiver<Result<usize, Error>>;
+
+    fn table() -> rusqlite::Result<Connection> {
+        let connection = Connection::open_in_memory()?;
+        connection.execute_batch("CREATE TABLE stored (name TEXT PRIMARY KEY, filling TEXT)")?;
+        Ok(connection)
+    }
+
+    /// A job that stores `name` with `bytes` of filling, and then fails if it is told to.
+    fn job(name: &'static str, bytes: usize, fails: bool) -> (Box<dyn Job>, Answer) {
+        let (answer, outcome) = oneshot::channel();
+        let work = move |connection: &Connection| {
+            let stored = connection.execute("INSERT INTO stored VALUES (?1, ?2)", (name, "x".repeat(bytes)))?;
+            if fails { Err(rusqlite::Error::InvalidQuery) } else { Ok(stored) }
+        };
+        (Box::new(Pending { work: Some(work), value: None, answer }), outcome)
+    }
+
+    fn run(connection: &Connection, jobs: Vec<(Box<dyn Job>, Answer)>) -> Vec<Result<usize, Error>> {
+        let (mut group, answers): (VecDeque<_>, Vec<_>) = jobs.into_iter().unzip();
+        while !group.is_empty() {
+            transact(connection, Path::new("test.db"), &mut group);
+        }
+        answers.into_iter().filter_map(|mut answer| answer.try_recv().ok()).collect()
+    }
+
+    fn stored(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+        connection.prepare("SELECT name FROM stored ORDER BY name")?.query_map([], |row| row.get(0))?.collect()
+    }
+
+    #[test]
+    fn a_job_that_fails_undoes_itself_and_nothing_else() -> rusqlite::Result<()> {
+        let connection = table()?;
+        let answers = run(&connection, vec![job("a", 1, false), job("b", 1, true), job("c", 1, false)]);
+        assert_eq!(answers.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, true]);
+        assert_eq!(stored(&connection)?, ["a", "c"]);
+        Ok(())
+    }
+
+    #[test]
+    fn on_a_full_disk_every_answer_is_true_and_the_writer_goes_on() -> rusqlite::Result<()> {
+        let connection = table()?;
+        connection.pragma_update(None, "max_page_count", 20)?;
+        let answers = run(&connection, vec![job("a", 1, false), job("b", 1_000_000, false), job("c", 1, false)]);
+        assert_eq!(answers.len(), 3, "everyone is answered");
+        assert_eq!(answers[1], Err(Error::Full { file: "test.db".into() }));
+        let acknowledged = ["a", "b", "c"].into_iter().zip(&answers).filter(|(_, answer)| answer.is_ok()).map(|(name, _)| name);
+        assert_eq!(stored(&connection)?, acknowledged.collect::<Vec<_>>(), "stored is what was acknowledged");
+        assert!(run(&connection, vec![job("d", 1, false)])[0].is_ok(), "what fits is stored afterwards");
+        Ok(())
+    }
+
+    #[test]
+    fn a_transaction_that_cannot_begin_is_answered_with_the_reason() -> rusqlite::Result<()> {
+        let connection = table()?;
+        connection.execute_batch("BEGIN")?;
+        let answers = run(&connection, vec![job("a", 1, false), job("b", 1, false)]);
+        assert_eq!(answers.iter().filter(|answer| answer.is_err()).count(), 2);
+        connection.execute_batch("ROLLBACK")?;
+        assert!(stored(&connection)?.is_empty());
+        Ok(())
+    }
 }

@@ -1,6 +1,6 @@
 //! The file: made with private permissions, shared by processes, refused when it is not ours, and errors that say what to do.
 
-use std::{fs, path::Path, sync::Arc, time::Duration};
+use std::{fs, path::Path, sync::Barrier, thread, time::Duration};
 
 use asklake::{
     queue::Sender,
@@ -59,18 +59,22 @@ fn closing_leaves_one_file() {
 
 #[test]
 fn many_may_make_the_file_at_the_same_time() {
-    let folder = Arc::new(tempfile::tempdir().unwrap());
-    let openers: Vec<_> = (0..8)
-        .map(|_| {
-            let folder = Arc::clone(&folder);
-            std::thread::spawn(move || Database::open(folder.path(), Options::default()).map(|_| ()))
-        })
-        .collect();
-    for opener in openers {
-        assert_eq!(opener.join().unwrap(), Ok(()));
+    const OPENERS: usize = 6;
+    for _ in 0..10 {
+        let folder = tempfile::tempdir().unwrap();
+        let start = Barrier::new(OPENERS);
+        let open = || {
+            start.wait();
+            Database::open(folder.path(), Options::default()).map(|_| ())
+        };
+        thread::scope(|scope| {
+            for opener in [(); OPENERS].map(|()| scope.spawn(open)) {
+                assert_eq!(opener.join().unwrap(), Ok(()));
+            }
+        });
+        let version: i64 = raw(folder.path()).query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+        assert_eq!(version, 1);
     }
-    let version: i64 = raw(folder.path()).query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
-    assert_eq!(version, 1);
 }
 
 #[test]

@@ -25,7 +25,8 @@ async fn victim() {
     let tasks = (0..4).map(|_| {
         let (store, queue) = (store.clone(), queue.clone());
         tokio::spawn(async move {
-            loop {
+            // More than it lives for.
+            for _ in 0..100_000 {
                 let conversation = asked("q");
                 store.create(&conversation).await.unwrap();
                 let wake = Wake::of(&conversation);

@@ -38,9 +38,10 @@ impl Clock {
         self.0.fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
     }
 
+    /// Without a sweep during the test: what has expired has to be invisible before.
     fn options(&self) -> Options {
-        let clock = self.clone();
-        Options { clock: Arc::new(move || clock.now()), ..Options::default() }
+        let (clock, never) = (self.clone(), Duration::from_secs(3600));
+        Options { clock: Arc::new(move || clock.now()), first_sweep: never, sweep_every: never }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use asklake::queue::{Delivery, Error, Lane, Lease, Receiver, Sender};
-use proptest::prelude::*;
+use proptest::{prelude::*, test_runner::TestRunner};
 
 use super::Fresh;
 use crate::contract::queue::{read, wake};
@@ -61,9 +61,11 @@ impl Model {
 
     /// The message that `lease` holds.
     fn leased(&mut self, lane: Lane, revision: u64, lease: &Lease) -> Option<&mut Message> {
-        self.messages
-            .iter_mut()
-            .find(|message| message.revision == revision && message.lane == lane && message.receipt.as_ref() == Some(&lease.receipt))
+        let now = self.now;
+        self.messages.iter_mut().find(|message| {
+            let is_it = message.revision == revision && message.lane == lane && message.expires_at > now;
+            is_it && message.receipt.as_ref() == Some(&lease.receipt)
+        })
     }
 
     fn receive(&mut self, lane: Lane, max: u32, lease: u64) -> Vec<(u64, u32)> {
@@ -169,18 +171,20 @@ async fn step(fresh: &Fresh, model: &mut Model, sent: &mut u64, op: Op) -> Resul
     Ok(())
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
-
-    #[test]
-    fn any_sequence_of_operations_agrees_with_the_model(ops in prop::collection::vec(op(), 1..80)) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+#[test]
+fn any_sequence_of_operations_agrees_with_the_model() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let fresh = Fresh::new();
+    let config = ProptestConfig { cases: 200, source_file: Some(file!()), ..ProptestConfig::default() };
+    let outcome = TestRunner::new(config).run(&prop::collection::vec(op(), 1..80), |ops| {
+        fresh.raw().execute("DELETE FROM messages", []).unwrap();
         runtime.block_on(async {
-            let (fresh, mut model, mut sent) = (Fresh::new(), Model::default(), 0);
+            let (mut model, mut sent) = (Model::default(), 0);
             for op in ops {
                 step(&fresh, &mut model, &mut sent, op).await?;
             }
-            Ok::<(), TestCaseError>(())
-        })?;
-    }
+            Ok(())
+        })
+    });
+    outcome.unwrap_or_else(|error| panic!("{error}"));
 }

@@ -164,7 +164,8 @@ async fn receivers_of_two_processes_never_share_a_lease() {
 async fn a_wake_of_seven_days_is_gone_and_then_removed() {
     let folder = tempfile::tempdir().unwrap();
     let clock = Clock::default();
-    let (_store, queue) = open(folder.path(), Options { sweep_every: Duration::from_millis(5), ..clock.options() });
+    let (_store, queue) =
+        open(folder.path(), Options { first_sweep: Duration::ZERO, sweep_every: Duration::from_millis(5), ..clock.options() });
     queue.send(&wake(1), Duration::ZERO).await.unwrap();
     clock.advance(DAY * 6);
     let delivery = queue.receive(Lane::Work, 1, Duration::from_secs(1), Duration::ZERO).await.unwrap().remove(0);

@@ -119,7 +119,8 @@ async fn no_commit_of_eight_racing_workers_is_lost() {
 async fn what_has_expired_is_removed_from_the_file_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();
     let clock = Clock::default();
-    let (store, _queue) = open(folder.path(), Options { sweep_every: Duration::from_millis(5), ..clock.options() });
+    let (store, _queue) =
+        open(folder.path(), Options { first_sweep: Duration::ZERO, sweep_every: Duration::from_millis(5), ..clock.options() });
     // More than a batch.
     for _ in 0..120 {
         let conversation = asked("q");
