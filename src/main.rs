@@ -74,23 +74,24 @@ fn fail(message: &str) -> ExitCode {
 
 #[tokio::main]
 async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    #[cfg(feature = "local")]
-    if let Command::Import { dir, lake } = arguments.command {
-        tokio::task::spawn_blocking(move || cli::import::run(&asklake::import::Options { source: dir, lake })).await??;
-        return Ok(ExitCode::SUCCESS);
-    }
-    #[cfg(feature = "local")]
-    if let Command::Ask { server: Some(server), question, language, json } = arguments.command {
-        return Ok(exit(cli::ask::run(&server, &cli::ask::Options { question, language, json }).await?));
-    }
-    let config = configuration(arguments.data_dir);
+    let config = || configuration(arguments.data_dir);
     match arguments.command {
-        Command::Check => Ok(if cli::check::run(config).await? { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
-        Command::Serve { listen } => serve(config.map_err(joined)?, listen).await,
+        Command::Check => Ok(if cli::check::run(config()).await? { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
+        Command::Serve { listen } => serve(config().map_err(joined)?, listen).await,
         #[cfg(feature = "local")]
-        Command::Ask { question, language, json, .. } => ask(config.map_err(joined)?, cli::ask::Options { question, language, json }).await,
+        Command::Ask { server, question, language, json } => {
+            let options = cli::ask::Options { question, language, json };
+            match server {
+                Some(server) => Ok(exit(cli::ask::run(&server, &options).await?)),
+                None => ask(config().map_err(joined)?, options).await,
+            }
+        }
         #[cfg(feature = "local")]
-        Command::Import { .. } => unreachable!("handled above: an import needs no configuration"),
+        Command::Import { dir, lake } => {
+            let options = asklake::import::Options { source: dir, lake };
+            tokio::task::spawn_blocking(move || cli::import::run(&options)).await??;
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 
