@@ -2,18 +2,18 @@
 
 use std::{fmt::Write, sync::Arc};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 
 use crate::{
-    config::{self, Config},
+    config::Config,
     conversation::Budgets,
     http,
     model::{Model, offline::Planner},
-    queue::Receiver,
+    queue::{Receiver, Sender},
     runtime::worker,
     service::{Ports, Service, Settings},
     sql::{Catalog, Guard, catalog::Fault},
-    warehouse::Warehouse,
+    store::Store,
 };
 
 /// Everything a way to run needs.
@@ -37,9 +37,9 @@ impl App {
         let catalog = Arc::new(catalog(config)?);
         let guard = Guard::new(&catalog, config.max_rows);
         check_queries(&catalog, &guard)?;
-        let embedded = embedded::open(config)?;
+        let embedded = local::embedded(config)?;
         let ports =
-            Ports { store: embedded.store, wakes: embedded.sender, model: model(&catalog), warehouse: warehouse(config, &catalog)? };
+            Ports { store: embedded.store, wakes: embedded.sender, model: model(&catalog), warehouse: local::warehouse(config, &catalog)? };
         let service = Service::new(ports, guard, Budgets::default(), Settings::default());
         let http = http::Settings {
             cors_allowed_origins: config.cors_allowed_origins.clone(),
@@ -62,7 +62,7 @@ fn model(catalog: &Arc<Catalog>) -> Arc<dyn Model> {
 pub fn catalog(config: &Config) -> anyhow::Result<Catalog> {
     let catalog = config.catalog_file.as_ref().map_or_else(Catalog::embedded, |path| Catalog::load(path));
     let catalog = catalog.map_err(|faults| faulty(config, &faults))?;
-    let profile = config.catalog_profile.clone().or_else(|| catalog.profile_for(|table| rows(config, table)).map(str::to_owned));
+    let profile = config.catalog_profile.clone().or_else(|| catalog.profile_for(|table| local::rows(config, table)).map(str::to_owned));
     match profile {
         Some(profile) => catalog.in_profile(&profile).map_err(|error| anyhow::anyhow!("CATALOG_PROFILE: {error}")),
         None => Ok(catalog),
@@ -88,74 +88,83 @@ fn lines(faults: &[Fault]) -> String {
     })
 }
 
-#[cfg(feature = "local")]
-fn rows(config: &Config, table: &str) -> Option<u64> {
-    match &config.warehouse {
-        config::Warehouse::Sail { lake, .. } => crate::warehouse::sail::row_count(lake, table),
-        config::Warehouse::FlightSql { .. } => None,
-    }
-}
-
-#[cfg(not(feature = "local"))]
-fn rows(_config: &Config, _table: &str) -> Option<u64> {
-    None
+/// The store and the queue.
+struct Embedded {
+    store: Arc<dyn Store>,
+    sender: Arc<dyn Sender>,
+    receiver: Arc<dyn Receiver>,
 }
 
 #[cfg(feature = "local")]
-fn warehouse(config: &Config, catalog: &Catalog) -> anyhow::Result<Arc<dyn Warehouse>> {
-    use crate::warehouse::{flight, sail};
-    Ok(match &config.warehouse {
-        config::Warehouse::FlightSql { url, token } => {
-            let token = token.as_ref().map(|token| token.expose().to_owned());
-            let endpoint = flight::Config {
-                url: url.clone(),
-                token,
-                query_time_limit: config.query_timeout,
-                max_concurrency: config.worker_concurrency,
-            };
-            Arc::new(flight::FlightSql::new(endpoint, catalog))
+mod local {
+    //! The adapters of a laptop.
+
+    use std::sync::Arc;
+
+    use anyhow::Context;
+
+    use super::Embedded;
+    use crate::{
+        config::{self, Config},
+        queue::sqlite::SqliteQueue,
+        sql::Catalog,
+        sqlite::{Database, Options},
+        store::sqlite::SqliteStore,
+        warehouse::{Warehouse, flight, sail},
+    };
+
+    pub(super) fn rows(config: &Config, table: &str) -> Option<u64> {
+        match &config.warehouse {
+            config::Warehouse::Sail { lake, .. } => sail::row_count(lake, table),
+            config::Warehouse::FlightSql { .. } => None,
         }
-        config::Warehouse::Sail { binary, lake, memory_limit } => {
-            let mut sail = sail::Config::new(binary.clone(), lake.clone());
-            sail.query_time_limit = config.query_timeout;
-            sail.memory_limit = memory_limit.unwrap_or(sail.memory_limit);
-            Arc::new(sail::Sail::new(sail, catalog))
-        }
-    })
-}
-
-#[cfg(not(feature = "local"))]
-fn warehouse(_config: &Config, _catalog: &Catalog) -> anyhow::Result<Arc<dyn Warehouse>> {
-    bail!("this build has no local warehouse: it was made without the feature `local`")
-}
-
-mod embedded {
-    //! The store and the queue in the data folder.
-
-    use super::*;
-    use crate::{queue::Sender, store::Store};
-
-    pub(super) struct Embedded {
-        pub(super) store: Arc<dyn Store>,
-        pub(super) sender: Arc<dyn Sender>,
-        pub(super) receiver: Arc<dyn Receiver>,
     }
 
-    #[cfg(feature = "local")]
-    pub(super) fn open(config: &Config) -> anyhow::Result<Embedded> {
-        use crate::{
-            queue::sqlite::SqliteQueue,
-            sqlite::{Database, Options},
-            store::sqlite::SqliteStore,
-        };
+    pub(super) fn embedded(config: &Config) -> anyhow::Result<Embedded> {
         let database = Database::open(&config.data_dir, Options::default()).context("cannot open the embedded store")?;
         let queue = Arc::new(SqliteQueue::new(database.clone())?);
         let store = Arc::new(SqliteStore::new(database, config.conversation_ttl)?);
         Ok(Embedded { store, sender: Arc::clone(&queue) as _, receiver: queue })
     }
 
-    #[cfg(not(feature = "local"))]
-    pub(super) fn open(_config: &Config) -> anyhow::Result<Embedded> {
+    pub(super) fn warehouse(config: &Config, catalog: &Catalog) -> anyhow::Result<Arc<dyn Warehouse>> {
+        Ok(match &config.warehouse {
+            config::Warehouse::FlightSql { url, token } => {
+                let token = token.as_ref().map(|token| token.expose().to_owned());
+                let (query_time_limit, max_concurrency) = (config.query_timeout, config.worker_concurrency);
+                let endpoint = flight::Config { url: url.clone(), token, query_time_limit, max_concurrency };
+                Arc::new(flight::FlightSql::new(endpoint, catalog))
+            }
+            config::Warehouse::Sail { binary, lake, memory_limit } => {
+                let mut sail = sail::Config::new(binary.clone(), lake.clone());
+                sail.query_time_limit = config.query_timeout;
+                sail.memory_limit = memory_limit.unwrap_or(sail.memory_limit);
+                Arc::new(sail::Sail::new(sail, catalog))
+            }
+        })
+    }
+}
+
+#[cfg(not(feature = "local"))]
+mod local {
+    //! A build without the adapters of a laptop says so when one is asked for.
+
+    use std::sync::Arc;
+
+    use anyhow::bail;
+
+    use super::Embedded;
+    use crate::{config::Config, sql::Catalog, warehouse::Warehouse};
+
+    pub(super) fn rows(_config: &Config, _table: &str) -> Option<u64> {
+        None
+    }
+
+    pub(super) fn embedded(_config: &Config) -> anyhow::Result<Embedded> {
         bail!("this build has no embedded store and queue: it was made without the feature `local`")
+    }
+
+    pub(super) fn warehouse(_config: &Config, _catalog: &Catalog) -> anyhow::Result<Arc<dyn Warehouse>> {
+        bail!("this build has no local warehouse: it was made without the feature `local`")
     }
 }
