@@ -15,6 +15,7 @@
 //! literal arguments of functions that make rows or long strings are bounded, and joins without any condition refused).
 //! The guard is defence in depth; the warehouse's principal must be read-only as well.
 
+mod dialect;
 mod expr;
 mod functions;
 mod keywords;
@@ -29,7 +30,6 @@ use std::{ops::ControlFlow, sync::Arc};
 
 use sqlparser::{
     ast::{Ident, Query, VisitMut as _, VisitorMut},
-    dialect::DatabricksDialect,
     keywords::Keyword,
     parser::{Parser, ParserError},
     tokenizer::{Token, TokenWithSpan},
@@ -125,7 +125,7 @@ fn parse(sql: &str) -> Result<Query, Refusal> {
     let mut tokens = lexer::tokens(sql)?;
     check_statement(&mut tokens)?;
     name_higher_order_exists(&mut tokens);
-    let mut parser = Parser::new(&DatabricksDialect {}).with_recursion_limit(MAX_DEPTH).with_tokens_with_locations(tokens);
+    let mut parser = Parser::new(&dialect::Spark).with_recursion_limit(MAX_DEPTH).with_tokens_with_locations(tokens);
     let query = parser.parse_query().map_err(|error| unreadable(&error))?;
     parser.expect_token(&Token::EOF).map_err(|error| unreadable(&error))?;
     Ok(*query)
@@ -146,7 +146,9 @@ fn check_statement(tokens: &mut Vec<TokenWithSpan>) -> Result<(), Refusal> {
         None => return Err(Refusal::new("The statement is empty; write a SELECT.")),
         Some(Token::Word(word)) if matches!(word.keyword, Keyword::SELECT | Keyword::WITH | Keyword::VALUES) => {}
         Some(first) => {
-            return Err(Refusal::new(format!("A statement that starts with {first} is refused: only a SELECT, or WITH … SELECT, may run.")));
+            return Err(Refusal::new(format!(
+                "A statement that starts with {first} is refused: only a SELECT, or WITH … SELECT, may run."
+            )));
         }
     }
     if tokens.iter().filter(|token| can_nest(&token.token)).count() > MAX_OPERATORS {
@@ -234,12 +236,7 @@ impl VisitorMut for Names {
 
     fn pre_visit_ident(&mut self, ident: &mut Ident) -> ControlFlow<Refusal> {
         if !matches!(ident.quote_style, None | Some('`')) {
-            let reason = format!(
-                "The name '{}' ({}) is in string quotes; write names in backticks: `{}`.",
-                ident.value,
-                lexer::place(ident.span.start),
-                ident.value
-            );
+            let reason = format!("The name '{}' is in string quotes; write names in backticks: `{}`.", ident.value, ident.value);
             return ControlFlow::Break(Refusal::new(reason));
         }
         ident.quote_style = relations::quoted(&ident.value).quote_style;
