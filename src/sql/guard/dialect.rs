@@ -1,4 +1,4 @@
-//! sqlparser's Databricks dialect, put right where Spark differs: DIV, ORDER BY ALL, `INTERVAL '1 year'`; without the forms that
+//! sqlparser's Databricks dialect, put right where Spark differs: DIV, EXISTS, ORDER BY ALL, `INTERVAL '1 year'`; without the forms that
 //! the guard refuses anyway and that would only cost the parser time (pipes, FROM before SELECT, OPTIMIZE, table versions).
 
 use std::any::TypeId;
@@ -89,13 +89,26 @@ impl Dialect for Spark {
         true
     }
 
+    /// `exists(array, x -> …)` is a function and read as such; a subquery may stand in further parentheses.
+    fn parse_prefix(&self, parser: &mut Parser) -> Option<Result<Expr, ParserError>> {
+        if !is_keyword(&parser.peek_token_ref().token, &[Keyword::EXISTS]) || parser.peek_nth_token_ref(1).token != Token::LParen {
+            return None;
+        }
+        let inner = (2..).map(|ahead| &parser.peek_nth_token_ref(ahead).token).find(|token| **token != Token::LParen)?;
+        if !is_keyword(inner, &[Keyword::SELECT, Keyword::WITH, Keyword::VALUES]) {
+            return None;
+        }
+        parser.advance_token();
+        Some(parser.parse_exists_expr(false))
+    }
+
     /// `a DIV b`, as tight as `*`.
     fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
-        is_div(&parser.peek_token_ref().token).then(|| Ok(self.prec_value(Precedence::MulDivModOp)))
+        is_keyword(&parser.peek_token_ref().token, &[Keyword::DIV]).then(|| Ok(self.prec_value(Precedence::MulDivModOp)))
     }
 
     fn parse_infix(&self, parser: &mut Parser, left: &Expr, precedence: u8) -> Option<Result<Expr, ParserError>> {
-        if !is_div(&parser.peek_token_ref().token) {
+        if !is_keyword(&parser.peek_token_ref().token, &[Keyword::DIV]) {
             return None;
         }
         parser.advance_token();
@@ -108,6 +121,6 @@ impl Dialect for Spark {
     }
 }
 
-fn is_div(token: &Token) -> bool {
-    matches!(token, Token::Word(word) if word.keyword == Keyword::DIV)
+fn is_keyword(token: &Token, keywords: &[Keyword]) -> bool {
+    matches!(token, Token::Word(word) if keywords.contains(&word.keyword))
 }

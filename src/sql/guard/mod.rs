@@ -124,7 +124,6 @@ fn parse(sql: &str) -> Result<Query, Refusal> {
     }
     let mut tokens = lexer::tokens(sql)?;
     check_statement(&mut tokens)?;
-    name_higher_order_exists(&mut tokens);
     let mut parser = Parser::new(&dialect::Spark).with_recursion_limit(MAX_DEPTH).with_tokens_with_locations(tokens);
     let query = parser.parse_query().map_err(|error| unreadable(&error))?;
     parser.expect_token(&Token::EOF).map_err(|error| unreadable(&error))?;
@@ -189,26 +188,6 @@ fn can_nest(token: &Token) -> bool {
         | Token::SingleQuotedString(_)
         | Token::HexStringLiteral(_) => false,
         _ => true,
-    }
-}
-
-/// `exists(array, x -> …)` is a function in Spark; the parser only knows `EXISTS (subquery)`. In backticks it reads a function.
-fn name_higher_order_exists(tokens: &mut [TokenWithSpan]) {
-    for at in 0..tokens.len().saturating_sub(2) {
-        let (Some(call), Some(open), Some(inner)) = (tokens.get(at), tokens.get(at + 1), tokens.get(at + 2)) else { return };
-        let Token::Word(word) = &call.token else { continue };
-        let query = match &inner.token {
-            Token::Word(first) => {
-                matches!(first.keyword, Keyword::SELECT | Keyword::WITH | Keyword::VALUES | Keyword::FROM | Keyword::TABLE)
-            }
-            first => *first == Token::LParen,
-        };
-        if word.keyword == Keyword::EXISTS && open.token == Token::LParen && !query {
-            let token = Token::make_word(&word.value.clone(), Some('`'));
-            if let Some(call) = tokens.get_mut(at) {
-                call.token = token;
-            }
-        }
     }
 }
 
