@@ -20,3 +20,4 @@ mod rows;
 mod sample;
 mod sqlite;
 mod warehouse;
+mod guard;

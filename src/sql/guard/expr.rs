@@ -68,6 +68,10 @@ impl Rules {
                 }
                 self.expr(inner, scope)
             }
+            Expr::UnaryOp { op: UnaryOperator::Minus, expr: inner } => {
+                separate_signs(inner);
+                self.expr(inner, scope)
+            }
             other => {
                 if visit_parts(other, |part| self.expr(part, scope))? {
                     Ok(())
@@ -228,6 +232,14 @@ fn not_admitted(expr: &Expr) -> Result<(), Refusal> {
         _ => "it is not a form of Spark SQL that is admitted here",
     };
     refuse(expr, instead)
+}
+
+/// Puts parentheses around a sign below a sign: `- -1` must not be printed as a comment.
+fn separate_signs(expr: &mut Box<Expr>) {
+    if let Expr::UnaryOp { .. } = **expr {
+        let inner = std::mem::replace(&mut **expr, Expr::value(Value::Null));
+        **expr = Expr::Nested(Box::new(inner));
+    }
 }
 
 fn check_operator(expr: &Expr) -> Result<(), Refusal> {

@@ -109,7 +109,7 @@ impl Functions {
 
 fn unknown(name: &ObjectName, written: &str, known: &BTreeSet<String>) -> Refusal {
     let nearest =
-        relations::nearest(written, known.iter().map(String::as_str)).map(|near| format!("; nearest: {near}")).unwrap_or_default();
+        relations::nearest(written, known.iter().map(String::as_str), 0.89).map(|near| format!("; nearest: {near}")).unwrap_or_default();
     let place = lexer::place(name.span().start);
     Refusal::new(format!(
         "The function {written} ({place}) may not be called{nearest}. Use built-in functions of Spark SQL that only compute."

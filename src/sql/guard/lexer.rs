@@ -78,9 +78,11 @@ impl Lexer {
         Ok(true)
     }
 
-    /// Whether the last token ends an operand, so that a dot is a field access and not the start of a number.
+    /// Whether the last token touches this place, so that a dot is a field access and not the start of a number.
     fn after_operand(&self) -> bool {
-        matches!(self.tokens.last().map(|last| &last.token), Some(Token::Word(_) | Token::RParen | Token::RBracket | Token::Number(..)))
+        self.tokens.last().is_some_and(|last| {
+            last.span.end == self.here() && matches!(last.token, Token::Word(_) | Token::RParen | Token::RBracket | Token::Number(..))
+        })
     }
 
     /// Spark lets a backslash before the line's end carry the comment on; so does this.
@@ -223,6 +225,9 @@ impl Lexer {
             )));
         }
         number.push_str(&suffix);
+        if number.starts_with('.') {
+            number.insert(0, '0');
+        }
         self.push(Token::Number(number, false), start);
         Ok(())
     }

@@ -15,6 +15,7 @@
 //! literal arguments of functions that make rows or long strings are bounded, and joins without any condition refused).
 //! The guard is defence in depth; the warehouse's principal must be read-only as well.
 
+mod dialect;
 mod expr;
 mod functions;
 mod keywords;
@@ -29,7 +30,6 @@ use std::{ops::ControlFlow, sync::Arc};
 
 use sqlparser::{
     ast::{Ident, Query, VisitMut as _, VisitorMut},
-    dialect::DatabricksDialect,
     keywords::Keyword,
     parser::{Parser, ParserError},
     tokenizer::{Token, TokenWithSpan},
@@ -124,8 +124,7 @@ fn parse(sql: &str) -> Result<Query, Refusal> {
     }
     let mut tokens = lexer::tokens(sql)?;
     check_statement(&mut tokens)?;
-    name_higher_order_exists(&mut tokens);
-    let mut parser = Parser::new(&DatabricksDialect {}).with_recursion_limit(MAX_DEPTH).with_tokens_with_locations(tokens);
+    let mut parser = Parser::new(&dialect::Spark).with_recursion_limit(MAX_DEPTH).with_tokens_with_locations(tokens);
     let query = parser.parse_query().map_err(|error| unreadable(&error))?;
     parser.expect_token(&Token::EOF).map_err(|error| unreadable(&error))?;
     Ok(*query)
@@ -192,26 +191,6 @@ fn can_nest(token: &Token) -> bool {
     }
 }
 
-/// `exists(array, x -> …)` is a function in Spark; the parser only knows `EXISTS (subquery)`. In backticks it reads a function.
-fn name_higher_order_exists(tokens: &mut [TokenWithSpan]) {
-    for at in 0..tokens.len().saturating_sub(2) {
-        let (Some(call), Some(open), Some(inner)) = (tokens.get(at), tokens.get(at + 1), tokens.get(at + 2)) else { return };
-        let Token::Word(word) = &call.token else { continue };
-        let query = match &inner.token {
-            Token::Word(first) => {
-                matches!(first.keyword, Keyword::SELECT | Keyword::WITH | Keyword::VALUES | Keyword::FROM | Keyword::TABLE)
-            }
-            first => *first == Token::LParen,
-        };
-        if word.keyword == Keyword::EXISTS && open.token == Token::LParen && !query {
-            let token = Token::make_word(&word.value.clone(), Some('`'));
-            if let Some(call) = tokens.get_mut(at) {
-                call.token = token;
-            }
-        }
-    }
-}
-
 fn unreadable(error: &ParserError) -> Refusal {
     match error {
         ParserError::RecursionLimitExceeded => {
@@ -236,12 +215,7 @@ impl VisitorMut for Names {
 
     fn pre_visit_ident(&mut self, ident: &mut Ident) -> ControlFlow<Refusal> {
         if !matches!(ident.quote_style, None | Some('`')) {
-            let reason = format!(
-                "The name '{}' ({}) is in string quotes; write names in backticks: `{}`.",
-                ident.value,
-                lexer::place(ident.span.start),
-                ident.value
-            );
+            let reason = format!("The name '{}' is in string quotes; write names in backticks: `{}`.", ident.value, ident.value);
             return ControlFlow::Break(Refusal::new(reason));
         }
         ident.quote_style = relations::quoted(&ident.value).quote_style;

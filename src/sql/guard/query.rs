@@ -5,8 +5,8 @@
 use sqlparser::ast::{
     Cte, Distinct, Expr, FunctionArg, GroupByExpr, GroupByWithModifier, Join, JoinConstraint, JoinOperator, LateralView, NamedWindowExpr,
     ObjectName, OrderBy, OrderByExpr, OrderByKind, PivotValueSource, Query, Select, SelectFlavor, SelectItem,
-    SelectItemQualifiedWildcardKind, SetExpr, SetQuantifier, TableAlias, TableFactor, TableFunctionArgs, TableSample, TableSampleKind,
-    TableSampleModifier, TableWithJoins, WildcardAdditionalOptions, With,
+    SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, TableAlias, TableFactor, TableFunctionArgs, TableSample,
+    TableSampleKind, TableSampleModifier, TableWithJoins, WildcardAdditionalOptions, With,
 };
 
 use super::{
@@ -16,6 +16,9 @@ use super::{
 
 /// Refuses a construct of another database, with what to write instead.
 fn refuse<T>(what: &str, instead: &str) -> Result<T, Refusal> {
+    let mut what = what.chars();
+    let first = what.next().map(|first| first.to_ascii_uppercase());
+    let what: String = first.into_iter().chain(what).collect();
     Err(Refusal::new(format!("{what} is refused; {instead}.")))
 }
 
@@ -63,7 +66,11 @@ impl Rules {
     fn set_expr(&self, body: &mut SetExpr, scope: &Scope) -> Result<(), Refusal> {
         // Chains of set operations lean to the left; following them in a loop keeps the stack flat.
         let mut body = body;
-        while let SetExpr::SetOperation { left, op: _, set_quantifier, right } = body {
+        while let SetExpr::SetOperation { left, op, set_quantifier, right } = body {
+            // MINUS is another word for EXCEPT, which fewer engines read.
+            if *op == SetOperator::Minus {
+                *op = SetOperator::Except;
+            }
             if !matches!(set_quantifier, SetQuantifier::All | SetQuantifier::Distinct | SetQuantifier::None) {
                 return refuse("BY NAME", "name the columns in the same order on both sides");
             }

@@ -133,7 +133,7 @@ impl Relations {
 
     fn unknown(&self, written: &str, name: &ObjectName) -> Refusal {
         let nearest =
-            nearest(written, self.names.iter().map(String::as_str)).map(|known| format!("; nearest: {known}")).unwrap_or_default();
+            nearest(written, self.names.iter().map(String::as_str), 0.8).map(|known| format!("; nearest: {known}")).unwrap_or_default();
         Refusal::new(format!("{written} ({}) is not a table of this lake{nearest}. {}", lexer::place(name.span().start), self.list()))
     }
 
@@ -157,8 +157,8 @@ pub(super) fn quoted(name: &str) -> Ident {
     if plain { Ident::new(name) } else { Ident::with_quote('`', name) }
 }
 
-/// The known name most like `written`, if any is like it at all.
-pub(super) fn nearest<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+/// The known name most like `written`, if any has at least that likeness (0 to 1).
+pub(super) fn nearest<'a>(written: &str, known: impl Iterator<Item = &'a str>, least: f64) -> Option<&'a str> {
     let written = written.to_ascii_lowercase();
     known
         .map(|name| {
@@ -168,7 +168,7 @@ pub(super) fn nearest<'a>(written: &str, known: impl Iterator<Item = &'a str>) -
                 name,
             )
         })
-        .filter(|(likeness, _)| *likeness > 0.8)
+        .filter(|(likeness, _)| *likeness > least)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, name)| name)
 }
