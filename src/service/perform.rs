@@ -58,12 +58,13 @@ impl Service {
             Ok(admitted) => admitted,
             Err(refusal) => return Outcome::QueryRefused { job: index, reason: refusal.reason },
         };
-        let statement = Statement { token: launch_token(conversation, index, job), sql: admitted.sql.clone(), max_rows: admitted.max_rows };
+        let sql = self.guard.lay_out(&admitted);
+        let statement = Statement { token: launch_token(conversation, index, job), sql: sql.clone(), max_rows: admitted.max_rows };
         match timeout(self.settings.warehouse_timeout, self.ports.warehouse.launch(&statement)).await {
             Ok(Ok(run)) => Outcome::QueryLaunched {
                 job: index,
                 run_id: run.id,
-                sql_query: admitted.sql,
+                sql_query: sql,
                 limit_source: Some(admitted.limit_source),
                 run_page_url: run.page_url,
             },

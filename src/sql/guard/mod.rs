@@ -28,6 +28,7 @@ mod types;
 
 use std::{ops::ControlFlow, sync::Arc};
 
+use sqlformat::{FormatOptions, QueryParams};
 use sqlparser::{
     ast::{Ident, Query, VisitMut as _, VisitorMut},
     keywords::Keyword,
@@ -103,6 +104,20 @@ impl Guard {
             Ok(again) if again == admitted => Ok(admitted),
             _ => Err(Refusal::new("The statement has a construct that cannot be passed on faithfully; write it in a simpler way.")),
         }
+    }
+
+    /// An admitted statement over several lines, for people to read. The formatter works on text, so its result is judged
+    /// again: where that does not give the very statement back, the statement stays on its line.
+    #[must_use]
+    pub fn lay_out(&self, admitted: &Admitted) -> String {
+        let options = FormatOptions {
+            dialect: sqlformat::Dialect::Generic,
+            max_inline_block: 80,
+            max_inline_arguments: Some(100),
+            ..FormatOptions::default()
+        };
+        let lines = sqlformat::format(&admitted.sql, &QueryParams::None, &options);
+        if self.rules.judge(&lines).as_ref() == Ok(admitted) { lines } else { admitted.sql.clone() }
     }
 }
 
