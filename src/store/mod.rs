@@ -5,6 +5,7 @@
 //! - an expired conversation (no commit for the TTL) and its results are gone from every read, also before they are swept;
 //! - `history` is newest first by `created_at`, and its cursor never repeats nor skips a conversation that was there throughout.
 
+#[cfg(feature = "local")]
 mod cursor;
 pub mod document;
 #[cfg(feature = "local")]
