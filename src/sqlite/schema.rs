@@ -45,7 +45,6 @@ const MIGRATIONS: &[&str] = &["
         body TEXT NOT NULL
     ) STRICT;
     CREATE INDEX messages_by_visibility ON messages (lane, visible_at, number);
-    CREATE INDEX messages_by_expiry ON messages (expires_at);
 "];
 
 /// Brings `file` up to the newest schema.

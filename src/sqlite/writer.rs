@@ -7,7 +7,7 @@
 use std::{
     collections::VecDeque,
     path::{Path, PathBuf},
-    sync::mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -19,6 +19,9 @@ use super::Error;
 
 /// Jobs in one transaction at most, so that the first one does not wait for long.
 const GROUP: usize = 128;
+
+/// Transactions after which the write-ahead log is brought into the file: about 1,000 pages.
+const CHECKPOINT_EVERY: u32 = 200;
 
 /// Pause between two batches of a sweep that has more to remove.
 const BETWEEN_BATCHES: Duration = Duration::from_millis(100);
@@ -87,20 +90,67 @@ impl<T: Send, F: FnOnce(&Connection) -> rusqlite::Result<T> + Send> Job for Pend
 /// Starts the thread that owns `connection`.
 pub(super) fn start(
     connection: Connection,
+    checkpoints: Connection,
     file: PathBuf,
     first_sweep: Duration,
     sweep_every: Duration,
 ) -> Result<(Writer, JoinHandle<()>), Error> {
     let (sender, inbox) = mpsc::channel();
-    let failed = file.clone();
+    let no_thread = |error: std::io::Error| Error::Sqlite { file: file.clone(), reason: format!("no thread for it: {error}") };
+    let checkpointer = Checkpointer::start(&file, checkpoints).map_err(no_thread)?;
+    let writer = Loop { checkpointer, connection, file: file.clone(), sweep_every, sweeps: Vec::new() };
     let thread = thread::Builder::new()
         .name("sqlite-writer".into())
-        .spawn(move || Loop { connection, file, sweep_every, sweeps: Vec::new() }.run(&inbox, Instant::now() + first_sweep))
-        .map_err(|error| Error::Sqlite { file: failed, reason: format!("no thread for it: {error}") })?;
+        .spawn(move || writer.run(&inbox, Instant::now() + first_sweep))
+        .map_err(no_thread)?;
     Ok((Writer(sender), thread))
 }
 
+/// Brings the write-ahead log into the file beside the writer, who would be held up by the flushes that takes. The writer does it itself
+/// only when the log has grown to the size that `wal_autocheckpoint` sets.
+struct Checkpointer {
+    wake: Option<SyncSender<()>>,
+    thread: Option<JoinHandle<()>>,
+    transactions: u32,
+}
+
+impl Checkpointer {
+    fn start(file: &Path, connection: Connection) -> std::io::Result<Self> {
+        let (wake, woken) = mpsc::sync_channel(1);
+        let file = file.to_owned();
+        let work = move || {
+            while let Ok(()) = woken.recv() {
+                if let Err(error) = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
+                    tracing::warn!(file = %file.display(), %error, "the write-ahead log was not brought into the file; trying again later");
+                }
+            }
+        };
+        let thread = thread::Builder::new().name("sqlite-checkpoint".into()).spawn(work)?;
+        Ok(Self { wake: Some(wake), thread: Some(thread), transactions: 0 })
+    }
+
+    fn count_transaction(&mut self) {
+        self.transactions += 1;
+        if self.transactions >= CHECKPOINT_EVERY {
+            self.transactions = 0;
+            // It fails when one is waiting to begin already.
+            let _ = self.wake.as_ref().map(|wake| wake.try_send(()));
+        }
+    }
+}
+
+impl Drop for Checkpointer {
+    fn drop(&mut self) {
+        self.wake = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
 struct Loop {
+    /// Ends before the connection below: the last one to close tidies the file up.
+    checkpointer: Checkpointer,
     connection: Connection,
     file: PathBuf,
     sweep_every: Duration,
@@ -123,6 +173,7 @@ impl Loop {
             }
             while !group.is_empty() {
                 transact(&self.connection, &self.file, &mut group);
+                self.checkpointer.count_transaction();
             }
             if Instant::now() >= sweep_at {
                 let has_more = self.sweep();
