@@ -83,8 +83,10 @@ function renderProgress(status) {
 async function renderEnd(id, status) {
   const answer = el("answer");
   answer.replaceChildren(...(status.final_answer === null ? [node("p", status.error, { class: "error" })] : markdown(status.final_answer)));
-  el("assumptions").replaceChildren(...status.assumptions.map((text) => node("li", `Assumed: ${text}`)));
-  el("by").textContent = status.answered_by ? `Answered by ${status.answered_by}` : "";
+  // What the answer says itself is not said again.
+  const said = status.final_answer ?? "";
+  el("assumptions").replaceChildren(...status.assumptions.filter((text) => !said.includes(text)).map((text) => node("li", `Assumed: ${text}`)));
+  el("by").textContent = status.answered_by && !said.includes("Answered by") ? `Answered by ${status.answered_by}` : "";
   el("next").hidden = status.suggested_questions.length === 0;
   el("next").querySelector("ul").replaceChildren(...status.suggested_questions.map(questionButton));
   el("jobs").replaceChildren(...(await Promise.all(status.databricks_jobs.map((job, index) => renderJob(id, job, index + 1)))));
@@ -116,7 +118,8 @@ function table(result) {
   const frame = node("div", undefined, { class: "frame", tabindex: "0" });
   const made = node("table");
   const head = made.createTHead().insertRow();
-  for (const column of result.columns) head.append(node("th", column.name, { scope: "col", title: column.type }));
+  const isNumber = (column) => /^(tinyint|smallint|int|bigint|float|double|decimal)/.test(column.type);
+  for (const column of result.columns) head.append(node("th", column.name, { scope: "col", title: column.type, ...(isNumber(column) && { class: "number" }) }));
   const body = made.createTBody();
   for (const row of result.rows.slice(0, ROWS_SHOWN)) {
     const line = body.insertRow();

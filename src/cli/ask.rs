@@ -144,10 +144,12 @@ async fn print_text(client: &Client, id: &str, status: &Status) -> anyhow::Resul
         (Some(answer), _) => writeln!(out, "{answer}")?,
         (None, error) => writeln!(out, "Error: {}", error.as_deref().unwrap_or("no answer"))?,
     }
-    for assumption in &status.assumptions {
+    // What the answer says itself is not said again.
+    let said = status.final_answer.as_deref().unwrap_or_default();
+    for assumption in status.assumptions.iter().filter(|assumption| !said.contains(assumption.as_str())) {
         writeln!(out, "Assumed: {assumption}")?;
     }
-    if let Some(model) = &status.answered_by {
+    if let Some(model) = status.answered_by.as_ref().filter(|_| !said.contains("Answered by")) {
         writeln!(out, "Answered by: {model}")?;
     }
     std::io::stdout().write_all(&out)?;

@@ -3,6 +3,7 @@
 //! Every path stands in `route`, so an unknown one is a 404 and a wrong method a 405 before any handler runs. A handler
 //! returns a response or a `Problem`; nothing else leaves this module.
 
+mod cors;
 mod health;
 mod history;
 mod messages;
@@ -65,7 +66,6 @@ struct Request<B> {
 
 /// The whole of `/`, as a filter to serve.
 pub fn routes(service: Service, settings: Settings) -> impl Filter<Extract = (impl Reply,), Error = Infallible> + Clone {
-    let cors = cors(&settings.cors_allowed_origins);
     let context = Arc::new(Context { service, settings, places: Semaphore::new(CONCURRENT_REQUESTS) });
     warp::any()
         .map(move || Arc::clone(&context))
@@ -76,11 +76,20 @@ pub fn routes(service: Service, settings: Settings) -> impl Filter<Extract = (im
         .and(warp::body::stream())
         .then(|context: Arc<Context>, method: Method, path: warp::path::FullPath, query: String, headers: HeaderMap, body| async move {
             let id = RequestId::of(&headers);
-            let response = answer(&context, method, path.as_str(), &query, headers, body).await;
-            finish(response.unwrap_or_else(|problem| problem.respond(path.as_str(), &id)), &id)
+            let origins = &context.settings.cors_allowed_origins;
+            let origin = cors::allowed(origins, &headers);
+            let response = answer(&context, method.clone(), path.as_str(), &query, headers, body).await;
+            let mut response = finish(response.unwrap_or_else(|problem| problem.respond(path.as_str(), &id)), &id);
+            cors::admit(&mut response, &method, origins, origin);
+            response
         })
-        .with(cors)
         .recover(rejected)
+}
+
+/// Every request is answered above; whatever warp itself may refuse gets a problem too.
+async fn rejected(_rejection: Rejection) -> Result<Response, Infallible> {
+    let id = RequestId::random();
+    Ok(finish(Problem::bad_request("the request cannot be read").respond("/", &id), &id))
 }
 
 async fn answer<B: request::Body>(
@@ -133,30 +142,6 @@ fn finish(mut response: Response, id: &RequestId) -> Response {
     headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
     headers.insert("x-request-id", id.header());
     response
-}
-
-fn cors(origins: &[String]) -> warp::filters::cors::Builder {
-    let cors = warp::cors()
-        .allow_methods(["GET", "POST", "OPTIONS"])
-        .allow_headers(["content-type", "idempotency-key", "if-none-match", "prefer", "x-request-id"])
-        .expose_headers(["etag", "location", "retry-after", "x-request-id"])
-        .max_age(Duration::from_secs(600));
-    if origins.iter().any(|origin| origin == "*") {
-        cors.allow_any_origin()
-    } else {
-        cors.allow_origins(origins.iter().map(String::as_str))
-    }
-}
-
-/// Only CORS rejects: everything else is answered above.
-async fn rejected(rejection: Rejection) -> Result<Response, Infallible> {
-    let id = RequestId::random();
-    let problem = if rejection.find::<warp::filters::cors::CorsForbidden>().is_some() {
-        Problem::forbidden("this origin is not one of CORS_ALLOWED_ORIGINS, or asks for a method or header that is not allowed")
-    } else {
-        Problem::bad_request("the request cannot be read")
-    };
-    Ok(finish(problem.respond("/", &id), &id))
 }
 
 /// A JSON response.

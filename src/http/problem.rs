@@ -44,10 +44,6 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "invalid-request", "Invalid request", detail)
     }
 
-    pub(super) fn forbidden(detail: &str) -> Self {
-        Self::new(StatusCode::FORBIDDEN, "forbidden", "Forbidden", detail)
-    }
-
     pub(super) fn not_found() -> Self {
         Self::new(
             StatusCode::NOT_FOUND,

@@ -11,6 +11,7 @@ mod catalog;
 mod contract;
 mod crash;
 mod dialect;
+mod docs;
 mod flight;
 mod guard;
 mod http;

@@ -1,0 +1,49 @@
+//! The documents against the code: the table of settings is made from it, and no link leads nowhere.
+
+use std::{fmt::Write as _, path::Path};
+
+use asklake::config::VARIABLES;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+fn configuration() -> String {
+    let mut text = String::from(
+        "# Configuration\n\nEvery setting is an environment variable; `asklake check` says which are set and reports every error at once.\n\
+         This table is made from `src/config.rs` by a test (`UPDATE_DOCS=1 cargo test docs` writes it).\n\n\
+         | variable | default | meaning |\n| --- | --- | --- |\n",
+    );
+    for variable in VARIABLES {
+        writeln!(text, "| `{}` | {} | {} |", variable.name, variable.default, variable.meaning).unwrap();
+    }
+    text.push_str(
+        "\n`ASKLAKE_LOG` sets what is logged, such as `debug` or `asklake=debug,warn`. Logs go to standard error: for a person on a \
+         terminal, as JSON lines otherwise.\n\nSet to a value that this version cannot serve, the variables of its missing adapters (`COSMOS_ENDPOINT`, \
+         `DATABRICKS_HOST`, `AZURE_OPENAI_ENDPOINT`, `OPENAI_BASE_URL`, `REDIS_URL`, `AzureWebJobsStorage`, …) are errors, not ignored.\n",
+    );
+    text
+}
+
+#[test]
+fn the_table_of_settings_is_that_of_the_code() {
+    let path = Path::new(ROOT).join("docs/configuration.md");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, configuration()).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(written == configuration(), "docs/configuration.md is out of date: run `UPDATE_DOCS=1 cargo test docs`");
+}
+
+#[test]
+fn every_relative_link_of_the_documents_leads_to_a_file() {
+    let mut documents = vec![Path::new(ROOT).join("README.md"), Path::new(ROOT).join("data/README.md")];
+    let docs = std::fs::read_dir(Path::new(ROOT).join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    documents.extend(docs.filter(|path| path.extension().is_some_and(|extension| extension == "md")));
+    for document in documents {
+        let text = std::fs::read_to_string(&document).unwrap();
+        let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        for target in targets.filter(|target| !target.contains("://") && !target.starts_with('#')) {
+            let file = document.parent().unwrap().join(target.split('#').next().unwrap());
+            assert!(file.exists(), "{} links to {target}, which is not there", document.display());
+        }
+    }
+}
