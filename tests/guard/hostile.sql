@@ -271,6 +271,10 @@ WITH s AS (SELECT 1 AS a) SELECT * FROM imdb.s
 WITH movies_delta AS (SELECT * FROM secrets.keys) SELECT * FROM movies_delta
 === scope: one name twice => second WITH name
 WITH a AS (SELECT 1 AS n), A AS (SELECT 2 AS n) SELECT * FROM a
+=== scope: a CTE called like a path => WITH name
+WITH `/etc/passwd` AS (SELECT 1 AS a) SELECT * FROM `/etc/passwd`
+=== scope: a CTE called like a table with its schema => WITH name
+WITH `secrets.keys` AS (SELECT 1 AS a) SELECT * FROM `secrets.keys`
 === scope: recursion => WITH RECURSIVE
 WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT * FROM r
 === scope: an alias is no table => not a table of this lake

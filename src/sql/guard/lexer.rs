@@ -193,7 +193,7 @@ impl Lexer {
     fn hex(&mut self, start: Location) -> Result<(), Refusal> {
         self.bump();
         let digits = self.take_while(|found| found.is_ascii_hexdigit());
-        if self.bump() != Some('\'') || digits.len() % 2 != 0 {
+        if self.bump() != Some('\'') || !digits.len().is_multiple_of(2) {
             return Err(Refusal::new(format!("The hexadecimal literal at {} needs an even number of digits 0-9, A-F.", place(start))));
         }
         self.push(Token::HexStringLiteral(digits.to_ascii_uppercase()), start);

@@ -79,8 +79,15 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// Keeps the reason short, however long the construct is that it quotes.
     fn new(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into() }
+        const LONGEST: usize = 1_000;
+        let mut reason: String = reason.into();
+        if let Some((cut, _)) = reason.char_indices().nth(LONGEST) {
+            reason.truncate(cut);
+            reason.push('…');
+        }
+        Self { reason }
     }
 }
 
