@@ -275,6 +275,12 @@ WITH a AS (SELECT 1 AS n), A AS (SELECT 2 AS n) SELECT * FROM a
 WITH `/etc/passwd` AS (SELECT 1 AS a) SELECT * FROM `/etc/passwd`
 === scope: a CTE called like a table with its schema => WITH name
 WITH `secrets.keys` AS (SELECT 1 AS a) SELECT * FROM `secrets.keys`
+=== scope: an unknown name beside a known CTE => secret_keys (line
+WITH a AS (SELECT 1 AS n) SELECT * FROM secret_keys
+=== scope: a CTE as a schema => a.n (line
+WITH a AS (SELECT 1 AS n) SELECT * FROM a.n
+=== scope: an inner CTE is gone after its subquery, an outer one is not => inner_one (line
+WITH outer_one AS (SELECT 1 AS n) SELECT * FROM (WITH inner_one AS (SELECT n FROM outer_one) SELECT n FROM inner_one) x, outer_one, inner_one
 === scope: recursion => WITH RECURSIVE
 WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT * FROM r
 === scope: an alias is no table => not a table of this lake
