@@ -482,6 +482,8 @@ SELECT N'abc'
 SELECT X'1FG'
 === text: a backslash outside strings => is not Spark SQL
 SELECT 1 \ 2
+=== text: a number that Spark reads as 1.0 AS primaryName => ends in a dot
+SELECT 1. primaryName FROM imdb.movie_cast
 === text: garbage => starts with
 garbage in, garbage out
 === text: two words too many => cannot be read

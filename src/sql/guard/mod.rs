@@ -131,6 +131,7 @@ fn parse(sql: &str) -> Result<Query, Refusal> {
     }
     let mut tokens = lexer::tokens(sql)?;
     check_statement(&mut tokens)?;
+    name_filter(&mut tokens);
     let mut parser = Parser::new(&dialect::Spark).with_recursion_limit(MAX_DEPTH).with_tokens_with_locations(tokens);
     let query = parser.parse_query().map_err(|error| unreadable(&error))?;
     parser.expect_token(&Token::EOF).map_err(|error| unreadable(&error))?;
@@ -195,6 +196,21 @@ fn can_nest(token: &Token) -> bool {
         | Token::SingleQuotedString(_)
         | Token::HexStringLiteral(_) => false,
         _ => true,
+    }
+}
+
+/// `count(*) filter` names a column; the parser takes the word for the start of `FILTER (WHERE …)` and loses it. In backticks
+/// it reads a name.
+fn name_filter(tokens: &mut [TokenWithSpan]) {
+    for at in 0..tokens.len() {
+        let called = tokens.get(at + 1).is_some_and(|next| next.token == Token::LParen);
+        if let Some(TokenWithSpan { token: Token::Word(word), .. }) = tokens.get_mut(at)
+            && word.keyword == Keyword::FILTER
+            && !called
+        {
+            word.keyword = Keyword::NoKeyword;
+            word.quote_style = Some('`');
+        }
     }
 }
 
