@@ -271,6 +271,16 @@ WITH s AS (SELECT 1 AS a) SELECT * FROM imdb.s
 WITH movies_delta AS (SELECT * FROM secrets.keys) SELECT * FROM movies_delta
 === scope: one name twice => second WITH name
 WITH a AS (SELECT 1 AS n), A AS (SELECT 2 AS n) SELECT * FROM a
+=== scope: a CTE called like a path => WITH name
+WITH `/etc/passwd` AS (SELECT 1 AS a) SELECT * FROM `/etc/passwd`
+=== scope: a CTE called like a table with its schema => WITH name
+WITH `secrets.keys` AS (SELECT 1 AS a) SELECT * FROM `secrets.keys`
+=== scope: an unknown name beside a known CTE => secret_keys (line
+WITH a AS (SELECT 1 AS n) SELECT * FROM secret_keys
+=== scope: a CTE as a schema => a.n (line
+WITH a AS (SELECT 1 AS n) SELECT * FROM a.n
+=== scope: an inner CTE is gone after its subquery, an outer one is not => inner_one (line
+WITH outer_one AS (SELECT 1 AS n) SELECT * FROM (WITH inner_one AS (SELECT n FROM outer_one) SELECT n FROM inner_one) x, outer_one, inner_one
 === scope: recursion => WITH RECURSIVE
 WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT * FROM r
 === scope: an alias is no table => not a table of this lake
@@ -472,6 +482,8 @@ SELECT N'abc'
 SELECT X'1FG'
 === text: a backslash outside strings => is not Spark SQL
 SELECT 1 \ 2
+=== text: a number that Spark reads as 1.0 AS primaryName => ends in a dot
+SELECT 1. primaryName FROM imdb.movie_cast
 === text: garbage => starts with
 garbage in, garbage out
 === text: two words too many => cannot be read

@@ -23,6 +23,8 @@ SELECT primaryTitle title FROM imdb.movies_delta
 SELECT startYear AS `Jahr – année` FROM imdb.movies_delta
 === simple: an alias that is a keyword => AS `order`
 SELECT 1 AS order
+=== simple: an alias that the parser could take for a clause => AS `filter`
+SELECT count(*) filter FROM imdb.movies_delta
 === simple: a column and an alias called year
 SELECT startYear AS year, count(*) AS n FROM imdb.movies_delta GROUP BY year ORDER BY year
 === name: backticks => FROM imdb.movies_delta AS m

@@ -36,7 +36,7 @@ impl Rules {
             Expr::TypedString(typed) if !typed.uses_odbc_syntax => {
                 let dated =
                     matches!(typed.data_type, DataType::Date | DataType::Timestamp(..) | DataType::TimestampNtz(_) | DataType::Custom(..));
-                if !dated {
+                if !dated || !matches!(typed.value.value, Value::SingleQuotedString(_)) {
                     return refuse(expr, "write CAST('…' AS type)");
                 }
                 types::check(&mut typed.data_type)

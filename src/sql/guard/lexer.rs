@@ -120,7 +120,8 @@ impl Lexer {
         }
     }
 
-    /// A string in either quote; Spark joins neighbouring literals into one, and `''` means a quote in Spark 4 and Databricks.
+    /// A string in either quote. Spark joins literals with nothing but blanks between them; so does this, except that a doubled quote
+    /// is a quote (see [`literal`]).
     fn string(&mut self, start: Location, raw: bool) -> Result<(), Refusal> {
         let quote = self.bump().unwrap_or('\'');
         let mut body = String::new();
@@ -207,6 +208,10 @@ impl Lexer {
         if self.peek(0) == Some('.') && self.peek(1).is_some_and(digit) {
             number.extend(self.bump());
             number.push_str(&self.take_while(digit));
+        }
+        if self.peek(0) == Some('.') {
+            // Spark reads `1.` as a decimal or as `1` and a field access, by what follows.
+            return Err(Refusal::new(format!("The number {number} at {} ends in a dot; write {number}.0.", place(start))));
         }
         let exponent = matches!(self.peek(0), Some('e' | 'E'));
         let signed = matches!(self.peek(1), Some('+' | '-'));

@@ -3,7 +3,9 @@
 //! Spark's rules (<https://spark.apache.org/docs/latest/sql-ref-literals.html#string-literal>; Databricks has the same): a
 //! backslash escapes the next character (`\n`, `\t`, `\r`, `\b`, `\0`, `\Z`, three octal digits, `\uXXXX`, `\UXXXXXXXX`),
 //! `\%` and `\_` keep their backslash for LIKE, any other escaped character stands for itself; `r'…'` has no escapes.
-//! `'it''s'` is `it's` in Spark 4, but `its` in Spark 3 and in Sail: engines differ.
+//!
+//! One departure: in `'it''s'` Spark (4.0.1 tried) and Sail see two neighbouring literals and join them to `its`, so that a film
+//! would silently not be found. Whoever writes it means the quote of standard SQL, so it is read as `it's` and passed on as that.
 //!
 //! The canonical spelling contains no quote at all (`\u0027` instead) and only even runs of backslashes before its end, so every
 //! reader, whatever its escape rule, sees the literal end at the same place. `${` is split by an escape because Spark substitutes
@@ -119,12 +121,11 @@ mod tests {
 
     #[test]
     fn escapes_mean_what_spark_documents() {
-        let read = |body: &str| decode(body).unwrap();
-        assert_eq!(read(r"a\nb\t\\d"), "a\nb\t\\d");
-        assert_eq!(read(r"\w\'\x"), "w'x");
-        assert_eq!(read(r"100\%\_"), r"100\%\_");
-        assert_eq!(read(r"\u0041\U0001F600\101"), "A\u{1F600}A");
-        assert_eq!(read(r"\u12"), "u12");
+        assert_eq!(decode(r"a\nb\t\\d").as_deref(), Ok("a\nb\t\\d"));
+        assert_eq!(decode(r"\w\'\x").as_deref(), Ok("w'x"));
+        assert_eq!(decode(r"100\%\_").as_deref(), Ok(r"100\%\_"));
+        assert_eq!(decode(r"\u0041\U0001F600\101").as_deref(), Ok("A\u{1F600}A"));
+        assert_eq!(decode(r"\u12").as_deref(), Ok("u12"));
         assert!(decode(r"\uD800").is_err());
         assert!(decode("\\").is_err());
     }
@@ -134,7 +135,7 @@ mod tests {
         for value in ["it's", "\\", "a\\'b", "${env:HOME}", "\u{202e}x\u{0}", "Amélie 東京", "\u{1d173}"] {
             let body = encode(value);
             assert!(!body.contains('\'') && !body.contains("${"), "{body}");
-            assert_eq!(decode(&body).unwrap(), value);
+            assert_eq!(decode(&body).as_deref(), Ok(value));
         }
     }
 }

@@ -80,8 +80,15 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// Keeps the reason short, however long the construct is that it quotes.
     fn new(reason: impl Into<String>) -> Self {
-        Self { reason: reason.into() }
+        const LONGEST: usize = 1_000;
+        let mut reason: String = reason.into();
+        if let Some((cut, _)) = reason.char_indices().nth(LONGEST) {
+            reason.truncate(cut);
+            reason.push('…');
+        }
+        Self { reason }
     }
 }
 
@@ -139,6 +146,7 @@ fn parse(sql: &str) -> Result<Query, Refusal> {
     }
     let mut tokens = lexer::tokens(sql)?;
     check_statement(&mut tokens)?;
+    name_filter(&mut tokens);
     let mut parser = Parser::new(&dialect::Spark).with_recursion_limit(MAX_DEPTH).with_tokens_with_locations(tokens);
     let query = parser.parse_query().map_err(|error| unreadable(&error))?;
     parser.expect_token(&Token::EOF).map_err(|error| unreadable(&error))?;
@@ -203,6 +211,21 @@ fn can_nest(token: &Token) -> bool {
         | Token::SingleQuotedString(_)
         | Token::HexStringLiteral(_) => false,
         _ => true,
+    }
+}
+
+/// `count(*) filter` names a column; the parser takes the word for the start of `FILTER (WHERE …)` and loses it. In backticks
+/// it reads a name.
+fn name_filter(tokens: &mut [TokenWithSpan]) {
+    for at in 0..tokens.len() {
+        let called = tokens.get(at + 1).is_some_and(|next| next.token == Token::LParen);
+        if let Some(TokenWithSpan { token: Token::Word(word), .. }) = tokens.get_mut(at)
+            && word.keyword == Keyword::FILTER
+            && !called
+        {
+            word.keyword = Keyword::NoKeyword;
+            word.quote_style = Some('`');
+        }
     }
 }
 

@@ -56,6 +56,8 @@ impl Rules {
             absent(columns || alias.at.is_some(), "a type in a WITH name's column list", "write the column names only")?;
             self.query(query, &scope)?;
             let name = alias.name.value.to_ascii_lowercase();
+            let path = name.contains(|found: char| !(found.is_alphanumeric() || matches!(found, '_' | ' ' | '-')));
+            absent(path, &format!("the WITH name {name}"), "use letters, digits and _")?;
             absent(names.contains(&name), &format!("the second WITH name {name}"), "give each its own name")?;
             names.push(name);
             scope = scope.with(alias.name.clone());

@@ -1,0 +1,20 @@
+//! Any text to `Guard::admit`: no panic, no hang, and what is admitted is admitted again unchanged.
+
+#![no_main]
+
+use std::sync::LazyLock;
+
+use asklake::sql::{Catalog, Guard};
+use libfuzzer_sys::fuzz_target;
+
+static GUARD: LazyLock<Guard> = LazyLock::new(|| {
+    let catalog: Catalog = serde_saphyr::from_str(include_str!("../../tests/guard/catalog.yaml")).expect("the test catalog is valid");
+    Guard::new(&catalog, 1_000)
+});
+
+fuzz_target!(|sql: &str| {
+    if let Ok(admitted) = GUARD.admit(sql) {
+        assert_eq!(GUARD.admit(&admitted.sql).as_ref(), Ok(&admitted));
+        assert!(!admitted.sql.contains("${") && !admitted.sql.contains('\n'));
+    }
+});
