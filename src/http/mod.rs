@@ -67,7 +67,7 @@ struct Request<B> {
 pub fn routes(service: Service, settings: Settings) -> impl Filter<Extract = (impl Reply,), Error = Infallible> + Clone {
     let cors = cors(&settings.cors_allowed_origins);
     let context = Arc::new(Context { service, settings, places: Semaphore::new(CONCURRENT_REQUESTS) });
-    warp::any()
+    let answered = warp::any()
         .map(move || Arc::clone(&context))
         .and(warp::method())
         .and(warp::path::full())
@@ -78,9 +78,8 @@ pub fn routes(service: Service, settings: Settings) -> impl Filter<Extract = (im
             let id = RequestId::of(&headers);
             let response = answer(&context, method, path.as_str(), &query, headers, body).await;
             finish(response.unwrap_or_else(|problem| problem.respond(path.as_str(), &id)), &id)
-        })
-        .with(cors)
-        .recover(rejected)
+        });
+    same_origin().and(answered.clone()).or(answered.with(cors)).recover(rejected)
 }
 
 async fn answer<B: request::Body>(
@@ -145,6 +144,24 @@ fn cors(origins: &[String]) -> warp::filters::cors::Builder {
         cors.allow_any_origin()
     } else {
         cors.allow_origins(origins.iter().map(String::as_str))
+    }
+}
+
+/// Passes what this server's own page sends, which is no business of CORS although browsers name its origin in every POST.
+///
+/// They say so in `Sec-Fetch-Site`, which no page can set. Over plain HTTP to another machine they leave it out; there the
+/// origin's host is the one that was asked.
+fn same_origin() -> impl Filter<Extract = (), Error = Rejection> + Clone {
+    let pass = |headers: HeaderMap| async move { if is_same_origin(&headers) { Ok(()) } else { Err(warp::reject::not_found()) } };
+    warp::header::headers_cloned().and_then(pass).untuple_one()
+}
+
+fn is_same_origin(headers: &HeaderMap) -> bool {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let host_of_origin = text("origin").and_then(|origin| Some(origin.split_once("://")?.1));
+    match text("sec-fetch-site") {
+        Some(site) => site == "same-origin",
+        None => host_of_origin.is_some() && host_of_origin == text("host"),
     }
 }
 

@@ -216,6 +216,17 @@ async fn bad_starts_get_a_problem_and_change_nothing() {
         .header("Idempotency-Key", "k".repeat(129))
         .json(&json!({"question": "q", "user_id": "u"}));
     problem(key.send().await.unwrap(), 400).await;
+    problem(
+        server
+            .request(Method::POST, "/api/chat/start")
+            .header("Idempotency-Key", "a b")
+            .json(&json!({"question": "q"}))
+            .send()
+            .await
+            .unwrap(),
+        400,
+    )
+    .await;
     assert_eq!(server.json("/api/chat/history?user_id=u").await["conversations"], json!([]));
 }
 
@@ -362,6 +373,30 @@ async fn a_page_of_an_allowed_origin_may_call_and_another_may_not() {
     let read = server.request(Method::GET, "/api/health").header("Origin", "https://pages.example").send().await.unwrap();
     assert_eq!(read.headers()["access-control-allow-origin"], "https://pages.example");
     assert!(read.headers()["access-control-expose-headers"].to_str().unwrap().contains("etag"));
+}
+
+#[tokio::test]
+async fn the_page_of_this_server_may_ask_without_being_configured() {
+    let server = stuck_server().await;
+    let start = || server.request(Method::POST, "/api/chat/start").json(&json!({"question": "q"}));
+    // A browser names the origin in every POST of a page, also of this server's own.
+    let own = server.base().to_owned();
+    for request in [
+        start().header("Origin", &own),
+        start().header("Origin", &own).header("Sec-Fetch-Site", "same-origin"),
+        start().header("Origin", "https://behind-a-proxy.example").header("Sec-Fetch-Site", "same-origin"),
+    ] {
+        assert_eq!(request.send().await.unwrap().status(), StatusCode::ACCEPTED);
+    }
+    for request in [
+        start().header("Origin", "null"),
+        start().header("Origin", "https://evil.example"),
+        start().header("Origin", format!("{own}.evil.example")),
+        start().header("Origin", "https://evil.example").header("Sec-Fetch-Site", "cross-site"),
+        start().header("Origin", "http://127.0.0.1:1").header("Sec-Fetch-Site", "same-site"),
+    ] {
+        problem(request.send().await.unwrap(), 403).await;
+    }
 }
 
 #[tokio::test]

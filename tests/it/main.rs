@@ -13,6 +13,7 @@ mod http;
 mod import;
 mod lake;
 mod machine;
+mod openapi;
 mod protocol;
 mod rows;
 mod sample;
