@@ -84,7 +84,7 @@ fn language(tag: String) -> Result<String, Problem> {
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
-    let key = value.to_str().ok().filter(|key| !key.is_empty() && key.len() <= LABEL_LIMIT);
+    let key = value.to_str().ok().filter(|key| (1..=LABEL_LIMIT).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()));
     key.map(|key| Some(key.to_owned()))
         .ok_or_else(|| Problem::bad_request(format!("Idempotency-Key must have 1 to {LABEL_LIMIT} visible ASCII characters")))
 }

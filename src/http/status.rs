@@ -19,6 +19,8 @@ use crate::{
 
 /// The longest a client may ask to wait, in seconds.
 const LONGEST_WAIT: u64 = 60;
+/// The largest revision a client may name: beyond it, JSON readers with floating-point numbers miscount.
+const LARGEST_REVISION: u64 = (1 << 53) - 1;
 
 /// The published body; the fields from `stage` on are additions.
 #[derive(Serialize)]
@@ -106,11 +108,12 @@ impl<'a> Status<'a> {
 
 pub(super) async fn status(service: &Service, id: ConversationId, query: &Query, headers: &HeaderMap) -> Result<Response, Problem> {
     let known = KnownRevision::of(headers);
+    let after = query.number("after", 0, LARGEST_REVISION)?.map(Revision);
     let mut found = None;
     let wait = match wait_seconds(query, headers)? {
         0 => None,
         seconds => {
-            let after = match query.number("after", 0, u64::MAX)?.map(Revision).or(known.single()) {
+            let after = match after.or(known.single()) {
                 Some(after) => after,
                 // Nothing to compare with: wait for what comes next, if anything does.
                 None => {
@@ -123,7 +126,6 @@ pub(super) async fn status(service: &Service, id: ConversationId, query: &Query,
             Some(Wait { after, at_most: Duration::from_secs(seconds) })
         }
     };
-    query.number("after", 0, u64::MAX)?;
     let found = match found {
         Some(ended) => Some(ended),
         None => service.read(id, wait).await?,

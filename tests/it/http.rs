@@ -216,6 +216,17 @@ async fn bad_starts_get_a_problem_and_change_nothing() {
         .header("Idempotency-Key", "k".repeat(129))
         .json(&json!({"question": "q", "user_id": "u"}));
     problem(key.send().await.unwrap(), 400).await;
+    problem(
+        server
+            .request(Method::POST, "/api/chat/start")
+            .header("Idempotency-Key", "a b")
+            .json(&json!({"question": "q"}))
+            .send()
+            .await
+            .unwrap(),
+        400,
+    )
+    .await;
     assert_eq!(server.json("/api/chat/history?user_id=u").await["conversations"], json!([]));
 }
 

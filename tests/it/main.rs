@@ -18,6 +18,7 @@ mod http;
 mod import;
 mod lake;
 mod machine;
+mod openapi;
 mod planner;
 mod protocol;
 mod rows;

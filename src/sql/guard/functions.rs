@@ -201,7 +201,9 @@ mod tests {
     /// A name in the list that the parser reads as something else would be admitted on paper only.
     #[test]
     fn every_listed_function_can_be_called() {
-        let catalog = Catalog { name: "x".to_owned(), tables: Vec::new(), views: Vec::new(), functions: vec!["own.f".to_owned()] };
+        let own =
+            serde_json::json!({"name": "x", "tables": [], "functions": [{"name": "own.f", "signature": "own.f(x)", "description": "d"}]});
+        let catalog: Catalog = serde_json::from_value(own).expect("a catalog");
         let guard = Guard::new(&catalog, 10);
         let calls =
             ["(a)", "(a, b)", "()", "(a, b, c)", "(DAY, b, c)", "(a AS INT)", "(DAY FROM a)", "('x' IN a)", "(a PLACING 'x' FROM 1)"];
