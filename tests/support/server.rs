@@ -20,8 +20,8 @@ use super::embedded::{Embedded, guard};
 pub struct TestServer {
     base: String,
     client: reqwest::Client,
-    server: Server,
-    embedded: Embedded,
+    _server: Server,
+    _embedded: Embedded,
 }
 
 impl TestServer {
@@ -37,18 +37,12 @@ impl TestServer {
         let service = Service::new(ports, guard(), Budgets::default(), Settings::default());
         let app = App { service, receiver: Arc::clone(&embedded.receiver), worker: worker::Settings::default(), http };
         let server = Server::start(app, SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
-        Self { base: format!("http://{}", server.address()), client: reqwest::Client::new(), server, embedded }
+        Self { base: format!("http://{}", server.address()), client: reqwest::Client::new(), _server: server, _embedded: embedded }
     }
 
     /// The address without a path.
     pub fn base(&self) -> &str {
         &self.base
-    }
-
-    /// Stops it, keeping its folder for as long as the returned value lives.
-    pub async fn stop(self) -> Embedded {
-        self.server.stop().await;
-        self.embedded
     }
 
     /// A request for `path`.
