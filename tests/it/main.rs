@@ -5,6 +5,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod architecture;
+mod cli;
 mod contract;
 mod crash;
 mod dialect;
