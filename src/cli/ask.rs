@@ -33,8 +33,10 @@ pub enum Ended {
 const ROWS_SHOWN: usize = 20;
 /// How long one status request is held, in seconds.
 const WAIT: u64 = 20;
-/// How often a request that failed on the way is sent again.
-const ATTEMPTS: usize = 5;
+/// How often the question is sent again, within a second: who asks wants to know soon that there is no server.
+const START_RETRIES: usize = 2;
+/// How often a request that follows a conversation is sent again, within half a minute: the server may be restarting.
+const FOLLOW_RETRIES: usize = 7;
 
 #[derive(Deserialize)]
 struct Started {
@@ -193,19 +195,19 @@ impl Client {
         let key = uuid::Uuid::new_v4().to_string();
         let body = serde_json::json!({"question": options.question, "language": options.language});
         let url = format!("{}/api/chat/start", self.base);
-        let started = self.send(|| self.http.post(&url).header("Idempotency-Key", &key).json(&body)).await?;
+        let started = self.send(START_RETRIES, || self.http.post(&url).header("Idempotency-Key", &key).json(&body)).await?;
         Ok(serde_json::from_value::<Started>(started)?.conversation_id)
     }
 
     async fn get(&self, path: &str) -> anyhow::Result<Value> {
         let url = format!("{}{path}", self.base);
-        self.send(|| self.http.get(&url)).await
+        self.send(FOLLOW_RETRIES, || self.http.get(&url)).await
     }
 
-    async fn send(&self, request: impl Fn() -> reqwest::RequestBuilder) -> anyhow::Result<Value> {
+    async fn send(&self, retries: usize, request: impl Fn() -> reqwest::RequestBuilder) -> anyhow::Result<Value> {
         use backon::{ExponentialBuilder, Retryable};
         let attempt = || async { request().timeout(Duration::from_secs(WAIT + 20)).send().await };
-        let backoff = ExponentialBuilder::default().with_max_times(ATTEMPTS).with_jitter();
+        let backoff = ExponentialBuilder::default().with_min_delay(Duration::from_millis(200)).with_max_times(retries).with_jitter();
         let response = attempt.retry(backoff).await.with_context(|| format!("cannot reach {}; is the server running?", self.base))?;
         let status = response.status();
         let body: Value = response.json().await.with_context(|| format!("{} did not answer with JSON", self.base))?;

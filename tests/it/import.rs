@@ -12,13 +12,13 @@ use tempfile::TempDir;
 
 use super::rows::{Rows, strings};
 
-const BASICS: &str = "tconst\ttitleType\tprimaryTitle\toriginalTitle\tisAdult\tstartYear\tendYear\truntimeMinutes\tgenres\n\
+pub(super) const BASICS: &str = "tconst\ttitleType\tprimaryTitle\toriginalTitle\tisAdult\tstartYear\tendYear\truntimeMinutes\tgenres\n\
     tt1\tmovie\tÆon \"Flux\tÆon Flux\t0\t2005\t\\N\t93\tAction,Sci-Fi\n\
     tt2\ttvSeries\t\\N\t\t1\t\\N\t2011\t\\N\t\\N\n";
-const RATINGS: &str = "tconst\taverageRating\tnumVotes\ntt1\t5.4\t120000\ntt2\t9\t\\N\n";
-const NAMES: &str = "nconst\tprimaryName\tbirthYear\tdeathYear\tprimaryProfession\tknownForTitles\n\
+pub(super) const RATINGS: &str = "tconst\taverageRating\tnumVotes\ntt1\t5.4\t120000\ntt2\t9\t\\N\n";
+pub(super) const NAMES: &str = "nconst\tprimaryName\tbirthYear\tdeathYear\tprimaryProfession\tknownForTitles\n\
     nm1\tKaryn Kusama\t1968\t\\N\tdirector,producer\ttt1\nnm2\tNobody\t\\N\t\\N\t\t\\N\n";
-const PRINCIPALS: &str = "tconst\tordering\tnconst\tcategory\tjob\tcharacters\n\
+pub(super) const PRINCIPALS: &str = "tconst\tordering\tnconst\tcategory\tjob\tcharacters\n\
     tt1\t1\tnm1\tdirector\t\\N\t\\N\ntt1\t2\tnm2\tactor\t\\N\t[\"Trevor \\\"T\\\"\",\"Self\"]\n";
 
 /// A folder with the four files, good ones unless replaced, and a lake beside it.

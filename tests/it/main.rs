@@ -8,6 +8,8 @@ mod support;
 mod catalog;
 // Until a cloud adapter runs it too.
 #[cfg(feature = "local")]
+mod architecture;
+mod cli;
 mod contract;
 mod crash;
 mod dialect;

@@ -18,7 +18,7 @@ use crate::support::{
 const SCHEMATHESIS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.tools/venv-test/bin/schemathesis");
 const SETTINGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/openapi/schemathesis.toml");
 /// Requests per operation and phase.
-const EXAMPLES: &str = "60";
+const EXAMPLES: &str = "100";
 /// What the run may take; it takes about a fifth on two idle cores.
 const DEADLINE: Duration = Duration::from_secs(150);
 

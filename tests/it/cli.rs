@@ -1,0 +1,400 @@
+//! The command line, run as a user runs it: what it prints, where, and how it ends. And a server that is killed at its work.
+
+use std::{
+    fs::{self, File},
+    io::{BufRead as _, BufReader},
+    net::TcpListener,
+    process::{Child, Command, Output, Stdio},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use asklake::model;
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use sysinfo::{Pid, ProcessStatus, ProcessesToUpdate, System};
+use tempfile::TempDir;
+
+use crate::{
+    import, lake,
+    support::{
+        scripted::{SQL, ScriptedModel, ScriptedWarehouse},
+        server::TestServer,
+    },
+};
+
+const QUESTION: &str = "What are the top 10 science fiction films?";
+
+/// A user's folder: nothing of this machine's environment but `PATH`.
+struct User {
+    folder: TempDir,
+}
+
+impl User {
+    fn new() -> Self {
+        let user = Self { folder: tempfile::tempdir().unwrap() };
+        fs::create_dir(user.scratch()).unwrap();
+        user
+    }
+
+    /// Where Sail spills.
+    fn scratch(&self) -> std::path::PathBuf {
+        self.folder.path().join("tmp")
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let lake = concat!(env!("CARGO_MANIFEST_DIR"), "/lake");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_asklake"));
+        command.args(arguments).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).current_dir(self.folder.path());
+        command.env("LAKE_DIR", lake).env("SAIL_BIN", lake::sail_binary()).env("TMPDIR", self.scratch());
+        // Whoever sets this for their own programs is not to read ours of every error.
+        command.env("RUST_BACKTRACE", "1").stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ended {
+        Ended::of(self.command(arguments).output().unwrap())
+    }
+
+    fn serve(&self) -> Served {
+        let log = self.folder.path().join("serve.log");
+        let mut child =
+            self.command(&["serve", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).stderr(File::create(&log).unwrap()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut printed = String::new();
+        while !printed.contains("/status?wait=") {
+            let line = lines.next().unwrap_or_else(|| panic!("serve ended: {}", fs::read_to_string(&log).unwrap())).unwrap();
+            printed += &(line + "\n");
+        }
+        let base = printed.split_once("listens on ").unwrap().1.split_once("/ ").unwrap().0.to_owned();
+        Served { child, base, printed }
+    }
+
+    /// The guard beside Sail removes its folder, a moment after the command has ended.
+    fn assert_scratch_is_emptied(&self) {
+        within(Duration::from_secs(15), "Sail's folder is removed", || {
+            fs::read_dir(self.scratch()).unwrap().next().is_none().then_some(())
+        });
+    }
+}
+
+struct Ended {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Ended {
+    fn of(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Self { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+
+    #[track_caller]
+    fn assert_code(&self, code: i32) -> &Self {
+        assert_eq!(self.code, Some(code), "stdout: {}\nstderr: {}", self.out, self.err);
+        self
+    }
+
+    /// Ended with 1, and told why in one sentence on standard error.
+    #[track_caller]
+    fn assert_failed(&self, parts: &[&str]) {
+        self.assert_code(1);
+        assert!(parts.iter().all(|part| self.err.contains(part)), "{parts:?} in {}", self.err);
+        assert!(self.err.starts_with("asklake: ") && self.err.lines().count() == 1, "{}", self.err);
+        assert!(!self.err.contains("backtrace") && !self.err.contains("panicked"), "{}", self.err);
+        assert_eq!(self.out, "");
+    }
+}
+
+/// A server in a process of its own. Dropped, it is killed.
+struct Served {
+    child: Child,
+    base: String,
+    printed: String,
+}
+
+impl Served {
+    fn signal(&self, name: &str) {
+        assert!(Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap().success());
+    }
+
+    /// Waits for the end of the process.
+    fn ended(&mut self) -> Option<i32> {
+        let code = || self.child.try_wait().unwrap();
+        within(Duration::from_secs(30), "the server ends", code).code()
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What `find` finds, asked again and again until the deadline.
+fn within<T>(deadline: Duration, what: &str, mut find: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = find() {
+            return found;
+        }
+        assert!(began.elapsed() < deadline, "{what}: not within {deadline:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The processes below `pid`.
+fn descendants(pid: u32) -> Vec<Pid> {
+    let mut system = System::new().unwrap();
+    system.refresh_processes(ProcessesToUpdate::All, true);
+    let mut found = vec![Pid::from_u32(pid)];
+    let mut next = 0;
+    while let Some(parent) = found.get(next).copied() {
+        let children = system.processes().values().filter(|process| process.thread_kind().is_none() && process.parent() == Some(parent));
+        found.extend(children.map(sysinfo::Process::pid).collect::<Vec<_>>());
+        next += 1;
+    }
+    found.split_off(1)
+}
+
+fn is_alive(pid: Pid) -> bool {
+    let mut system = System::new().unwrap();
+    system.refresh_processes(ProcessesToUpdate::Some(&[pid]), true);
+    // An orphan that nobody has reaped is no longer running.
+    system.process(pid).is_some_and(|process| !matches!(process.status(), ProcessStatus::Zombie | ProcessStatus::Dead))
+}
+
+fn assert_gone(processes: &[Pid]) {
+    within(Duration::from_secs(15), "the processes of the server end with it", || {
+        (!processes.iter().any(|pid| is_alive(*pid))).then_some(())
+    });
+}
+
+#[test]
+fn ask_prints_the_sql_the_rows_and_the_answer() {
+    let user = User::new();
+    let ended = user.run(&["ask", QUESTION]);
+    ended.assert_code(0);
+    let parts = ["-- Query 1: ", "SELECT ", "primaryTitle", "┌", "│", "└", "Answered by: asklake offline planner"];
+    let positions: Vec<usize> =
+        parts.iter().map(|part| ended.out.find(part).unwrap_or_else(|| panic!("{part} in {}", ended.out))).collect();
+    assert!(positions[0] < positions[1] && positions[1] < positions[3] && positions[5] < positions[6], "{}", ended.out);
+    assert!(ended.out.contains("1. ") && ended.out.contains("10. "), "the answer has ten films: {}", ended.out);
+    assert_eq!(ended.err, "", "nothing else is said where standard error is no terminal");
+    user.assert_scratch_is_emptied();
+}
+
+#[test]
+fn ask_json_prints_one_document_with_the_rows() {
+    let ended = User::new().run(&["ask", "--json", QUESTION]);
+    ended.assert_code(0);
+    let document: Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!(document["status"], "completed");
+    assert_eq!(document["question"], QUESTION);
+    assert_eq!(document["results"].as_array().unwrap().len(), document["databricks_jobs"].as_array().unwrap().len());
+    assert_eq!(document["results"][0]["rows"].as_array().unwrap().len(), 10, "{document:#}");
+    assert_eq!(document["results"][0]["sql_query"], document["databricks_jobs"][0]["sql_query"]);
+}
+
+#[test]
+fn a_question_that_is_not_understood_gets_an_honest_answer() {
+    let ended = User::new().run(&["ask", "--json", "What will the weather be in Paris tomorrow?"]);
+    ended.assert_code(0);
+    let document: Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!((&document["status"], &document["answer_basis"]), (&json!("completed"), &json!("none")), "{document:#}");
+    assert_eq!((&document["databricks_jobs"], &document["results"]), (&json!([]), &json!([])), "nothing is guessed");
+    assert!(!document["suggested_questions"].as_array().unwrap().is_empty(), "{document:#}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ask_asks_another_server() {
+    let warehouse = Arc::new(ScriptedWarehouse::new(Duration::ZERO));
+    let server = TestServer::start(Arc::new(ScriptedModel::querying(1, Duration::ZERO)), warehouse).await;
+    let arguments = ["ask", "--server", &format!("{}/", server.base()), "--language", "de", "which films?"];
+    let ended = tokio::task::block_in_place(|| User::new().run(&arguments));
+    ended.assert_code(0);
+    assert!(
+        [SQL, "=One, \"two\"", "two films", "Assumed: a film is a movie", "scripted model"].iter().all(|part| ended.out.contains(part)),
+        "{}",
+        ended.out
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ask_ends_with_1_when_there_is_no_answer() {
+    let refusing = ScriptedModel::new(Duration::ZERO, |_, _| Err(model::Error::Refused("content filter".into())));
+    let server = TestServer::start(Arc::new(refusing), Arc::new(ScriptedWarehouse::new(Duration::ZERO))).await;
+    let ended = tokio::task::block_in_place(|| User::new().run(&["ask", "--server", server.base(), "which films?"]));
+    ended.assert_code(1);
+    assert!(ended.out.contains("Error: The model refused the request: content filter"), "{}", ended.out);
+    let refused = tokio::task::block_in_place(|| User::new().run(&["ask", "--server", server.base(), "  "]));
+    refused.assert_failed(&["400", "question must have 1 to 4000 characters"]);
+}
+
+#[test]
+fn a_server_that_cannot_be_reached_is_named_soon() {
+    let began = Instant::now();
+    let ended = User::new().run(&["ask", "--server", "http://127.0.0.1:1", "which films?"]);
+    ended.assert_failed(&["cannot reach http://127.0.0.1:1; is the server running?"]);
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+}
+
+#[test]
+fn check_ends_with_0_when_all_answers() {
+    let user = User::new();
+    let ended = user.run(&["check"]);
+    ended.assert_code(0);
+    for part in ["Everything answers.", "store", "queue", "warehouse", "ok, ", "answers are written by: asklake offline planner"] {
+        assert!(ended.out.contains(part), "{part} in {}", ended.out);
+    }
+    user.assert_scratch_is_emptied();
+}
+
+#[test]
+fn check_lists_every_bad_variable_at_once_without_its_secret() {
+    let bad = [
+        ("MAX_ROWS", "many"),
+        ("QUERY_TIMEOUT_SECONDS", "0"),
+        ("CORS_ALLOWED_ORIGINS", "here"),
+        ("COSMOS_ENDPOINT", "https://x.example"),
+        ("FLIGHT_SQL_TOKEN", "hunter2"),
+    ];
+    let user = User::new();
+    let ended = Ended::of(user.command(&["check"]).envs(bad).output().unwrap());
+    ended.assert_code(1);
+    let (_, errors) = ended.out.split_once("Configuration errors").unwrap();
+    assert!(bad.iter().all(|(name, _)| errors.contains(&format!("  {name}: "))), "{errors}");
+    assert!(!ended.out.contains("hunter2"), "{}", ended.out);
+    // The same stop every other command, with the same words.
+    let ended = Ended::of(user.command(&["ask", QUESTION]).envs(bad).output().unwrap());
+    ended.assert_code(1);
+    assert!(bad.iter().all(|(name, _)| ended.err.contains(&format!("  {name}: "))), "{}", ended.err);
+}
+
+#[test]
+fn check_says_how_to_get_sail_and_a_lake() {
+    let user = User::new();
+    for (name, value) in [("SAIL_BIN", "/nowhere/sail"), ("LAKE_DIR", "/nowhere/lake")] {
+        let ended = Ended::of(user.command(&["check"]).env(name, value).output().unwrap());
+        ended.assert_code(1);
+        assert!([value, "make tools", "FAILED", "Not everything works"].iter().all(|part| ended.out.contains(part)), "{}", ended.out);
+    }
+}
+
+#[test]
+fn import_names_the_broken_file_and_line() {
+    let user = User::new();
+    let folder = user.folder.path().join("imdb");
+    fs::create_dir(&folder).unwrap();
+    let broken = import::RATINGS.replace("\t9\t", "\tnine\t");
+    assert_ne!(broken, import::RATINGS);
+    for (name, text) in [
+        ("title.basics.tsv", import::BASICS),
+        ("title.ratings.tsv", &broken),
+        ("name.basics.tsv", import::NAMES),
+        ("title.principals.tsv", import::PRINCIPALS),
+    ] {
+        fs::write(folder.join(name), text).unwrap();
+    }
+    let lake = user.folder.path().join("made");
+    let arguments = ["import", folder.to_str().unwrap(), "--lake", lake.to_str().unwrap()];
+    user.run(&arguments).assert_failed(&["title.ratings.tsv: line 3: ", "nine"]);
+    assert!(!lake.exists());
+    fs::write(folder.join("title.ratings.tsv"), import::RATINGS).unwrap();
+    let ended = user.run(&arguments);
+    assert!(ended.assert_code(0).out.contains("rows from"), "{}", ended.out);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn serve_says_where_it_is_and_what_to_ask_and_ends_with_0_at_sigterm() {
+    let user = User::new();
+    let mut served = tokio::task::block_in_place(|| user.serve());
+    assert!(served.printed.contains(QUESTION) && served.printed.contains("curl -s"), "{}", served.printed);
+    let client = Client::new(&served.base);
+    let id = client.start(QUESTION).await;
+    assert_eq!(client.ended(&id).await["status"], "completed");
+    let processes = descendants(served.child.id());
+    assert!(!processes.is_empty(), "Sail runs below the server");
+    served.signal("-TERM");
+    assert_eq!(tokio::task::block_in_place(|| served.ended()), Some(0));
+    assert_gone(&processes);
+    user.assert_scratch_is_emptied();
+}
+
+#[test]
+fn serve_on_an_occupied_port_says_so() {
+    let occupied = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = occupied.local_addr().unwrap().to_string();
+    let ended = User::new().run(&["serve", "--listen", &address]);
+    ended.assert_failed(&[&format!("cannot listen on {address}"), "--listen", "in use"]);
+}
+
+/// Speaks to a server in another process.
+struct Client {
+    base: String,
+    http: reqwest::Client,
+}
+
+impl Client {
+    fn new(base: &str) -> Self {
+        Self { base: base.to_owned(), http: reqwest::Client::new() }
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        self.http.get(format!("{}{path}", self.base)).send().await.unwrap().json().await.unwrap()
+    }
+
+    async fn start(&self, question: &str) -> String {
+        let body = json!({"question": question, "user_id": "u"});
+        let response = self.http.post(format!("{}/api/chat/start", self.base)).json(&body).send().await.unwrap();
+        assert_eq!(response.status(), 202);
+        response.json::<Value>().await.unwrap()["conversation_id"].as_str().unwrap().to_owned()
+    }
+
+    async fn ended(&self, id: &str) -> Value {
+        // Longer than the lease that a killed process leaves, and the deliveries after it.
+        let deadline = Instant::now() + Duration::from_secs(120);
+        let mut after = 0;
+        while Instant::now() < deadline {
+            let status = self.get(&format!("/api/chat/{id}/status?wait=20&after={after}")).await;
+            if status["status"] != "processing" {
+                return status;
+            }
+            after = status["revision"].as_u64().unwrap();
+        }
+        panic!("conversation {id} did not end");
+    }
+
+    async fn processing(&self) -> usize {
+        let history = self.get("/api/chat/history?user_id=u&limit=100").await;
+        history["conversations"].as_array().unwrap().iter().filter(|summary| summary["status"] == "processing").count()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fifty_conversations_survive_the_kill_of_the_server() {
+    let user = User::new();
+    let mut served = tokio::task::block_in_place(|| user.serve());
+    let client = Client::new(&served.base);
+    let ids = join_all((1..=50).map(|n| client.start(if n % 2 == 0 { QUESTION } else { "Films per decade" }))).await;
+    // The first answer tells that Sail is there and at work for the others.
+    let first = futures_util::future::select_all(ids.iter().map(|id| Box::pin(client.ended(id)))).await.0;
+    assert_eq!(first["status"], "completed");
+    let processes = descendants(served.child.id());
+    served.signal("-KILL");
+    assert_eq!(tokio::task::block_in_place(|| served.ended()), None, "killed");
+    assert!(!processes.is_empty(), "Sail ran below the server");
+    assert_gone(&processes);
+    user.assert_scratch_is_emptied();
+
+    let served = tokio::task::block_in_place(|| user.serve());
+    let client = Client::new(&served.base);
+    let interrupted = client.processing().await;
+    assert!(interrupted > 0, "the kill came when all was done");
+    let ended = join_all(ids.iter().map(|id| client.ended(id))).await;
+    let failed: Vec<&Value> = ended.iter().filter(|status| status["status"] != "completed").collect();
+    assert!(failed.is_empty(), "{} of 50: {:#}", failed.len(), failed[0]);
+    println!("{interrupted} of 50 conversations were interrupted, and all are completed");
+}
