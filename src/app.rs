@@ -14,6 +14,7 @@ use crate::{
     service::{Ports, Service, Settings},
     sql::{Catalog, Guard, catalog::Fault},
     store::Store,
+    warehouse::Warehouse,
 };
 
 /// Everything a way to run needs.
@@ -99,18 +100,15 @@ struct Embedded {
 mod local {
     //! The adapters of a laptop.
 
-    use std::sync::Arc;
-
     use anyhow::Context;
 
-    use super::Embedded;
+    use super::*;
     use crate::{
-        config::{self, Config},
+        config,
         queue::sqlite::SqliteQueue,
-        sql::Catalog,
         sqlite::{Database, Options},
         store::sqlite::SqliteStore,
-        warehouse::{Warehouse, flight, sail},
+        warehouse::{flight, sail},
     };
 
     pub(super) fn rows(config: &Config, table: &str) -> Option<u64> {
@@ -149,12 +147,7 @@ mod local {
 mod local {
     //! A build without the adapters of a laptop says so when one is asked for.
 
-    use std::sync::Arc;
-
-    use anyhow::bail;
-
-    use super::Embedded;
-    use crate::{config::Config, sql::Catalog, warehouse::Warehouse};
+    use super::*;
 
     pub(super) fn rows(_config: &Config, _table: &str) -> Option<u64> {
         None

@@ -203,7 +203,7 @@ fn ports_know_only_the_conversation() {
 fn only_http_knows_status_codes_and_only_the_warehouse_and_http_servers_their_protocols() {
     let rules: &[(&str, &[&str])] = &[
         ("StatusCode", &["http"]),
-        ("warp::", &["http", "runtime"]),
+        ("warp::", &["http", "runtime", "telemetry"]),
         ("arrow_flight::", &["warehouse"]),
         ("tonic::", &["warehouse"]),
         ("rusqlite::", &["sqlite", "store", "queue"]),
