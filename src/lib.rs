@@ -5,7 +5,8 @@
 //! Every step is committed before the next one starts; clients read the stored state and never drive the work.
 //!
 //! Dependencies point one way: `main` → `runtime` → `http` → `service` → {`conversation`, `sql`, the ports}. Adapters know
-//! their port and `conversation`, never each other; only `http` knows status codes; only `app` names a concrete adapter.
+//! their port, `conversation` and the catalog, never each other; only `http` knows status codes; only `app` names a concrete
+//! adapter. Two exceptions: the embedded store and queue share `sqlite`, and Sail is spoken to through `warehouse::flight`.
 //! `tests/it/architecture.rs` holds the code to these sentences; `docs/architecture.md` is the map.
 
 pub mod app;

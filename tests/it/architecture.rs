@@ -190,6 +190,16 @@ fn only_app_names_a_concrete_adapter_and_adapters_do_not_know_each_other() {
 }
 
 #[test]
+fn adapters_know_the_catalog_but_not_the_guard() {
+    for source in sources().iter().filter(|source| source.adapter().is_some()) {
+        for path in source.paths().into_iter().filter(|path| is_within(path, "sql")) {
+            let is_catalog = is_within(&path, "sql::Catalog") || is_within(&path, "sql::catalog");
+            assert!(is_catalog, "{} must not know {path}", source.path.display());
+        }
+    }
+}
+
+#[test]
 fn ports_know_only_the_conversation() {
     for source in sources().iter().filter(|source| ["model", "queue", "store", "warehouse"].contains(&source.module.as_str())) {
         for path in source.paths() {
