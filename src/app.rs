@@ -1,6 +1,6 @@
 //! The composition root: builds the ports from the configuration. The only file that names concrete adapters.
 
-use std::{fmt::Write, sync::Arc};
+use std::{fmt::Write, path::Path, sync::Arc};
 
 use anyhow::bail;
 
@@ -61,8 +61,7 @@ fn model(catalog: &Arc<Catalog>) -> Arc<dyn Model> {
 /// # Errors
 /// Every fault of the file, or that the profile named does not exist.
 pub fn catalog(config: &Config) -> anyhow::Result<Catalog> {
-    let catalog = config.catalog_file.as_ref().map_or_else(Catalog::embedded, |path| Catalog::load(path));
-    let catalog = catalog.map_err(|faults| faulty(config, &faults))?;
+    let catalog = read_catalog(config.catalog_file.as_deref())?;
     let profile = config.catalog_profile.clone().or_else(|| catalog.profile_for(|table| local::rows(config, table)).map(str::to_owned));
     match profile {
         Some(profile) => catalog.in_profile(&profile).map_err(|error| anyhow::anyhow!("CATALOG_PROFILE: {error}")),
@@ -70,15 +69,21 @@ pub fn catalog(config: &Config) -> anyhow::Result<Catalog> {
     }
 }
 
+/// The catalog in `file`, else the one in the binary.
+///
+/// # Errors
+/// Every fault of the file.
+pub fn read_catalog(file: Option<&Path>) -> anyhow::Result<Catalog> {
+    file.map_or_else(Catalog::embedded, Catalog::load).map_err(|faults| {
+        let name = file.map_or_else(|| "the catalog in the binary".to_owned(), |file| file.display().to_string());
+        anyhow::anyhow!("{name} has faults:{}", lines(&faults))
+    })
+}
+
 /// Refuses a catalog whose own queries and views the guard would not admit.
 fn check_queries(catalog: &Catalog, guard: &Guard) -> anyhow::Result<()> {
     let faults = catalog.check_queries(|sql| guard.admit(sql).map(drop).map_err(|refusal| refusal.reason));
     if faults.is_empty() { Ok(()) } else { bail!("the catalog has queries that the guard refuses:{}", lines(&faults)) }
-}
-
-fn faulty(config: &Config, faults: &[Fault]) -> anyhow::Error {
-    let file = config.catalog_file.as_ref().map_or_else(|| "the catalog in the binary".to_owned(), |path| path.display().to_string());
-    anyhow::anyhow!("{file} has faults:{}", lines(faults))
 }
 
 fn lines(faults: &[Fault]) -> String {

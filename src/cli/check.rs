@@ -1,9 +1,9 @@
 //! `asklake check`: what is configured, what is embedded, what answers; every configuration error at once.
 
-use std::io::Write;
+use std::{io::Write, path::Path};
 
 use crate::{
-    app::App,
+    app::{App, read_catalog},
     config::{Config, Error, VARIABLES},
 };
 
@@ -23,6 +23,11 @@ pub async fn run(config: Result<Config, Vec<Error>>) -> anyhow::Result<bool> {
         Err(errors) => {
             writeln!(out, "\nConfiguration errors")?;
             errors.iter().try_for_each(|error| writeln!(out, "  {error}"))?;
+            // Nothing can be built, but a faulty catalog can be told of as well.
+            let file = std::env::var_os("CATALOG_FILE").filter(|file| !file.is_empty());
+            if let Err(error) = read_catalog(file.as_deref().map(Path::new)) {
+                writeln!(out, "  {error:#}")?;
+            }
             false
         }
         Ok(config) => answers(&config, &mut out).await?,
