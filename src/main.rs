@@ -52,10 +52,13 @@ enum Command {
     Check,
 }
 
+/// What is logged under commands that a person reads. The server within `ask` is quiet: warp calls it an error when a connection
+/// that was never used is closed at the end.
+const TERMINAL_LOG: &str = "warn,warp::server::run=off";
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let level = if matches!(arguments.command, Command::Serve { .. }) { "info" } else { "warn" };
-    telemetry::start(level);
+    telemetry::start(if matches!(arguments.command, Command::Serve { .. }) { "info" } else { TERMINAL_LOG });
     match run(arguments) {
         Ok(code) => code,
         Err(error) => {
