@@ -86,7 +86,7 @@ async function renderEnd(id, status) {
   // What the answer says itself is not said again.
   const said = status.final_answer ?? "";
   el("assumptions").replaceChildren(...status.assumptions.filter((text) => !said.includes(text)).map((text) => node("li", `Assumed: ${text}`)));
-  el("by").textContent = status.answered_by && !said.includes("Answered by") ? `Answered by ${status.answered_by}` : "";
+  el("by").textContent = said && status.answered_by && !said.includes("Answered by") ? `Answered by ${status.answered_by}` : "";
   el("next").hidden = status.suggested_questions.length === 0;
   el("next").querySelector("ul").replaceChildren(...status.suggested_questions.map(questionButton));
   el("jobs").replaceChildren(...(await Promise.all(status.databricks_jobs.map((job, index) => renderJob(id, job, index + 1)))));

@@ -151,7 +151,7 @@ async fn print_text(client: &Client, id: &str, status: &Status) -> anyhow::Resul
     for assumption in status.assumptions.iter().filter(|assumption| !said.contains(assumption.as_str())) {
         writeln!(out, "Assumed: {assumption}")?;
     }
-    if let Some(model) = status.answered_by.as_ref().filter(|_| !said.contains("Answered by")) {
+    if let Some(model) = status.answered_by.as_ref().filter(|_| !said.is_empty() && !said.contains("Answered by")) {
         writeln!(out, "Answered by: {model}")?;
     }
     std::io::stdout().write_all(&out)?;

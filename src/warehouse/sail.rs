@@ -169,17 +169,20 @@ impl Host {
                 slot.engine = Some(Arc::clone(&engine));
                 Ok(engine)
             }
-            Err(detail) => {
+            Err(Error::Unavailable { detail, .. }) => {
                 slot.failures = slot.failures.saturating_add(1);
                 slot.failed = Some((Instant::now(), detail.clone()));
                 Err(Error::Unavailable { detail, retry_after: Some(slot.delay()) })
             }
+            // Waiting helps nobody where a person has to act.
+            Err(error) => Err(error),
         }
     }
 
-    async fn start(&self) -> Result<Arc<Engine>, String> {
+    async fn start(&self) -> Result<Arc<Engine>, Error> {
         // Footers and folders are looked at again on every start: an import may have made what was missing.
-        Engine::start(&self.config, &self.lake.statements()?, &self.shutdown).await
+        let statements = self.lake.statements().map_err(Error::Misconfigured)?;
+        Engine::start(&self.config, &statements, &self.shutdown).await
     }
 
     async fn run(self: Arc<Self>, sql: String, rows: u64) -> RunState {

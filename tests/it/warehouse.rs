@@ -120,20 +120,28 @@ fn unavailable(result: Result<(), Error>) -> String {
     }
 }
 
+/// Waiting does not help: a turn ends at once with this.
+fn misconfigured(result: Result<(), Error>) -> String {
+    match result {
+        Err(Error::Misconfigured(detail)) => detail,
+        other => panic!("{other:?}"),
+    }
+}
+
 #[tokio::test]
 async fn a_missing_binary_or_lake_or_table_says_what_to_do() {
     let lake = lake::write();
     let config = sail::Config { binary: "/nowhere/sail".into(), ..lake::config(&lake) };
-    let detail = unavailable(Sail::new(config, &lake::catalog()).probe().await);
+    let detail = misconfigured(Sail::new(config, &lake::catalog()).probe().await);
     assert!(["/nowhere/sail", "make tools", "SAIL_BIN"].iter().all(|part| detail.contains(part)), "{detail}");
 
     let config = sail::Config { lake: "/nowhere/lake".into(), ..lake::config(&lake) };
-    let detail = unavailable(Sail::new(config, &lake::catalog()).probe().await);
+    let detail = misconfigured(Sail::new(config, &lake::catalog()).probe().await);
     assert!(["/nowhere/lake", "make tools", "asklake import DIR --lake"].iter().all(|part| detail.contains(part)), "{detail}");
 
     fs::remove_file(lake.path().join("lake/films.parquet")).expect("remove");
     let sail = sail(&lake);
-    let detail = unavailable(sail.probe().await);
+    let detail = misconfigured(sail.probe().await);
     assert!(detail.contains("lacks lake.films;") && detail.contains("asklake import"), "{detail}");
 }
 

@@ -20,7 +20,7 @@ use super::embedded::{Embedded, guard};
 pub struct TestServer {
     base: String,
     client: reqwest::Client,
-    _server: Server,
+    server: Server,
     _embedded: Embedded,
 }
 
@@ -37,12 +37,17 @@ impl TestServer {
         let service = Service::new(ports, guard(), Budgets::default(), Settings::default());
         let app = App { service, receiver: Arc::clone(&embedded.receiver), worker: worker::Settings::default(), http };
         let server = Server::start(app, SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
-        Self { base: format!("http://{}", server.address()), client: reqwest::Client::new(), _server: server, _embedded: embedded }
+        Self { base: format!("http://{}", server.address()), client: reqwest::Client::new(), server, _embedded: embedded }
     }
 
     /// The address without a path.
     pub fn base(&self) -> &str {
         &self.base
+    }
+
+    /// Stops it.
+    pub async fn stop(self) {
+        self.server.stop().await;
     }
 
     /// A request for `path`.

@@ -33,7 +33,10 @@ use super::{
     Config,
     process::{Process, Stop},
 };
-use crate::warehouse::flight::{Bounds, Client, Failure};
+use crate::warehouse::{
+    Error,
+    flight::{Bounds, Client, Failure},
+};
 
 /// Time from the start of the process to its first answer; 0.3 s is usual.
 const READY: Duration = Duration::from_secs(10);
@@ -65,6 +68,8 @@ pub(super) struct Engine {
 enum Unstarted {
     /// The port is somebody else's.
     Port,
+    /// The command is not there: only a person can put that right.
+    Missing(String),
     /// Anything else, with what to do about it.
     Other(String),
 }
@@ -73,16 +78,17 @@ impl Engine {
     /// Starts a process and shows it the lake by `statements`.
     ///
     /// # Errors
-    /// What happened and what to do.
-    pub(super) async fn start(config: &Config, statements: &[String], shutdown: &CancellationToken) -> Result<Arc<Self>, String> {
+    /// What happened and what to do; [`Error::Misconfigured`] when the command is not there.
+    pub(super) async fn start(config: &Config, statements: &[String], shutdown: &CancellationToken) -> Result<Arc<Self>, Error> {
         for _ in 0..PORTS {
             match Self::start_once(config, statements, shutdown).await {
                 Ok(engine) => return Ok(engine),
                 Err(Unstarted::Port) => {}
-                Err(Unstarted::Other(detail)) => return Err(detail),
+                Err(Unstarted::Missing(detail)) => return Err(Error::Misconfigured(detail)),
+                Err(Unstarted::Other(detail)) => return Err(Error::Unavailable { detail, retry_after: None }),
             }
         }
-        Err(format!("Sail found none of {PORTS} ports of 127.0.0.1 free"))
+        Err(Error::Unavailable { detail: format!("Sail found none of {PORTS} ports of 127.0.0.1 free"), retry_after: None })
     }
 
     async fn start_once(config: &Config, statements: &[String], shutdown: &CancellationToken) -> Result<Arc<Self>, Unstarted> {
@@ -90,7 +96,7 @@ impl Engine {
         let mark = format!("asklake_{}", Uuid::new_v4().simple());
         let began = Instant::now();
         let process = Process::spawn(&config.binary, port, &settings(config, &mark), shutdown.clone())
-            .map_err(|error| Unstarted::Other(no_binary(&config.binary, &error)))?;
+            .map_err(|error| Unstarted::Missing(no_binary(&config.binary, &error)))?;
         let url = format!("http://127.0.0.1:{port}");
         let client = tokio::select! {
             client = connect(&url, &mark) => client?,
