@@ -295,7 +295,8 @@ async fn canceling_a_query_leaves_the_others_alone() {
     assert_eq!(sail.poll(&stubborn.id, Duration::from_millis(300)).await.expect("poll"), RunState::Running);
     let first = sail.pid().await;
     sail.cancel(&stubborn.id).await.expect("cancel");
-    assert!(matches!(fixture.end(&other).await, RunState::Succeeded(result) if result.rows == [[json!(1_000)]]));
+    let ended = fixture.end(&other).await;
+    assert!(matches!(&ended, RunState::Succeeded(result) if result.rows == [[json!(1_000)]]), "{ended:?}");
     assert_eq!(sail.pid().await, first);
 }
 
