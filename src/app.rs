@@ -60,7 +60,7 @@ fn model(catalog: &Arc<Catalog>) -> Arc<dyn Model> {
 ///
 /// # Errors
 /// Every fault of the file, or that the profile named does not exist.
-pub fn catalog(config: &Config) -> anyhow::Result<Catalog> {
+fn catalog(config: &Config) -> anyhow::Result<Catalog> {
     let catalog = read_catalog(config.catalog_file.as_deref())?;
     let profile = config.catalog_profile.clone().or_else(|| catalog.profile_for(|table| local::rows(config, table)).map(str::to_owned));
     match profile {
