@@ -5,8 +5,11 @@
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(any(feature = "azure", feature = "local"))]
 use super::Error;
-use crate::conversation::{Conversation, ConversationId, PublicStatus, ResultSet};
+#[cfg(any(feature = "azure", feature = "local"))]
+use crate::conversation::ResultSet;
+use crate::conversation::{Conversation, ConversationId, PublicStatus};
 
 /// The largest document of a conversation, in bytes of JSON: half of what Cosmos DB takes in one item, so that reading and writing one
 /// stays cheap. A turn that would pass it ends with an error.
@@ -38,6 +41,7 @@ impl Document {
     }
 }
 
+#[cfg(any(feature = "azure", feature = "local"))]
 /// The JSON of `document`, which is about the conversation `id`.
 ///
 /// # Errors
@@ -46,6 +50,7 @@ pub(super) fn encode(id: ConversationId, document: &impl Serialize) -> Result<St
     bounded(id, document, MAX_BYTES)
 }
 
+#[cfg(any(feature = "azure", feature = "local"))]
 /// The JSON of the rows of a query of the conversation `id`.
 ///
 /// # Errors
@@ -54,6 +59,7 @@ pub(super) fn encode_result(id: ConversationId, result: &ResultSet) -> Result<St
     bounded(id, result, MAX_RESULT_BYTES)
 }
 
+#[cfg(any(feature = "azure", feature = "local"))]
 fn bounded(id: ConversationId, value: &impl Serialize, limit: usize) -> Result<String, Error> {
     let json = serde_json::to_string(value).map_err(|error| Error::Corrupt { id: id.to_string(), reason: error.to_string() })?;
     if json.len() > limit { Err(Error::TooLarge { id, bytes: json.len() }) } else { Ok(json) }
