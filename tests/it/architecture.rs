@@ -28,7 +28,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
 ];
 
 /// The adapters, and the file that the two embedded ones share.
-const ADAPTERS: &[&str] = &["model::offline", "queue::sqlite", "store::cosmos", "store::sqlite", "warehouse::flight", "warehouse::sail", "sqlite"];
+const ADAPTERS: &[&str] =
+    &["model::offline", "queue::sqlite", "store::cosmos", "store::sqlite", "warehouse::flight", "warehouse::sail", "sqlite"];
 
 /// Which adapters an adapter may know besides itself.
 const ADAPTER_MAY_KNOW: &[(&str, &str)] =

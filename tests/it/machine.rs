@@ -72,7 +72,9 @@ fn outcome(effect: &Effect, event: &Event) -> Outcome {
         (Effect::Poll { job, .. }, 2..=3) => Outcome::QueryFailed { job: *job, error: "no such column".into() },
         (Effect::Poll { job, .. }, 4) => Outcome::QueryLost { job: *job },
         (Effect::Poll { job, .. }, 5..=7) => Outcome::QueryRunning { job: *job },
-        (Effect::Poll { job, .. }, _) => Outcome::QuerySucceeded { job: *job, summary: ResultSummary { row_count: 1, truncated: false, limit_source: None } },
+        (Effect::Poll { job, .. }, _) => {
+            Outcome::QuerySucceeded { job: *job, summary: ResultSummary { row_count: 1, truncated: false, limit_source: None } }
+        }
     }
 }
 

@@ -25,9 +25,18 @@ impl Emulator {
 
     /// One for a single test, which may order faults for all containers of it.
     pub fn start() -> Self {
+        Self::listening_on("127.0.0.1:0")
+    }
+
+    /// An empty one at the address that another one had.
+    pub fn start_at(endpoint: &str) -> Self {
+        Self::listening_on(endpoint.trim_start_matches("http://").trim_end_matches('/'))
+    }
+
+    fn listening_on(address: &str) -> Self {
         let program = program();
         let mut child = Command::new(&program)
-            .args(["--listen", "127.0.0.1:0", "--end-with-stdin"])
+            .args(["--listen", address, "--end-with-stdin"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -13,15 +13,15 @@ use azure_data_cosmos::{
         BinaryEncodingOptions, EndToEndOperationLatencyPolicy, OperationOptions, OperationOptionsBuilder, ThrottlingRetryOptionsBuilder,
     },
 };
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::Mutex;
 
 use super::{Credential, Error};
 
 /// How long one operation of the SDK may take, retries included. Less than what the store's own may.
 const OPERATION: Duration = Duration::from_secs(10);
 
-/// How long the SDK may wait altogether because it was throttled.
-const THROTTLED: Duration = Duration::from_secs(5);
+/// How long the SDK may wait altogether because it was throttled, each of the two times that it tries (seen, not documented).
+const THROTTLED: Duration = Duration::from_secs(3);
 
 /// How long to wait where a 429 does not say.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -41,15 +41,13 @@ pub(super) struct Connection {
     credential: Credential,
     database: String,
     container: String,
-    /// Has the pool of connections. Not the SDK's global one, which would end with whichever tokio runtime it was first used in.
-    runtime: OnceCell<CosmosRuntime>,
     /// Locked while it is made, so that it is made once.
     made: Mutex<Option<ContainerClient>>,
 }
 
 impl Connection {
     pub(super) fn new(endpoint: AccountEndpoint, credential: Credential, database: String, container: String) -> Self {
-        Self { endpoint, credential, database, container, runtime: OnceCell::new(), made: Mutex::new(None) }
+        Self { endpoint, credential, database, container, made: Mutex::new(None) }
     }
 
     /// The container's client.
@@ -71,9 +69,11 @@ impl Connection {
             Credential::Key(key) => AccountReference::with_authentication_key(self.endpoint.clone(), key.clone()),
             Credential::Token(credential) => AccountReference::with_credential(self.endpoint.clone(), credential.clone()),
         };
-        let runtime = self.runtime.get_or_try_init(|| CosmosRuntime::builder().build()).await.map_err(|error| self.meaning(&error))?;
+        // The SDK's connections and what it knows of containers. Not its global one, which would end with whichever tokio runtime it was
+        // first used in; and a new one each time, because it would not forget a container that is gone.
+        let runtime = CosmosRuntime::builder().build().await.map_err(|error| self.meaning(&error))?;
         let client = CosmosClient::builder()
-            .with_runtime(runtime.clone())
+            .with_runtime(runtime)
             // Plain JSON on the wire: not every emulator reads the binary form.
             .with_binary_encoding_options(BinaryEncodingOptions::new().with_enabled(false))
             .with_default_operation_options(options())
@@ -108,12 +108,16 @@ impl Connection {
         ))
     }
 
-    /// What an error means. One that says that the container is gone makes the next operation look for it anew.
+    /// The container is gone: the next operation looks for it anew.
+    pub(super) async fn lost(&self) -> Error {
+        *self.made.lock().await = None;
+        Error::Unavailable(format!("the container {} in the database {} of {} is gone", self.container, self.database, self.endpoint))
+    }
+
+    /// What an error means.
     pub(super) async fn fault(&self, error: &CosmosError) -> Error {
-        if error.status().sub_status().is_some_and(|sub_status| is_404(error) && sub_status.value() == OWNER_NOT_FOUND) {
-            *self.made.lock().await = None;
-        }
-        self.meaning(error)
+        let is_lost = is_404(error) && error.status().sub_status().is_some_and(|sub_status| sub_status.value() == OWNER_NOT_FOUND);
+        if is_lost { self.lost().await } else { self.meaning(error) }
     }
 
     fn meaning(&self, error: &CosmosError) -> Error {

@@ -158,4 +158,3 @@ fn parse<T: serde::de::DeserializeOwned>(id: &str, json: &[u8]) -> Result<T, Err
 pub(super) fn corrupt(id: &str, reason: impl std::fmt::Display) -> Error {
     Error::Corrupt { id: id.to_owned(), reason: reason.to_string() }
 }
-

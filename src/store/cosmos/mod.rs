@@ -18,7 +18,7 @@
 //! - **Session consistency**: the SDK remembers the session token of every answer and sends it with reads, so one process reads its own
 //!   writes. Another process may read what was before; the worker's fence (`service::protocol`) is made for that.
 //! - **Numbers** are doubles there. Rows are kept as text for that reason, and run ids above 2^53 are serialised as text.
-//! - **Throttling**: the SDK waits as 429 asks, up to 9 times and 5 s; what is left is [`Error::Throttled`].
+//! - **Throttling**: the SDK waits as 429 asks, for seconds altogether; what is left is [`Error::Throttled`].
 
 mod charge;
 mod connection;
@@ -50,7 +50,7 @@ use super::{ETag, Error, HistoryFilter, HistoryPage, Store, Versioned, cursor::C
 use crate::conversation::{Conversation, ConversationId, ResultSet};
 
 /// How long an operation of the store may take altogether: connecting, retries and waits included.
-const TIME_LIMIT: Duration = Duration::from_secs(15);
+const TIME_LIMIT: Duration = Duration::from_secs(12);
 
 /// An id that no item has, for [`Store::probe`].
 const NO_ITEM: &str = "probe";
@@ -168,14 +168,18 @@ impl CosmosStore {
     async fn create_item(&self, conversation: &Conversation) -> Result<ETag, Error> {
         let item = ConversationItem::new(conversation, self.ttl)?;
         let (key, body) = (conversation.id.to_string(), &item);
-        let sent = self.on_item("create_item", |container| async move { container.create_item(key.clone(), &key, body, None).await }).await?;
+        let sent =
+            self.on_item("create_item", |container| async move { container.create_item(key.clone(), &key, body, None).await }).await?;
         match sent {
             Sent::Done(response) => etag(&response),
-            Sent::NotFound => Err(Error::Unavailable("Cosmos DB answered a create with 404".into())),
+            // No item can be missing here, so it is the container.
+            Sent::NotFound => Err(self.connection.lost().await),
             Sent::Refused => match self.done_after_all(&item).await? {
                 Refusal::DoneByUs(etag) => Ok(etag),
                 Refusal::DoneByOthers => Err(Error::Exists(conversation.id)),
-                Refusal::NotThere => Err(Error::Unavailable(format!("what had the id {} has expired and is not removed yet", conversation.id))),
+                Refusal::NotThere => {
+                    Err(Error::Unavailable(format!("what had the id {} has expired and is not removed yet", conversation.id)))
+                }
             },
         }
     }
