@@ -137,12 +137,17 @@ mod cloud {
     use super::*;
     use crate::{
         azure,
-        queue::{self, azure::{Account, AzureQueue}},
+        queue::{
+            self,
+            azure::{Account, AzureQueue},
+        },
         store::cosmos::{self, CosmosStore},
     };
 
     pub(super) fn store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
-        let config::Store::Cosmos { endpoint, credential, database, container } = &config.store else { bail!("no Cosmos DB is configured") };
+        let config::Store::Cosmos { endpoint, credential, database, container } = &config.store else {
+            bail!("no Cosmos DB is configured")
+        };
         let credential = match credential {
             config::CosmosCredential::Key(key) => cosmos::Credential::Key(key.expose().to_owned().into()),
             config::CosmosCredential::ManagedIdentity { client_id } => {
