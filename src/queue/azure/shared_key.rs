@@ -92,7 +92,7 @@ mod tests {
         let expected = "POST\n\n\n4\n\napplication/xml\n\n\n\n\n\n\nx-ms-date:then\nx-ms-version:2025-11-05\n\
                         /devstoreaccount1/devstoreaccount1/q/messages\nmessagettl:-1\nvisibilitytimeout:5";
         assert_eq!(key.text(&request), expected);
-        assert_eq!(key.authorization(&request).expect("signed"), "SharedKey devstoreaccount1:GOLDEN");
+        assert_eq!(key.authorization(&request).expect("signed"), "SharedKey devstoreaccount1:MtPtpNdRZQ0KYrVpXrOpqjixQcuA/4KoFABlpPj9B4g=");
         assert!(!format!("{key:?}").contains("a2V5"));
     }
 }
