@@ -2,14 +2,15 @@
 //! beside it.
 //!
 //! Owns the items' shapes (`items`), what the operations on them mean, and that each has an end and a recorded charge. `connection`
-//! owns the client, `charge` the metric. Facts about the service are from its documentation and the SDK's sources, November 2026.
+//! owns the client, `charge` the metric. Facts about the service are from the SDK's sources (1.0.0) and the
+//! pages named here, November 2026.
 //!
 //! - **Reads by id are point reads**; `history` is the only query. A commit is a replace with If-Match, and what it answers has the
 //!   next ETag, so nothing is read again. The service refuses an ETag that is not the current one with 412.
 //! - **Lost answers.** The SDK sends a write again when its answer was lost, creates included. When the first attempt was done, the
 //!   second meets 412 or 409 through ourselves. Every write therefore leaves an id of its own in the item (`write_id`), and a refused
 //!   one reads whether it is there: then it was ours, and succeeded.
-//! - **Expiry** is the service's: from the second that `_ts + ttl` has passed it shows an item to no reader, whenever it deletes it. No
+//! - **Expiry** is the service's ("Time to live in Azure Cosmos DB": expired items appear in no response, though they are deleted later): from the second that `_ts + ttl` has passed it shows an item to no reader, whenever it deletes it. No
 //!   clock of ours is held against that: a worker whose clock is wrong must not believe that a conversation is gone.
 //! - **A result belongs to the item of its conversation** by that item's `_rid`, which a replace keeps and a new item of the same id does not
 //!   have. It is read only together with its conversation, so no reader sees it longer than that, and a commit prolongs both.

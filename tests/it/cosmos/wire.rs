@@ -1,7 +1,8 @@
 //! The store on the wire: what it sends, and what it makes of answers that the emulator cannot give.
 //!
-//! The other side is a proxy in front of the emulator that notes every request and may answer itself, with statuses, headers and
-//! bodies as the service gives them, or cut the connection.
+//! The other side is a proxy in front of the emulator that notes every request and may answer itself, with the statuses and headers of the
+//! service (its list of status codes, the SDK's sources) and bodies of our own wording, or cut the connection. Nothing was recorded
+//! from a real account; `docs/testing.md` says how to try one.
 
 use std::{
     io,
