@@ -1,8 +1,19 @@
-//! The command line: `asklake serve | ask | import | check`.
+//! The command line: `asklake functions | serve | ask | import | check`.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
-use asklake::{app::App, cli, config::Config, runtime::standalone, telemetry};
+use asklake::{
+    app::App,
+    cli,
+    config::{Config, Queue},
+    runtime::{functions, standalone, stopped},
+    service,
+    telemetry::{self, Output},
+};
 use clap::{Parser, Subcommand};
 
 /// Ask your lakehouse a question in plain language, get an answer you can check.
@@ -23,6 +34,15 @@ enum Command {
         /// Address to listen on
         #[arg(long, default_value = "127.0.0.1:7071", value_name = "ADDRESS")]
         listen: SocketAddr,
+    },
+    /// Serve the Azure Functions host as its custom handler: the host starts this, see host.json
+    Functions {
+        /// Port of 127.0.0.1 to listen on
+        #[arg(long, env = "FUNCTIONS_CUSTOMHANDLER_PORT")]
+        port: u16,
+        /// Folder of the Function App, where host.json lies
+        #[arg(long, env = "FUNCTIONS_APP_ROOT_PATH", default_value = ".", value_name = "DIR")]
+        root: PathBuf,
     },
     /// Ask one question and print the SQL, the rows and the answer
     #[cfg(feature = "local")]
@@ -58,9 +78,18 @@ const TERMINAL_LOG: &str = "warn,warp::server::run=off";
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    telemetry::start(if matches!(arguments.command, Command::Serve { .. }) { "info" } else { TERMINAL_LOG });
+    match &arguments.command {
+        Command::Functions { .. } => telemetry::start(Output::Host, "info"),
+        Command::Serve { .. } => telemetry::start(Output::Terminal, "info"),
+        _ => telemetry::start(Output::Terminal, TERMINAL_LOG),
+    }
+    let is_hosted = matches!(arguments.command, Command::Functions { .. });
     match run(arguments) {
         Ok(code) => code,
+        Err(error) if is_hosted => {
+            tracing::error!(error = format!("{error:#}"), "the handler cannot run");
+            ExitCode::FAILURE
+        }
         Err(error) => {
             tracing::debug!(?error, "failed");
             fail(&format!("{error:#}"))
@@ -80,6 +109,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let config = || configuration(arguments.data_dir);
     match arguments.command {
         Command::Check => Ok(if cli::check::run(config()).await? { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
+        Command::Functions { port, root } => functions(config, port, &root).await,
         Command::Serve { listen } => serve(config().map_err(joined)?, listen).await,
         #[cfg(feature = "local")]
         Command::Ask { server, question, language, json } => {
@@ -111,21 +141,40 @@ fn joined(errors: Vec<asklake::config::Error>) -> anyhow::Error {
     anyhow::anyhow!("the configuration has errors:\n{}", lines.join("\n"))
 }
 
+/// What a process exits with that was ended by SIGTERM, as a shell has it: 128 and the number of the signal.
+const TERMINATED: u8 = 128 + 15;
+
+async fn functions(
+    config: impl FnOnce() -> Result<Config, Vec<asklake::config::Error>>,
+    port: u16,
+    root: &Path,
+) -> anyhow::Result<ExitCode> {
+    let listener = functions::bind(port).await?;
+    let config = config().map_err(joined)?;
+    if config.queue == Queue::Embedded {
+        anyhow::bail!("AzureWebJobsStorage (or AzureWebJobsStorage__queueServiceUri) must be set: the host takes wakes from a queue there");
+    }
+    let times = functions::Times::read(root)?;
+    functions::serve(App::build(&config, times.parts)?, listener, times.deadline).await?;
+    Ok(ExitCode::from(TERMINATED))
+}
+
 async fn serve(config: Config, listen: SocketAddr) -> anyhow::Result<ExitCode> {
-    let app = App::build(&config)?;
+    let app = App::build(&config, service::Settings::default())?;
     let first_question = app.http.example_questions.first().cloned().unwrap_or_else(|| "What can I ask?".into());
     let model = app.service.model_name().to_owned();
-    let stopped = standalone::stopped();
+    let stopped = stopped()?;
     let server = standalone::Server::start(app, listen).await?;
     cli::banner(server.address(), &first_question, &model)?;
-    stopped.await?;
+    stopped.await;
     server.stop().await;
     Ok(ExitCode::SUCCESS)
 }
 
 #[cfg(feature = "local")]
 async fn ask(config: Config, options: cli::ask::Options) -> anyhow::Result<ExitCode> {
-    let server = standalone::Server::start(App::build(&config)?, SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+    let server =
+        standalone::Server::start(App::build(&config, service::Settings::default())?, SocketAddr::from(([127, 0, 0, 1], 0))).await?;
     let ended = cli::ask::run(&format!("http://{}", server.address()), &options).await;
     server.stop().await;
     Ok(exit(ended?))

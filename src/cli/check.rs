@@ -5,6 +5,7 @@ use std::{io::Write, path::Path};
 use crate::{
     app::{App, read_catalog},
     config::{Config, Error, VARIABLES},
+    service::Settings,
 };
 
 /// Prints what there is and returns whether all of it works.
@@ -38,7 +39,7 @@ pub async fn run(config: Result<Config, Vec<Error>>) -> anyhow::Result<bool> {
 }
 
 async fn answers(config: &Config, out: &mut Vec<u8>) -> anyhow::Result<bool> {
-    let app = match App::build(config) {
+    let app = match App::build(config, Settings::default()) {
         Ok(app) => app,
         Err(error) => {
             writeln!(out, "\nErrors\n  {error:#}")?;

@@ -15,6 +15,7 @@ mod results;
 mod route;
 mod start;
 mod status;
+pub mod worker;
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 

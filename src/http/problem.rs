@@ -134,7 +134,14 @@ impl From<store::Error> for Problem {
                 tracing::warn!(%error, "the store failed");
                 Self::unavailable("the store")
             }
-            store::Error::Exists(_) | store::Error::Conflict(_) | store::Error::Corrupt { .. } => Self::internal(&error),
+            store::Error::Throttled { retry_after } => {
+                tracing::warn!(%error, "the store is throttled");
+                let seconds = u16::try_from(retry_after.as_secs().saturating_add(1)).unwrap_or(u16::MAX);
+                Self { retry_after: Some(seconds), ..Self::unavailable("the store") }
+            }
+            store::Error::Exists(_) | store::Error::Conflict(_) | store::Error::TooLarge { .. } | store::Error::Corrupt { .. } => {
+                Self::internal(&error)
+            }
         }
     }
 }

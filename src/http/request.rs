@@ -93,15 +93,20 @@ impl Query {
 
 /// Reads a JSON body of at most [`BODY_LIMIT`] bytes.
 pub(super) async fn json<T: DeserializeOwned>(headers: &HeaderMap, body: impl Body) -> Result<T, Problem> {
+    let bytes = json_bytes(headers, body, BODY_LIMIT).await?;
+    serde_json::from_slice(&bytes).map_err(|error| Problem::bad_request(format!("the request body is not the expected JSON: {error}")))
+}
+
+/// Reads a body of at most `limit` bytes that says it is JSON.
+pub(super) async fn json_bytes(headers: &HeaderMap, body: impl Body, limit: usize) -> Result<Vec<u8>, Problem> {
     if !is_json(headers) {
         return Err(Problem::unsupported_media_type());
     }
     let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|length| length > BODY_LIMIT) {
-        return Err(Problem::too_large(BODY_LIMIT));
+    if announced.is_some_and(|length| length > limit) {
+        return Err(Problem::too_large(limit));
     }
-    let bytes = tokio::time::timeout(BODY_TIMEOUT, collect(body)).await.map_err(|_| Problem::body_timeout())??;
-    serde_json::from_slice(&bytes).map_err(|error| Problem::bad_request(format!("the request body is not the expected JSON: {error}")))
+    tokio::time::timeout(BODY_TIMEOUT, collect(body, limit)).await.map_err(|_| Problem::body_timeout())?
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -109,13 +114,13 @@ fn is_json(headers: &HeaderMap) -> bool {
     content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
 }
 
-async fn collect(body: impl Body) -> Result<Vec<u8>, Problem> {
+async fn collect(body: impl Body, limit: usize) -> Result<Vec<u8>, Problem> {
     let mut body = pin!(body);
     let mut bytes = Vec::new();
     while let Some(part) = body.next().await {
         let mut part = part.map_err(|_| Problem::bad_request("the request body ended early"))?;
-        if bytes.len() + part.remaining() > BODY_LIMIT {
-            return Err(Problem::too_large(BODY_LIMIT));
+        if bytes.len() + part.remaining() > limit {
+            return Err(Problem::too_large(limit));
         }
         while part.has_remaining() {
             let chunk = part.chunk();

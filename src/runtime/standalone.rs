@@ -1,16 +1,13 @@
 //! `asklake serve`: HTTP and the receive loop in one process.
 
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::worker;
+use super::{DRAIN, worker};
 use crate::{app::App, http};
-
-/// How long open requests and running work have to end after a stop.
-const DRAIN: Duration = Duration::from_secs(10);
 
 /// A server that listens and works.
 pub struct Server {
@@ -52,17 +49,4 @@ async fn serve(app: App, listener: TcpListener, stop: CancellationToken) {
     let App { service, receiver, worker, http, .. } = app;
     let server = warp::serve(http::routes(service.clone(), http)).incoming(listener).graceful(stop.clone().cancelled_owned()).run();
     tokio::join!(server, worker::run(service, receiver, worker, stop));
-}
-
-/// Resolves at SIGINT or SIGTERM.
-///
-/// # Errors
-/// When the signals cannot be listened for.
-pub async fn stopped() -> std::io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        ended = tokio::signal::ctrl_c() => ended,
-        _ = terminate.recv() => Ok(()),
-    }
 }

@@ -7,6 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::conversation::{Conversation, ConversationId, PublicStatus};
 
+/// The largest document of a conversation, in bytes of JSON: half of what Cosmos DB takes in one item, so that reading and writing one
+/// stays cheap. A turn that would pass it ends with an error.
+pub const MAX_BYTES: usize = 1 << 20;
+
 /// A conversation as it stands in the store.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Document {

@@ -3,6 +3,7 @@
 //! Contract, proven for every adapter by `tests/it/contract/store.rs`:
 //! - `create` fails with [`Error::Exists`] on a known id, `commit` with [`Error::Conflict`] on any other version than the stored one;
 //! - an expired conversation (no commit for the TTL) and its results are gone from every read, also before they are swept;
+//! - a conversation of more than [`document::MAX_BYTES`] is refused with [`Error::TooLarge`], and what was stored stays;
 //! - `history` is newest first by `created_at`, and its cursor never repeats nor skips a conversation that was there throughout.
 
 #[cfg(feature = "local")]
@@ -10,6 +11,8 @@ mod cursor;
 pub mod document;
 #[cfg(feature = "local")]
 pub mod sqlite;
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -63,6 +66,20 @@ pub enum Error {
     /// The store could not be reached or failed; another try may work.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
+    /// The store asks for patience: it has been asked more than it can do.
+    #[error("the store is throttled; it asks to wait {} ms", .retry_after.as_millis())]
+    Throttled {
+        /// How long to wait.
+        retry_after: Duration,
+    },
+    /// The conversation has grown beyond [`document::MAX_BYTES`]; nothing was stored.
+    #[error("the document of conversation {id} would have {bytes} bytes, more than the {} allowed", document::MAX_BYTES)]
+    TooLarge {
+        /// Which one.
+        id: ConversationId,
+        /// How large it would be, in bytes.
+        bytes: usize,
+    },
     /// What is stored cannot be read as a conversation.
     #[error("the stored document of {id} is unreadable: {reason}")]
     Corrupt {
@@ -82,7 +99,7 @@ pub trait Store: Send + Sync {
     /// Stores a new conversation.
     ///
     /// # Errors
-    /// [`Error::Exists`], [`Error::Unavailable`].
+    /// [`Error::Exists`], [`Error::TooLarge`], [`Error::Throttled`], [`Error::Unavailable`].
     async fn create(&self, conversation: &Conversation) -> Result<ETag, Error>;
 
     /// Reads a conversation; `None` when it is unknown or expired.
@@ -94,7 +111,7 @@ pub trait Store: Send + Sync {
     /// Replaces a conversation if its stored version is still `expected`.
     ///
     /// # Errors
-    /// [`Error::Conflict`], [`Error::Unavailable`].
+    /// [`Error::Conflict`], [`Error::TooLarge`], [`Error::Throttled`], [`Error::Unavailable`].
     async fn commit(&self, conversation: &Conversation, expected: &ETag) -> Result<ETag, Error>;
 
     /// Lists conversations newest first, at most `limit`, from `cursor` on.

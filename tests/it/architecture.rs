@@ -8,12 +8,12 @@ use std::{
 
 /// What each module at the top may know of the others. `main` → `runtime` → `http` → `service` → {`conversation`, `sql`, ports}.
 const MAY_KNOW: &[(&str, &[&str])] = &[
-    ("main", &["app", "cli", "config", "import", "runtime", "telemetry"]),
-    ("cli", &["app", "config", "conversation", "import"]),
+    ("main", &["app", "cli", "config", "import", "runtime", "service", "telemetry"]),
+    ("cli", &["app", "config", "conversation", "import", "service"]),
     // The one that puts all together; the server it is put into is above it.
     ("app", &["config", "conversation", "http", "model", "queue", "runtime", "service", "sql", "sqlite", "store", "warehouse"]),
     ("runtime", &["app", "http", "queue", "service"]),
-    ("http", &["conversation", "service", "store"]),
+    ("http", &["conversation", "queue", "service", "store"]),
     ("service", &["conversation", "model", "queue", "sql", "store", "warehouse"]),
     ("model", &["conversation", "sql"]),
     ("queue", &["conversation", "sqlite"]),

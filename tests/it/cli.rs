@@ -257,7 +257,7 @@ fn check_lists_every_bad_variable_at_once_without_its_secret() {
         ("MAX_ROWS", "many"),
         ("QUERY_TIMEOUT_SECONDS", "0"),
         ("CORS_ALLOWED_ORIGINS", "here"),
-        ("COSMOS_ENDPOINT", "https://x.example"),
+        ("COSMOS_ENDPOINT", "x.example"),
         ("FLIGHT_SQL_TOKEN", "hunter2"),
     ];
     let user = User::new();

@@ -1,0 +1,149 @@
+//! Reads variables one by one and collects what is wrong with them.
+
+use std::{fmt, path::PathBuf, str::FromStr};
+
+use super::{
+    CosmosCredential, Error, Queue, Secret, Store, Warehouse,
+    variables::{AZURE_INSTANCE, UNSUPPORTED, VARIABLES},
+};
+
+/// A pass over the environment.
+pub(super) struct Reader<'a, L> {
+    /// Where values come from.
+    pub(super) lookup: &'a L,
+    /// What was found wrong so far.
+    pub(super) errors: Vec<Error>,
+}
+
+impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
+    /// The value of a variable; an empty one counts as not set.
+    pub(super) fn text(&self, name: &'static str) -> Option<String> {
+        debug_assert!(VARIABLES.iter().any(|variable| variable.name == name), "{name} is documented");
+        (self.lookup)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+    }
+
+    fn fault(&mut self, variable: &'static str, fault: impl Into<String>) {
+        self.errors.push(Error { variable, fault: fault.into() });
+    }
+
+    pub(super) fn number<T: FromStr + PartialOrd + fmt::Display + Copy>(&mut self, name: &'static str, default: T, least: T, most: T) -> T {
+        let Some(text) = self.text(name) else { return default };
+        match text.parse() {
+            Ok(number) if number >= least && number <= most => number,
+            _ => {
+                self.fault(name, format!("{text:?} is not a whole number from {least} to {most}"));
+                default
+            }
+        }
+    }
+
+    pub(super) fn origins(&mut self, name: &'static str) -> Vec<String> {
+        let text = self.text(name).unwrap_or_default();
+        let origins: Vec<String> =
+            text.split(',').map(|origin| origin.trim().trim_end_matches('/').to_owned()).filter(|origin| !origin.is_empty()).collect();
+        for origin in &origins {
+            let is_origin = origin == "*"
+                || origin
+                    .split_once("://")
+                    .is_some_and(|(scheme, host)| matches!(scheme, "http" | "https") && !host.is_empty() && !host.contains('/'));
+            if !is_origin {
+                self.fault(name, format!("{origin:?} is not an origin such as https://example.org"));
+            }
+        }
+        origins
+    }
+
+    pub(super) fn warehouse(&mut self) -> Warehouse {
+        let memory: u64 = self.number("SAIL_MEMORY_MIB", 0, 256, 1_048_576);
+        let token = self.text("FLIGHT_SQL_TOKEN").map(Secret);
+        if let Some(url) = self.text("FLIGHT_SQL_URL") {
+            if !url.starts_with("http://") && !url.starts_with("https://") {
+                self.fault("FLIGHT_SQL_URL", "it must begin with http:// or https://");
+            }
+            return Warehouse::FlightSql { url, token };
+        }
+        if token.is_some() {
+            self.fault("FLIGHT_SQL_TOKEN", "it is set, but FLIGHT_SQL_URL is not");
+        }
+        Warehouse::Sail {
+            binary: command(self.text("SAIL_BIN").as_deref().unwrap_or(".tools/venv/bin/sail")),
+            lake: self.text("LAKE_DIR").map_or_else(|| "lake".into(), PathBuf::from),
+            memory_limit: (memory > 0).then_some(memory * 1024 * 1024),
+        }
+    }
+
+    pub(super) fn refuse_unsupported(&mut self) {
+        for (name, adapter) in UNSUPPORTED {
+            if (self.lookup)(name).is_some_and(|value| !value.trim().is_empty()) {
+                self.fault(name, format!("this version has no adapter for {adapter}; unset it to use the embedded default"));
+            }
+        }
+    }
+
+    pub(super) fn store(&mut self) -> Store {
+        let key = self.text("COSMOS_KEY").map(Secret);
+        let Some(endpoint) = self.text("COSMOS_ENDPOINT") else {
+            if key.is_some() {
+                self.fault("COSMOS_KEY", "it is set, but COSMOS_ENDPOINT is not");
+            }
+            return Store::Embedded;
+        };
+        self.check_address("COSMOS_ENDPOINT", &endpoint);
+        let credential =
+            key.map_or_else(|| CosmosCredential::ManagedIdentity { client_id: self.text("AZURE_CLIENT_ID") }, CosmosCredential::Key);
+        let database = self.text("COSMOS_DATABASE").unwrap_or_else(|| "imdb_chat".into());
+        let container = self.text("COSMOS_CONTAINER").unwrap_or_else(|| "conversations".into());
+        Store::Cosmos { endpoint, credential, database, container }
+    }
+
+    /// The same names as the Functions host reads, so that both find the same queue.
+    pub(super) fn queue(&mut self) -> Queue {
+        if let Some(connection_string) = self.text("AzureWebJobsStorage") {
+            return Queue::ConnectionString(Secret(connection_string));
+        }
+        let service_uri = match self.text("AzureWebJobsStorage__queueServiceUri") {
+            Some(uri) => {
+                self.check_address("AzureWebJobsStorage__queueServiceUri", &uri);
+                uri
+            }
+            None => match self.text("AzureWebJobsStorage__accountName") {
+                Some(account) => format!("https://{account}.queue.core.windows.net"),
+                None => return Queue::Embedded,
+            },
+        };
+        let client_id = self.text("AzureWebJobsStorage__clientId").or_else(|| self.text("AZURE_CLIENT_ID"));
+        Queue::ManagedIdentity { service_uri, client_id }
+    }
+
+    fn check_address(&mut self, name: &'static str, address: &str) {
+        let host = address.strip_prefix("https://").or_else(|| address.strip_prefix("http://"));
+        if host.is_none_or(|host| host.is_empty() || host.starts_with('/')) {
+            self.fault(name, "it must be an address that begins with https:// (or http:// for an emulator)");
+        }
+    }
+
+    /// What lives on the disk of an instance is gone with it, and no other instance sees it.
+    pub(super) fn refuse_embedded_in_azure(&mut self, store: &Store, queue: &Queue, warehouse: &Warehouse) {
+        if (self.lookup)(AZURE_INSTANCE).is_none() {
+            return;
+        }
+        if *store == Store::Embedded {
+            self.fault("COSMOS_ENDPOINT", "in Azure it must be set: an embedded store is lost with its instance");
+        }
+        if *queue == Queue::Embedded {
+            self.fault(
+                "AzureWebJobsStorage",
+                "in Azure it, or AzureWebJobsStorage__queueServiceUri, must be set: no other instance sees an embedded queue",
+            );
+        }
+        if matches!(warehouse, Warehouse::Sail { .. }) {
+            self.fault("FLIGHT_SQL_URL", "in Azure a warehouse must be configured: the embedded one needs a lake on the instance's disk");
+        }
+    }
+}
+
+/// A path is made absolute, because Sail runs in a folder of its own; a bare name is looked up in `PATH`.
+fn command(text: &str) -> PathBuf {
+    let path = PathBuf::from(text);
+    if path.components().count() == 1 { path } else { std::path::absolute(&path).unwrap_or(path) }
+}

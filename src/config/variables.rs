@@ -1,0 +1,79 @@
+//! Every variable by name: what is read and what is refused. Owns no value.
+
+/// A variable that is read: its name, its default, and what it means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Variable {
+    /// Its name.
+    pub name: &'static str,
+    /// What applies when it is not set.
+    pub default: &'static str,
+    /// One sentence.
+    pub meaning: &'static str,
+}
+
+const fn variable(name: &'static str, default: &'static str, meaning: &'static str) -> Variable {
+    Variable { name, default, meaning }
+}
+
+/// Every variable that is read.
+pub const VARIABLES: &[Variable] = &[
+    variable("ASKLAKE_DATA_DIR", ".asklake", "Folder of the embedded store and queue."),
+    variable("AZURE_CLIENT_ID", "the system-assigned identity", "Client id of the user-assigned managed identity for Cosmos DB."),
+    variable(
+        "AzureWebJobsStorage",
+        "none",
+        "Connection string of the storage account whose queue carries the wakes, with a key or a SAS; UseDevelopmentStorage=true for Azurite.",
+    ),
+    variable(
+        "AzureWebJobsStorage__accountName",
+        "none",
+        "Name of that account, when it is reached by managed identity and lies in the public cloud.",
+    ),
+    variable("AzureWebJobsStorage__clientId", "AZURE_CLIENT_ID", "Client id of the user-assigned managed identity for that account."),
+    variable(
+        "AzureWebJobsStorage__queueServiceUri",
+        "none",
+        "Address of its queue service, when it is reached by managed identity, such as https://NAME.queue.core.windows.net.",
+    ),
+    variable("CATALOG_FILE", "the IMDb catalog in the binary", "Catalog file that describes the lake."),
+    variable("CATALOG_PROFILE", "chosen by the size of the lake", "Profile of the catalog whose parameters apply."),
+    variable("CONVERSATION_TTL_SECONDS", "86400", "How long a conversation and its results live after its last update."),
+    variable("CORS_ALLOWED_ORIGINS", "none", "Origins, separated by commas, whose pages may call the API; * admits all."),
+    variable("COSMOS_CONTAINER", "conversations", "Container of conversations; its partition key is /partition_key."),
+    variable("COSMOS_DATABASE", "imdb_chat", "Database of that container."),
+    variable(
+        "COSMOS_ENDPOINT",
+        "none",
+        "Address of the Cosmos DB account that keeps conversations instead of the embedded store, such as https://NAME.documents.azure.com.",
+    ),
+    variable("COSMOS_KEY", "the managed identity", "Key of that account."),
+    variable("FLIGHT_SQL_TOKEN", "none", "Bearer token for FLIGHT_SQL_URL."),
+    variable(
+        "FLIGHT_SQL_URL",
+        "none",
+        "Arrow Flight SQL endpoint to run statements on instead of the local Sail, such as http://host:32010.",
+    ),
+    variable("LAKE_DIR", "lake", "Folder of the local Parquet lake: one folder per schema, one file or folder per table."),
+    variable("MAX_ROWS", "1000", "Rows a query may return at most."),
+    variable("QUERY_TIMEOUT_SECONDS", "120", "How long a query may run on Sail or over Flight SQL."),
+    variable("SAIL_BIN", ".tools/venv/bin/sail", "The sail command of pysail."),
+    variable("SAIL_MEMORY_MIB", "half of the machine's, at most 4096", "Memory the local Sail may use."),
+    variable(
+        "WORKER_CONCURRENCY",
+        "64",
+        "Conversations worked on at once by the standalone server; under the Functions host, host.json decides.",
+    ),
+];
+
+/// Variables of adapters that this version does not have: set, they are an error rather than silently ignored.
+pub(super) const UNSUPPORTED: &[(&str, &str)] = &[
+    ("AZURE_OPENAI_ENDPOINT", "Azure OpenAI"),
+    ("DATABRICKS_HOST", "Databricks"),
+    ("DATABRICKS_JOB_ID", "Databricks"),
+    ("DATABRICKS_WAREHOUSE_ID", "Databricks"),
+    ("OPENAI_BASE_URL", "OpenAI-compatible models"),
+    ("REDIS_URL", "Redis"),
+];
+
+/// Set by Azure on every instance that it runs.
+pub(super) const AZURE_INSTANCE: &str = "WEBSITE_INSTANCE_ID";
