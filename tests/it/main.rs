@@ -16,6 +16,7 @@ mod dialect;
 mod docs;
 mod flight;
 mod guard;
+mod host;
 mod http;
 mod import;
 mod lake;

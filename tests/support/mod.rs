@@ -1,5 +1,7 @@
-//! What several tests and benches need: scripted adapters and embedded ports in a folder of their own.
+//! What several tests and benches need: scripted adapters, embedded ports in a folder of their own, and the machines of Azure.
 
+pub mod azurite;
 pub mod embedded;
+pub mod host;
 pub mod scripted;
 pub mod server;

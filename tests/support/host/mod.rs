@@ -18,7 +18,7 @@ mod listener;
 mod process;
 pub mod reply;
 pub mod storage;
-mod wire;
+pub mod wire;
 
 use std::{
     net::SocketAddr,
@@ -30,7 +30,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use app::{Function, FunctionApp, Queues, Route, Trigger};
+pub use app::{FunctionApp, Trigger};
 use envelope::{Encoding, Invocation};
 use http_body_util::BodyExt as _;
 use listener::Listener;
@@ -228,6 +228,15 @@ impl Host {
             }
             assert!(began.elapsed() < at_most, "{left:?} messages left after {at_most:?}; {:#?}", self.counts);
             tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Waits until a message has been poisoned.
+    pub async fn wait_for_poison(&self, at_most: Duration) {
+        let began = Instant::now();
+        while self.counts.poisoned.get() == 0 {
+            assert!(began.elapsed() < at_most, "nothing was poisoned within {at_most:?}; {:#?}", self.counts);
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 

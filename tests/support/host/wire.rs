@@ -3,8 +3,8 @@
 use std::convert::Infallible;
 
 use bytes::Bytes;
-use futures_util::stream;
-use http_body_util::{BodyExt as _, Empty, Full, StreamBody, combinators::BoxBody};
+use futures_util::{StreamExt as _, stream};
+use http_body_util::{BodyExt, Empty, Full, StreamBody, combinators::BoxBody};
 use hyper::{
     Request, Response,
     body::{Frame, Incoming},
@@ -38,4 +38,9 @@ pub async fn send(port: u16, request: Request<Body>) -> Result<Response<Incoming
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
     tokio::spawn(connection);
     sender.send_request(request).await.map_err(|error| error.to_string())
+}
+
+/// A body that comes as `chunks` do.
+pub fn streamed(chunks: impl futures_util::Stream<Item = Bytes> + Send + Sync + 'static) -> Body {
+    BodyExt::boxed(StreamBody::new(chunks.map(|chunk| Ok(Frame::data(chunk)))))
 }
