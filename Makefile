@@ -14,7 +14,7 @@ ARGS ?=
 
 TOOLS := .tools
 
-.PHONY: help run tools test bench lint clean
+.PHONY: help run func tools test bench lint clean
 
 help: ## list these recipes
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,11 @@ help: ## list these recipes
 # The debug build: it is there in half the time, and what does the work (Sail, SQLite) is optimized in it as well.
 run: tools ## serve on this machine, with nothing to configure
 	$(CARGO) run --locked -- serve $(ARGS)
+
+func: tools ## build the handler for `func start` in this folder, which needs `make emulators` beside it
+	$(CARGO) build --locked
+	mkdir -p bin
+	cp target/debug/asklake bin/asklake
 
 tools: $(TOOLS)/venv/.done lake/.sample ## install and build what a run needs: Sail and the sample lake
 

@@ -490,6 +490,8 @@ pub enum ErrorCode {
     WarehouseUnavailable,
     /// The turn was canceled.
     Canceled,
+    /// The conversation would become too large to keep.
+    ConversationTooLarge,
     /// The wake was delivered too often without success and was given up.
     Abandoned,
 }

@@ -5,7 +5,7 @@ use warp::{http::StatusCode, reply::Response};
 
 use super::problem::Problem;
 use crate::{
-    conversation::{Conversation, ConversationId, Message, Role, Timestamp, ToolCall, ToolOutcome},
+    conversation::{ConversationId, Message, Role, Timestamp, ToolCall, ToolOutcome},
     service::Service,
 };
 
@@ -49,7 +49,7 @@ fn message(message: &Message) -> MessageView<'_> {
 }
 
 pub(super) async fn messages(service: &Service, id: ConversationId) -> Result<Response, Problem> {
-    let conversation: Conversation = service.read(id, None).await?.ok_or_else(Problem::no_conversation)?;
+    let conversation = service.read(id, None).await?.ok_or_else(Problem::no_conversation)?;
     let messages = conversation.messages.iter().map(message).collect();
     Ok(super::json(StatusCode::OK, &Messages { conversation_id: id, messages }))
 }

@@ -31,7 +31,11 @@ where
     type Part = P;
 }
 
-/// Identifies a request in responses and logs: the caller's `X-Request-Id` if it is a plain one, else ours.
+/// Names of a request that are taken over, the first one that is there: the caller's, else that of the Functions host, by which its
+/// logs tell of the same request. Both may be forged, and both are but labels.
+const REQUEST_IDS: [&str; 2] = ["x-request-id", "x-azure-functions-invocationid"];
+
+/// Identifies a request in responses and logs: one of [`REQUEST_IDS`] if it is a plain one, else ours.
 #[derive(Clone, Debug)]
 pub(super) struct RequestId(HeaderValue);
 
@@ -41,7 +45,8 @@ impl RequestId {
             let bytes = value.as_bytes();
             !bytes.is_empty() && bytes.len() <= 128 && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(byte))
         };
-        headers.get("x-request-id").filter(is_plain).cloned().map_or_else(Self::random, Self)
+        let given = REQUEST_IDS.iter().filter_map(|name| headers.get(*name)).find(is_plain);
+        given.cloned().map_or_else(Self::random, Self)
     }
 
     pub(super) fn random() -> Self {

@@ -47,7 +47,7 @@ pub fn routes(service: Service, deadline: Duration) -> impl Filter<Extract = (Re
         .and(warp::body::stream())
         .then(|lane: Lane, invocations: Arc<Invocations>, method: Method, headers: HeaderMap, body| async move {
             let id = RequestId::of(&headers);
-            let invoked = invocations.invoke(lane, &method, &headers, body).await;
+            let invoked = invocations.invoke(lane, &id, &method, &headers, body).await;
             super::finish(invoked.unwrap_or_else(|problem| problem.respond(lane_path(lane), &id)), &id)
         })
 }
@@ -65,7 +65,7 @@ struct Invocations {
 }
 
 impl Invocations {
-    async fn invoke(&self, lane: Lane, method: &Method, headers: &HeaderMap, body: impl Body) -> Result<Response, Problem> {
+    async fn invoke(&self, lane: Lane, id: &RequestId, method: &Method, headers: &HeaderMap, body: impl Body) -> Result<Response, Problem> {
         if !is_from_the_host(headers) {
             return Err(Problem::not_found());
         }
@@ -77,13 +77,13 @@ impl Invocations {
             Ok(message) => message,
             Err(reason) => {
                 // Delivering it again would change nothing about it.
-                tracing::error!(queue = lane_path(lane), reason, "dropped a message that is not a wake");
+                tracing::error!(request.id = %id, function = lane_path(lane), reason, "dropped a message that is not a wake");
                 return Ok(succeeded());
             }
         };
         Ok(match self.work(lane, message).await {
             Ok(_) => succeeded(),
-            Err(error) => failed(lane, message, &error),
+            Err(error) => failed(lane, id, message, &error),
         })
     }
 
@@ -121,9 +121,11 @@ fn succeeded() -> Response {
     super::json(StatusCode::OK, &json!({"Outputs": {}, "Logs": [], "ReturnValue": null}))
 }
 
-fn failed(lane: Lane, message: Message, error: &str) -> Response {
+fn failed(lane: Lane, id: &RequestId, message: Message, error: &str) -> Response {
     let Message { wake, dequeue_count } = message;
-    tracing::warn!(conversation.id = %wake.conversation_id, queue = lane_path(lane), dequeue_count, error, "a wake failed");
+    tracing::warn!(
+        request.id = %id, conversation.id = %wake.conversation_id, function = lane_path(lane), dequeue_count, error, "a wake failed"
+    );
     super::json(StatusCode::INTERNAL_SERVER_ERROR, &json!({"error": error}))
 }
 

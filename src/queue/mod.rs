@@ -16,6 +16,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::conversation::{Conversation, ConversationId, Revision};
 
+/// The queue of wakes, as `worker/function.json` names it.
+pub const NAME: &str = "conversation-wakes";
+
+/// The queue of wakes that were delivered too often: the Functions host adds `-poison` to the name.
+pub const POISON_NAME: &str = "conversation-wakes-poison";
+
 /// Asks a worker to take a conversation on from `revision`. None of its field names is one that the Functions host
 /// merges into `Metadata` (`Id`, `DequeueCount`, `PopReceipt`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

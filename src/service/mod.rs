@@ -4,6 +4,7 @@ mod changes;
 mod perform;
 pub mod protocol;
 mod read;
+mod recent;
 mod start;
 mod step;
 mod transcript;
@@ -32,6 +33,11 @@ pub struct Settings {
     pub model_timeout: Duration,
     /// How long one call of the warehouse may take, the wait of a poll not counted.
     pub warehouse_timeout: Duration,
+    /// How long clients may be shown what was read before instead of reading the store again. Zero for a store that costs nothing.
+    pub read_interval: Duration,
+    /// How long a replica of the store may lag behind what was written elsewhere: for so long a worker that is shown too old a state,
+    /// or a client that is shown none, reads again. Zero for a store without replicas.
+    pub replica_lag: Duration,
     /// How overdue a wake must be before a status read sends it again.
     pub wake_grace: Duration,
 }
@@ -42,6 +48,8 @@ impl Default for Settings {
             invocation: Duration::from_secs(25),
             model_timeout: Duration::from_secs(90),
             warehouse_timeout: Duration::from_secs(30),
+            read_interval: Duration::ZERO,
+            replica_lag: Duration::ZERO,
             wake_grace: Duration::from_secs(180),
         }
     }
@@ -68,13 +76,15 @@ pub struct Service {
     budgets: Budgets,
     settings: Settings,
     changes: Arc<changes::Changes>,
+    recent: Arc<recent::Recent>,
 }
 
 impl Service {
     /// A service over `ports` that admits statements by `guard`.
     #[must_use]
     pub fn new(ports: Ports, guard: Guard, budgets: Budgets, settings: Settings) -> Self {
-        Self { ports, guard, budgets, settings, changes: Arc::default() }
+        let recent = Arc::new(recent::Recent::new(settings.read_interval));
+        Self { ports, guard, budgets, settings, changes: Arc::default(), recent }
     }
 
     /// The name of the model that answers.

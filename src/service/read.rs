@@ -1,15 +1,18 @@
 //! Reading: status with long poll, messages, history, results, readiness. Reads call no model and no warehouse, and change
 //! nothing but for one thing: an overdue wake is sent again, which is harmless because wakes are fenced.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
-use super::Service;
+use super::{Service, recent::Known};
 use crate::{
     conversation::{Conversation, ConversationId, ResultSet, Revision},
     queue::Wake,
-    store::{Error, HistoryFilter, HistoryPage},
+    store::{Error, HistoryFilter, HistoryPage, Versioned},
 };
 
 /// How long a reader waits for news.
@@ -43,7 +46,7 @@ pub struct Readiness {
     pub model: String,
 }
 
-/// How often a waiting reader looks for commits of other processes.
+/// How often a waiting reader looks for commits of other processes where reads are not shared.
 const REREAD: Duration = Duration::from_secs(1);
 
 /// How long one dependency has to answer a readiness probe. Sail may have to be started for it.
@@ -54,8 +57,8 @@ impl Service {
     ///
     /// # Errors
     /// [`Error`] of the store.
-    pub async fn read(&self, id: ConversationId, wait: Option<Wait>) -> Result<Option<Conversation>, Error> {
-        let Some(wait) = wait else { return self.read_once(id).await };
+    pub async fn read(&self, id: ConversationId, wait: Option<Wait>) -> Result<Known, Error> {
+        let Some(wait) = wait else { return Ok(self.read_once(id).await?.0) };
         let changes = self.changes.of(id);
         let until = Instant::now() + wait.at_most;
         loop {
@@ -63,22 +66,52 @@ impl Service {
             let change = changes.notified();
             tokio::pin!(change);
             change.as_mut().enable();
-            let found = self.read_once(id).await?;
+            let (found, again_at) = self.read_once(id).await?;
             let left = until.saturating_duration_since(Instant::now());
-            let has_news = found.as_ref().is_none_or(|found| found.revision != wait.after);
+            let has_news = found.as_ref().is_none_or(|found| self.is_news(found.revision, wait.after));
             if has_news || left.is_zero() {
                 return Ok(found);
             }
-            let _ = timeout(left.min(REREAD), change).await;
+            let _ = timeout(left.min(again_at.saturating_duration_since(Instant::now())), change).await;
         }
     }
 
-    async fn read_once(&self, id: ConversationId) -> Result<Option<Conversation>, Error> {
-        let found = self.ports.store.load(id).await?.map(|found| found.conversation);
+    /// Whether a reader who knows `known` is told of `found`. An older one is what a lagging replica shows.
+    fn is_news(&self, found: Revision, known: Revision) -> bool {
+        found > known || (found < known && self.settings.replica_lag.is_zero())
+    }
+
+    /// What is stored, and when to look for commits of other processes.
+    async fn read_once(&self, id: ConversationId) -> Result<(Known, Instant), Error> {
+        let (found, fresh_until) = self.recent.get(id, || self.load_any(id)).await?;
         if let Some(conversation) = &found {
             self.nudge(conversation).await;
         }
-        Ok(found)
+        Ok((found, if self.settings.read_interval.is_zero() { Instant::now() + REREAD } else { fresh_until }))
+    }
+
+    /// What is stored. Where that is nothing, a replica may not show yet what another instance has just started: it is asked once more.
+    async fn load_any(&self, id: ConversationId) -> Result<Known, Error> {
+        let mut found = self.ports.store.load(id).await?;
+        if found.is_none() && !self.settings.replica_lag.is_zero() {
+            sleep(self.settings.replica_lag).await;
+            found = self.ports.store.load(id).await?;
+        }
+        Ok(found.map(|found| Arc::new(found.conversation)))
+    }
+
+    /// Loads a conversation that is stored at `revision` or a later one, and gives a replica that lags behind some time to show it.
+    pub(super) async fn load_since(&self, id: ConversationId, revision: Revision) -> Result<Option<Versioned>, Error> {
+        let lag = self.settings.replica_lag;
+        for pause in [lag / 8, lag / 4, lag * 5 / 8] {
+            let found = self.ports.store.load(id).await?;
+            let is_there = found.as_ref().is_some_and(|found| found.conversation.revision >= revision);
+            if is_there || lag.is_zero() {
+                return Ok(found);
+            }
+            sleep(pause).await;
+        }
+        self.ports.store.load(id).await
     }
 
     /// Sends an overdue wake again. Reading it as overdue moves nothing, so this repeats with every read until a worker

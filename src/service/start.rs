@@ -37,7 +37,10 @@ impl Service {
         let conversation = Conversation::start(new, Self::now());
         let id = conversation.id;
         match self.ports.store.create(&conversation).await {
-            Ok(etag) => self.wake_or_withdraw(conversation, &etag).await?,
+            Ok(etag) => {
+                self.recent.committed(&conversation);
+                self.wake_or_withdraw(conversation, &etag).await?;
+            }
             Err(store::Error::Exists(_)) => self.join(&conversation).await?,
             Err(error) => return Err(error.into()),
         }
@@ -61,7 +64,7 @@ impl Service {
     /// A request that was sent again finds what the first one made. Its wake is sent again too as long as no worker has
     /// begun: the first request may have died before it could.
     async fn join(&self, asked: &Conversation) -> Result<(), StartError> {
-        let found = self.ports.store.load(asked.id).await?.map(|found| found.conversation);
+        let found = self.load_since(asked.id, asked.revision).await?.map(|found| found.conversation);
         let Some(found) = found.filter(|found| found.request_digest == asked.request_digest) else {
             return Err(StartError::IdempotencyMismatch);
         };

@@ -65,7 +65,7 @@ impl Service {
     pub async fn step(&self, wake: Wake, dequeue_count: u32) -> Result<Advance, StepError> {
         let id = wake.conversation_id;
         let delivered = Delivered { count: dequeue_count, is_repair: wake.repair };
-        let Some(stored) = self.ports.store.load(id).await? else { return Self::unknown(wake, dequeue_count) };
+        let Some(stored) = self.load_since(id, wake.revision).await? else { return Self::unknown(wake, dequeue_count) };
         match fence(wake.revision, stored.conversation.revision) {
             Fence::Perform => self.drive(stored, delivered).await,
             Fence::Advanced => self.repair(&stored.conversation, delivered).await,
@@ -90,6 +90,7 @@ impl Service {
             conversation = transition.conversation;
             etag = match self.commit(&conversation, &etag).await {
                 Err(store::Error::Conflict(id)) => return self.overtaken(id, refused_over, delivered).await,
+                Err(store::Error::TooLarge { id, bytes }) => return self.end_too_large(id, refused_over, bytes, delivered).await,
                 committed => committed?,
             };
             match transition.wake {
@@ -103,6 +104,7 @@ impl Service {
 
     async fn commit(&self, conversation: &Conversation, expected: &ETag) -> Result<ETag, store::Error> {
         let etag = self.ports.store.commit(conversation, expected).await?;
+        self.recent.committed(conversation);
         self.changes.committed(conversation.id);
         tracing::debug!(
             conversation.id = %conversation.id, revision = conversation.revision.0, stage = ?conversation.stage, "committed a step"
@@ -110,8 +112,39 @@ impl Service {
         Ok(etag)
     }
 
+    /// Ends a turn whose next step would make its conversation too large to keep: what is stored stays, and says why.
+    async fn end_too_large(
+        &self,
+        id: ConversationId,
+        refused_over: Revision,
+        bytes: usize,
+        delivered: Delivered,
+    ) -> Result<Advance, StepError> {
+        tracing::warn!(conversation.id = %id, bytes, "a conversation would become too large; its turn ends");
+        let detail = format!(
+            "The conversation has become too large to keep (more than {} KiB). Ask in a new conversation, or for less at once.",
+            store::document::MAX_BYTES >> 10
+        );
+        self.end(id, refused_over, Outcome::Ended { code: ErrorCode::ConversationTooLarge, detail }, delivered).await
+    }
+
+    /// Ends the turn of a conversation that is stored at `revision`.
+    async fn end(&self, id: ConversationId, revision: Revision, outcome: Outcome, delivered: Delivered) -> Result<Advance, StepError> {
+        let Some(Versioned { conversation, etag }) = self.load_since(id, revision).await? else { return Ok(Advance::Gone) };
+        match fence(revision, conversation.revision) {
+            Fence::StaleRead => return Err(StepError::StaleRead { id, revision }),
+            Fence::Advanced => return self.repair(&conversation, delivered).await,
+            Fence::Perform => {}
+        }
+        let Some(transition) = apply(conversation, outcome, &self.budgets, Self::now()) else { return Ok(Advance::Ended) };
+        match self.commit(&transition.conversation, &etag).await {
+            Err(store::Error::Conflict(id)) => self.overtaken(id, revision, delivered).await,
+            committed => committed.map(|_| Advance::Ended).map_err(Into::into),
+        }
+    }
+
     async fn overtaken(&self, id: ConversationId, refused_over: Revision, delivered: Delivered) -> Result<Advance, StepError> {
-        let Some(stored) = self.ports.store.load(id).await? else { return Ok(Advance::Gone) };
+        let Some(stored) = self.load_since(id, refused_over.next()).await? else { return Ok(Advance::Gone) };
         match conflict(refused_over, stored.conversation.revision) {
             Conflict::Overtaken => self.repair(&stored.conversation, delivered).await,
             Conflict::StaleRead => Err(StepError::StaleRead { id, revision: refused_over.next() }),
@@ -138,21 +171,11 @@ impl Service {
     /// # Errors
     /// [`StepError`]: the message must be delivered again.
     pub async fn abandon(&self, wake: Wake, dequeue_count: u32) -> Result<Advance, StepError> {
-        let id = wake.conversation_id;
-        let Some(Versioned { conversation, etag }) = self.ports.store.load(id).await? else { return Self::unknown(wake, dequeue_count) };
-        match fence(wake.revision, conversation.revision) {
-            Fence::StaleRead => return Err(StepError::StaleRead { id, revision: wake.revision }),
-            // Its last delivery may have committed without sending the next wake.
-            Fence::Advanced => return self.repair(&conversation, GIVEN_UP).await,
-            Fence::Perform => {}
-        }
-        let refused_over = conversation.revision;
+        let (id, revision) = (wake.conversation_id, wake.revision);
         let detail = "The question could not be worked on: every attempt failed. Ask it again later.".to_owned();
-        let outcome = Outcome::Ended { code: ErrorCode::Abandoned, detail };
-        let Some(transition) = apply(conversation, outcome, &self.budgets, Self::now()) else { return Ok(Advance::Ended) };
-        match self.commit(&transition.conversation, &etag).await {
-            Err(store::Error::Conflict(id)) => self.overtaken(id, refused_over, GIVEN_UP).await,
-            committed => committed.map(|_| Advance::Ended).map_err(Into::into),
+        match self.end(id, revision, Outcome::Ended { code: ErrorCode::Abandoned, detail }, GIVEN_UP).await? {
+            Advance::Gone => Self::unknown(wake, dequeue_count),
+            ended => Ok(ended),
         }
     }
 }
