@@ -14,6 +14,7 @@ mod contract;
 mod crash;
 mod dialect;
 mod docs;
+mod faults;
 mod flight;
 mod function_app;
 mod guard;

@@ -1,7 +1,10 @@
 //! What several tests and benches need: scripted adapters, embedded ports in a folder of their own, and the machines of Azure.
 
 pub mod azurite;
+pub mod counted;
 pub mod embedded;
+pub mod handler;
 pub mod host;
 pub mod scripted;
+pub mod seeded;
 pub mod server;

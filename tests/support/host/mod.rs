@@ -24,7 +24,7 @@ use std::{
     net::SocketAddr,
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
@@ -122,6 +122,8 @@ pub struct Counts {
     pub running: Count,
     /// The most that ran at once.
     pub most_running: AtomicUsize,
+    /// Texts of messages whose invocation died with the process.
+    pub killed: Mutex<Vec<String>>,
 }
 
 /// A running host, without the tasks that drive it.
@@ -290,7 +292,10 @@ impl Host {
         let answer = tokio::time::timeout_at(until.into(), post(live, function, &body)).await;
         let verdict = match answer {
             Ok(Ok(verdict)) => verdict,
-            Ok(Err(error)) => Verdict::Failure(format!("the handler broke the connection: {error}")),
+            Ok(Err(error)) => {
+                self.counts.killed.lock().unwrap().push(text.to_owned());
+                Verdict::Failure(format!("the handler broke the connection: {error}"))
+            }
             Err(_) => return self.timed_out(Some(live.generation)).await,
         };
         if verdict == Verdict::Hang {

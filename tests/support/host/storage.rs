@@ -63,13 +63,23 @@ impl Storage {
 
     /// Sends a text, base64-encoded.
     pub async fn send(&self, queue: &str, text: &str) -> Result<(), Refused> {
-        self.send_as_is(queue, &BASE64.encode(text)).await
+        self.send_after(queue, text, Duration::ZERO).await
+    }
+
+    /// Sends a text, base64-encoded, that is visible after `delay`.
+    pub async fn send_after(&self, queue: &str, text: &str, delay: Duration) -> Result<(), Refused> {
+        self.put(queue, &BASE64.encode(text), delay).await
     }
 
     /// Sends what is to lie in the queue.
     pub async fn send_as_is(&self, queue: &str, text: &str) -> Result<(), Refused> {
+        self.put(queue, text, Duration::ZERO).await
+    }
+
+    async fn put(&self, queue: &str, text: &str, delay: Duration) -> Result<(), Refused> {
         let body = format!("<QueueMessage><MessageText>{text}</MessageText></QueueMessage>");
-        self.call(Method::POST, &format!("{queue}/messages"), &[], Some(body)).await.map(drop)
+        let query = [("visibilitytimeout", seconds(delay).to_string())];
+        self.call(Method::POST, &format!("{queue}/messages"), &query, Some(body)).await.map(drop)
     }
 
     /// Receives at most `max` messages for `lease`.

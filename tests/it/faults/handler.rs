@@ -1,0 +1,101 @@
+//! The scripted handler under the emulated host, with its store and its warehouse at hand.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use asklake::{
+    conversation::{ConversationId, JobStatus, Stage},
+    sqlite::{Database, Options},
+    store::{Store, sqlite::SqliteStore},
+};
+use tempfile::TempDir;
+
+use crate::support::{
+    azurite::Azurite,
+    counted::Counted,
+    handler::{Script, VARIABLE, run_if_asked},
+    host::{FunctionApp, Launch, Running, Settings},
+};
+
+/// Not a test by itself: the handler's process.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn process() {
+    run_if_asked().await;
+}
+
+/// A Function App whose model and warehouse take a set time, and whose warehouse honours launch tokens.
+pub struct Machine {
+    pub host: Running,
+    pub warehouse: Counted,
+    queries: usize,
+    folder: TempDir,
+}
+
+impl Machine {
+    /// Starts it on an account of `azurite`.
+    pub async fn start(azurite: &Azurite, queries: usize, model: Duration, warehouse: Duration, change: impl FnOnce(&mut Settings)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let warehouse = Counted::start(warehouse).await;
+        let storage = azurite.account();
+        let root = std::path::PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+        let launch = Launch {
+            program: std::env::current_exe().unwrap(),
+            arguments: ["--exact", "faults::handler::process", "--nocapture"].map(str::to_owned).to_vec(),
+            settings: Vec::new(),
+            root: folder.path().to_owned(),
+        };
+        let mut settings = Settings::new(FunctionApp::read(&root), launch, &storage);
+        settings.app.queues.visibility_timeout = Duration::from_secs(1);
+        change(&mut settings);
+        let script = Script {
+            folder: folder.path().to_str().unwrap().to_owned(),
+            storage,
+            warehouse: warehouse.url(),
+            model_ms: u64::try_from(model.as_millis()).unwrap(),
+            queries,
+            function_timeout_ms: u64::try_from(settings.app.function_timeout.as_millis()).unwrap(),
+        };
+        settings.launch.settings.push((VARIABLE.into(), serde_json::to_string(&script).unwrap()));
+        Self { host: Running::start(settings).await, warehouse, queries, folder }
+    }
+
+    /// Ends the host, then holds what must be true of `ids` in the store and the warehouse.
+    pub async fn check(self, ids: &[ConversationId]) -> Ends {
+        drop(self.host);
+        let database = Database::open(self.folder.path(), Options::default()).unwrap();
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::new(database, Duration::from_secs(3600)).unwrap());
+        let mut launches: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for token in self.warehouse.started().into_keys() {
+            let (decision, _) = token.rsplit_once('-').unwrap();
+            launches.entry(decision.to_owned()).or_default().push(token);
+        }
+        let twice: Vec<_> = launches.values().filter(|tokens| tokens.len() > 1).collect();
+        assert!(twice.is_empty(), "launched twice for one decision: {twice:?}");
+        let mut ends = Ends::default();
+        for id in ids {
+            let stored = store.load(*id).await.unwrap_or_else(|error| panic!("{id} cannot be read: {error}"));
+            let conversation = stored.unwrap_or_else(|| panic!("{id} got its 202 and is gone")).conversation;
+            match conversation.stage {
+                Stage::Completed => ends.completed += 1,
+                Stage::Failed => ends.failed += 1,
+                other => panic!("{id} is left {other:?}"),
+            }
+            if conversation.stage == Stage::Completed {
+                assert_eq!(conversation.databricks_jobs.len(), self.queries, "{id}");
+                let own = launches.keys().filter(|decision| decision.starts_with(&id.to_string())).count();
+                assert_eq!(own, self.queries, "{id}: one launch per decision");
+            }
+            for (index, job) in conversation.databricks_jobs.iter().enumerate().filter(|(_, job)| job.status == JobStatus::Completed) {
+                let rows = store.result(*id, u32::try_from(index + 1).unwrap()).await.unwrap().expect("its rows are there");
+                assert_eq!(Some(rows.row_count), job.row_count, "{id}");
+            }
+        }
+        ends
+    }
+}
+
+/// How conversations ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ends {
+    pub completed: usize,
+    pub failed: usize,
+}

@@ -1,0 +1,77 @@
+//! asklake's custom handler with a model of fixed time and a warehouse that counts launches, in a process of its own: the program that
+//! includes this file, started again. Everything else in it is the product: runtime, HTTP, service, embedded store, the queue.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use asklake::{
+    app::App,
+    conversation::Budgets,
+    http,
+    queue::{self, Sender, Wake, sqlite::SqliteQueue},
+    runtime::{functions, worker},
+    service::{Ports, Service},
+    sqlite::{Database, Options},
+    store::sqlite::SqliteStore,
+};
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use super::{counted::Remote, embedded::guard, host::storage::Storage, scripted::ScriptedModel};
+
+/// Holds the [`Script`] in the handler's process, and is set nowhere else.
+pub const VARIABLE: &str = "ASKLAKE_TEST_HANDLER";
+
+/// What the handler is made of.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Script {
+    /// Folder of the embedded store.
+    pub folder: String,
+    /// Connection string of the queue's account.
+    pub storage: String,
+    /// Where the warehouse is.
+    pub warehouse: String,
+    /// Time of every reply of the model, in milliseconds.
+    pub model_ms: u64,
+    /// Queries of every conversation, one after the other.
+    pub queries: usize,
+    /// The `functionTimeout` that it reckons with, in milliseconds.
+    pub function_timeout_ms: u64,
+}
+
+/// In the handler's process serves until killed; elsewhere returns at once.
+pub async fn run_if_asked() {
+    let Ok(script) = std::env::var(VARIABLE) else { return };
+    let script: Script = serde_json::from_str(&script).unwrap();
+    let listener = functions::bind(std::env::var("FUNCTIONS_CUSTOMHANDLER_PORT").unwrap().parse().unwrap()).await.unwrap();
+    let database = Database::open(Path::new(&script.folder), Options::default()).unwrap();
+    let times = functions::Times::within(Duration::from_millis(script.function_timeout_ms));
+    let ports = Ports {
+        store: Arc::new(SqliteStore::new(database.clone(), Duration::from_secs(3600)).unwrap()),
+        wakes: Arc::new(Plain(Storage::new(&script.storage))),
+        model: Arc::new(ScriptedModel::querying(script.queries, Duration::from_millis(script.model_ms))),
+        warehouse: Arc::new(Remote::new(script.warehouse)),
+    };
+    let service = Service::new(ports, guard(), Budgets::default(), times.parts);
+    let receiver = Arc::new(SqliteQueue::new(database).unwrap());
+    let app = App { service, receiver, worker: worker::Settings::default(), http: http::Settings::default() };
+    functions::serve(app, listener, times.deadline).await.unwrap();
+}
+
+/// Sends wakes by the emulator's own client.
+struct Plain(Storage);
+
+#[async_trait]
+impl Sender for Plain {
+    fn kind(&self) -> &'static str {
+        "plain"
+    }
+
+    async fn send(&self, wake: &Wake, delay: Duration) -> Result<(), queue::Error> {
+        let text = serde_json::to_string(wake).unwrap();
+        self.0.send_after(queue::NAME, &text, delay).await.map_err(|refused| queue::Error::Unavailable(refused.0))
+    }
+
+    async fn probe(&self) -> Result<(), queue::Error> {
+        Ok(())
+    }
+}
