@@ -54,10 +54,9 @@ impl Azurite {
         )
     }
 
-    /// Kills it.
+    /// Ends it in good order, so that it has written what it holds: a queue of Azure loses nothing either.
     pub fn stop(&self) {
         if let Some(mut process) = self.process.lock().unwrap().take() {
-            // Its guard takes it along.
             drop(process.stdin.take());
             process.wait().unwrap();
         }
@@ -69,7 +68,7 @@ impl Azurite {
         assert!(script.exists(), "these tests need Azurite: there is no {}; run `make tools`", script.display());
         let accounts: Vec<String> = (0..ACCOUNTS).map(|number| format!("test{number}:{KEY}")).collect();
         // It dies with this process, whatever ends this one: the guard reads a pipe that only this process holds.
-        let guard = r#""$@" & node=$!; cat > /dev/null; kill -KILL $node"#;
+        let guard = r#""$@" & node=$!; cat > /dev/null; kill -TERM $node; wait $node"#;
         let child = Command::new("sh")
             .args(["-c", guard, "azurite", "node"])
             .arg(script)

@@ -7,6 +7,7 @@ use asklake::{
     app::App,
     conversation::Budgets,
     http,
+    model::Entry,
     queue::{self, Sender, Wake, sqlite::SqliteQueue},
     runtime::{functions, worker},
     service::{Ports, Service},
@@ -16,10 +17,16 @@ use asklake::{
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::{counted::Remote, embedded::guard, host::storage::Storage, scripted::ScriptedModel};
+use super::{counted::Remote, embedded::guard, host::storage::Storage, scripted::{SQL, ScriptedModel, answer, query}};
 
 /// Holds the [`Script`] in the handler's process, and is set nowhere else.
 pub const VARIABLE: &str = "ASKLAKE_TEST_HANDLER";
+
+/// Life of a conversation after its last update: a day, as by default.
+pub const TTL: Duration = Duration::from_secs(86_400);
+
+/// What a question says that kills the process which works on it.
+pub const DEADLY: &str = "deadly";
 
 /// What the handler is made of.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -46,15 +53,27 @@ pub async fn run_if_asked() {
     let database = Database::open(Path::new(&script.folder), Options::default()).unwrap();
     let times = functions::Times::within(Duration::from_millis(script.function_timeout_ms));
     let ports = Ports {
-        store: Arc::new(SqliteStore::new(database.clone(), Duration::from_secs(3600)).unwrap()),
+        store: Arc::new(SqliteStore::new(database.clone(), TTL).unwrap()),
         wakes: Arc::new(Plain(Storage::new(&script.storage))),
-        model: Arc::new(ScriptedModel::querying(script.queries, Duration::from_millis(script.model_ms))),
+        model: Arc::new(model(&script)),
         warehouse: Arc::new(Remote::new(script.warehouse)),
     };
     let service = Service::new(ports, guard(), Budgets::default(), times.parts);
     let receiver = Arc::new(SqliteQueue::new(database).unwrap());
     let app = App { service, receiver, worker: worker::Settings::default(), http: http::Settings::default() };
     functions::serve(app, listener, times.deadline).await.unwrap();
+}
+
+/// Queries and then answers; a question with [`DEADLY`] in it is the end of the process.
+fn model(script: &Script) -> ScriptedModel {
+    let queries = script.queries;
+    ScriptedModel::new(Duration::from_millis(script.model_ms), move |request, done| {
+        let is_deadly = |entry: &Entry| matches!(entry, Entry::Question(question) if question.contains(DEADLY));
+        if request.transcript.iter().any(is_deadly) {
+            std::process::abort();
+        }
+        Ok(if done < queries { query(SQL) } else { answer("two films") })
+    })
 }
 
 /// Sends wakes by the emulator's own client.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use asklake::{
-    conversation::{ConversationId, JobStatus, Stage},
+    conversation::{ConversationId, JobStatus, Role, Stage},
     sqlite::{Database, Options},
     store::{Store, sqlite::SqliteStore},
 };
@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::support::{
     azurite::Azurite,
     counted::Counted,
-    handler::{Script, VARIABLE, run_if_asked},
+    handler::{Script, TTL, VARIABLE, run_if_asked},
     host::{FunctionApp, Launch, Running, Settings},
 };
 
@@ -62,7 +62,7 @@ impl Machine {
     pub async fn check(self, ids: &[ConversationId]) -> Ends {
         drop(self.host);
         let database = Database::open(self.folder.path(), Options::default()).unwrap();
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::new(database, Duration::from_secs(3600)).unwrap());
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::new(database, TTL).unwrap());
         let mut launches: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for token in self.warehouse.started().into_keys() {
             let (decision, _) = token.rsplit_once('-').unwrap();
@@ -83,6 +83,8 @@ impl Machine {
                 assert_eq!(conversation.databricks_jobs.len(), self.queries, "{id}");
                 let own = launches.keys().filter(|decision| decision.starts_with(&id.to_string())).count();
                 assert_eq!(own, self.queries, "{id}: one launch per decision");
+                let answers = conversation.messages.iter().filter(|said| said.role == Role::Assistant && said.tool_calls.is_empty());
+                assert_eq!(answers.count(), 1, "{id}: one answer");
             }
             for (index, job) in conversation.databricks_jobs.iter().enumerate().filter(|(_, job)| job.status == JobStatus::Completed) {
                 let rows = store.result(*id, u32::try_from(index + 1).unwrap()).await.unwrap().expect("its rows are there");

@@ -68,6 +68,20 @@ impl Watcher {
     }
 }
 
+/// Asks `count` questions at once and waits for their ends.
+pub async fn ask_and_watch(base: String, count: usize, question: &'static str, deadline: Instant) -> Vec<ConversationId> {
+    let watcher = Watcher::new(base);
+    let asked = (0..count).map(|_| {
+        let watcher = watcher.clone();
+        tokio::spawn(async move {
+            let id = watcher.ask(question, deadline).await;
+            watcher.ended(id, deadline).await;
+            id
+        })
+    });
+    futures_util::future::join_all(asked).await.into_iter().map(Result::unwrap).collect()
+}
+
 fn assert_went_on(id: ConversationId, before: &Value, now: &Value) {
     for field in ["/revision", "/progress/percentage"] {
         let number = |status: &Value| status.pointer(field).and_then(Value::as_u64).unwrap();

@@ -61,7 +61,7 @@ impl Listener {
         let Some(text) = decode(&message.text) else { return self.poison(&message).await };
         let renewal = self.host.lease() / 2;
         let invoked = message.clone();
-        let invocation = self.host.invoke_with(&self.function, &self.binding, &invoked, &text);
+        let invocation = self.host.deliver(&self.function, &self.binding, &invoked, &text);
         tokio::pin!(invocation);
         let verdict = loop {
             match tokio::time::timeout(renewal, &mut invocation).await {

@@ -64,6 +64,8 @@ pub struct Settings {
     pub encoding: Encoding,
     /// How long a message is leased; renewed at half of it.
     pub lease: Duration,
+    /// Whether every message is delivered twice at once, as a queue may.
+    pub twice: bool,
 }
 
 impl Settings {
@@ -80,7 +82,7 @@ impl Settings {
     /// A host as Azure has it.
     pub fn new(app: FunctionApp, launch: Launch, storage: &str) -> Self {
         let mode = if app.proxying { Mode::Proxying } else { Mode::Forwarding };
-        Self { app, launch, storage: storage.to_owned(), mode, encoding: Encoding::Double, lease: Duration::from_secs(600) }
+        Self { app, launch, storage: storage.to_owned(), mode, encoding: Encoding::Double, lease: Duration::from_secs(600), twice: false }
     }
 }
 
@@ -267,6 +269,15 @@ impl Host {
             text: String::new(),
         };
         self.invoke_with(function, binding, &message, text).await
+    }
+
+    /// What becomes of a delivered message. One of two deliveries that fails has it delivered again.
+    async fn deliver(&self, function: &str, binding: &str, message: &Message, text: &str) -> Verdict {
+        if !self.settings.twice {
+            return self.invoke_with(function, binding, message, text).await;
+        }
+        let both = tokio::join!(self.invoke_with(function, binding, message, text), self.invoke_with(function, binding, message, text));
+        if both.0 == Verdict::Success { both.1 } else { both.0 }
     }
 
     async fn invoke_with(&self, function: &str, binding: &str, message: &Message, text: &str) -> Verdict {
