@@ -17,6 +17,7 @@ mod docs;
 mod faults;
 mod flight;
 mod function_app;
+mod functions;
 mod guard;
 mod host;
 mod http;

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 /// Accounts of one process.
 const ACCOUNTS: usize = 200;
 /// The key of each of them: base64, as Azurite wants it.
-const KEY: &str = "YXNrbGFrZSB0ZXN0cyB1c2UgdGhpcyBrZXkgb24gdGhpcyBtYWNoaW5lIG9ubHk=";
+pub const KEY: &str = "YXNrbGFrZSB0ZXN0cyB1c2UgdGhpcyBrZXkgb24gdGhpcyBtYWNoaW5lIG9ubHk=";
 
 /// A process on a port and a folder of its own, which it keeps when it is stopped and started.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 pub mod azurite;
 pub mod counted;
 pub mod embedded;
+pub mod flight;
 pub mod handler;
 pub mod host;
 pub mod scripted;

@@ -8,4 +8,4 @@ mod delivery;
 mod handler;
 mod kills;
 mod queue;
-mod watch;
+pub mod watch;

@@ -124,6 +124,8 @@ pub struct Counts {
     pub running: Count,
     /// The most that ran at once.
     pub most_running: AtomicUsize,
+    /// Texts of messages and when a function was called with them.
+    pub delivered: Mutex<Vec<(String, Instant)>>,
     /// Texts of messages whose invocation died with the process.
     pub killed: Mutex<Vec<String>>,
 }
@@ -282,6 +284,7 @@ impl Host {
 
     async fn invoke_with(&self, function: &str, binding: &str, message: &Message, text: &str) -> Verdict {
         self.counts.invocations.add();
+        self.counts.delivered.lock().unwrap().push((text.to_owned(), Instant::now()));
         self.counts.most_running.fetch_max(self.counts.running.add(), Ordering::SeqCst);
         let until = Instant::now() + self.settings.app.function_timeout;
         let verdict = self.call(function, binding, message, text, until).await;
