@@ -14,7 +14,10 @@ use crate::{
     service::{Ports, Service, Settings},
     sql::{Catalog, Guard, catalog::Fault},
     store::Store,
-    warehouse::Warehouse,
+    warehouse::{
+        Warehouse,
+        flight::{self, FlightSql},
+    },
 };
 
 /// Everything a way to run needs.
@@ -39,12 +42,8 @@ impl App {
         let catalog = Arc::new(catalog(config)?);
         let guard = Guard::new(&catalog, config.max_rows);
         check_queries(&catalog, &guard)?;
-        if config.store != config::Store::Embedded || config.queue != config::Queue::Embedded {
-            bail!("the adapters of Azure are not wired yet");
-        }
-        let embedded = local::embedded(config)?;
-        let ports =
-            Ports { store: embedded.store, wakes: embedded.sender, model: model(&catalog), warehouse: local::warehouse(config, &catalog)? };
+        let (Storage { store, sender, receiver }, times) = storage(config, times)?;
+        let ports = Ports { store, wakes: sender, model: model(&catalog), warehouse: warehouse(config, &catalog)? };
         let service = Service::new(ports, guard, Budgets::default(), times);
         let http = http::Settings {
             cors_allowed_origins: config.cors_allowed_origins.clone(),
@@ -52,7 +51,7 @@ impl App {
             lake_title: catalog.name.clone(),
         };
         let worker = worker::Settings { concurrency: config.worker_concurrency, ..worker::Settings::default() };
-        Ok(Self { service, receiver: embedded.receiver, worker, http })
+        Ok(Self { service, receiver, worker, http })
     }
 }
 
@@ -99,15 +98,59 @@ fn lines(faults: &[Fault]) -> String {
 }
 
 /// The store and the queue.
-struct Embedded {
+struct Storage {
     store: Arc<dyn Store>,
     sender: Arc<dyn Sender>,
     receiver: Arc<dyn Receiver>,
 }
 
+/// Store and queue as they are configured, each by itself, and the times that suit that store.
+fn storage(config: &Config, times: Settings) -> anyhow::Result<(Storage, Settings)> {
+    let embedded = local::Embedded::new(config);
+    let (store, times) = match &config.store {
+        config::Store::Embedded => (embedded.store()?, times),
+        config::Store::Cosmos { .. } => (cloud::store(config)?, cloud::times(times)),
+    };
+    let (sender, receiver) = match &config.queue {
+        config::Queue::Embedded => embedded.queue()?,
+        config::Queue::ConnectionString(_) | config::Queue::ManagedIdentity { .. } => cloud::queue(config)?,
+    };
+    Ok((Storage { store, sender, receiver }, times))
+}
+
+fn warehouse(config: &Config, catalog: &Catalog) -> anyhow::Result<Arc<dyn Warehouse>> {
+    let config::Warehouse::FlightSql { url, token } = &config.warehouse else { return local::sail(config, catalog) };
+    let token = token.as_ref().map(|token| token.expose().to_owned());
+    let (query_time_limit, max_concurrency) = (config.query_timeout, config.worker_concurrency);
+    Ok(Arc::new(FlightSql::new(flight::Config { url: url.clone(), token, query_time_limit, max_concurrency }, catalog)))
+}
+
+/// The two sides of a queue.
+type Sides = (Arc<dyn Sender>, Arc<dyn Receiver>);
+
+mod cloud {
+    //! A build without the adapters of Azure says so when one is asked for.
+
+    use super::*;
+
+    pub(super) fn store(_config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+        bail!("COSMOS_ENDPOINT is set, but this build was made without the feature `azure`")
+    }
+
+    pub(super) fn times(times: Settings) -> Settings {
+        times
+    }
+
+    pub(super) fn queue(_config: &Config) -> anyhow::Result<Sides> {
+        bail!("AzureWebJobsStorage is set, but this build was made without the feature `azure`")
+    }
+}
+
 #[cfg(feature = "local")]
 mod local {
     //! The adapters of a laptop.
+
+    use std::cell::OnceCell;
 
     use anyhow::Context;
 
@@ -116,7 +159,7 @@ mod local {
         queue::sqlite::SqliteQueue,
         sqlite::{Database, Options},
         store::sqlite::SqliteStore,
-        warehouse::{flight, sail},
+        warehouse::sail,
     };
 
     pub(super) fn rows(config: &Config, table: &str) -> Option<u64> {
@@ -126,28 +169,41 @@ mod local {
         }
     }
 
-    pub(super) fn embedded(config: &Config) -> anyhow::Result<Embedded> {
-        let database = Database::open(&config.data_dir, Options::default()).context("cannot open the embedded store")?;
-        let queue = Arc::new(SqliteQueue::new(database.clone())?);
-        let store = Arc::new(SqliteStore::new(database, config.conversation_ttl)?);
-        Ok(Embedded { store, sender: Arc::clone(&queue) as _, receiver: queue })
+    /// The one file under the embedded store and queue, opened when the first of them is asked for.
+    pub(super) struct Embedded<'a> {
+        config: &'a Config,
+        database: OnceCell<Database>,
     }
 
-    pub(super) fn warehouse(config: &Config, catalog: &Catalog) -> anyhow::Result<Arc<dyn Warehouse>> {
-        Ok(match &config.warehouse {
-            config::Warehouse::FlightSql { url, token } => {
-                let token = token.as_ref().map(|token| token.expose().to_owned());
-                let (query_time_limit, max_concurrency) = (config.query_timeout, config.worker_concurrency);
-                let endpoint = flight::Config { url: url.clone(), token, query_time_limit, max_concurrency };
-                Arc::new(flight::FlightSql::new(endpoint, catalog))
+    impl<'a> Embedded<'a> {
+        pub(super) fn new(config: &'a Config) -> Self {
+            Self { config, database: OnceCell::new() }
+        }
+
+        fn database(&self) -> anyhow::Result<Database> {
+            if let Some(database) = self.database.get() {
+                return Ok(database.clone());
             }
-            config::Warehouse::Sail { binary, lake, memory_limit } => {
-                let mut sail = sail::Config::new(binary.clone(), lake.clone());
-                sail.query_time_limit = config.query_timeout;
-                sail.memory_limit = memory_limit.unwrap_or(sail.memory_limit);
-                Arc::new(sail::Sail::new(sail, catalog))
-            }
-        })
+            let database = Database::open(&self.config.data_dir, Options::default()).context("cannot open the embedded store")?;
+            Ok(self.database.get_or_init(|| database).clone())
+        }
+
+        pub(super) fn store(&self) -> anyhow::Result<Arc<dyn Store>> {
+            Ok(Arc::new(SqliteStore::new(self.database()?, self.config.conversation_ttl)?))
+        }
+
+        pub(super) fn queue(&self) -> anyhow::Result<Sides> {
+            let queue = Arc::new(SqliteQueue::new(self.database()?)?);
+            Ok((Arc::clone(&queue) as _, queue))
+        }
+    }
+
+    pub(super) fn sail(config: &Config, catalog: &Catalog) -> anyhow::Result<Arc<dyn Warehouse>> {
+        let config::Warehouse::Sail { binary, lake, memory_limit } = &config.warehouse else { bail!("no Sail is configured") };
+        let mut sail = sail::Config::new(binary.clone(), lake.clone());
+        sail.query_time_limit = config.query_timeout;
+        sail.memory_limit = memory_limit.unwrap_or(sail.memory_limit);
+        Ok(Arc::new(sail::Sail::new(sail, catalog)))
     }
 }
 
@@ -161,11 +217,23 @@ mod local {
         None
     }
 
-    pub(super) fn embedded(_config: &Config) -> anyhow::Result<Embedded> {
-        bail!("this build has no embedded store and queue: it was made without the feature `local`")
+    pub(super) struct Embedded;
+
+    impl Embedded {
+        pub(super) fn new(_config: &Config) -> Self {
+            Self
+        }
+
+        pub(super) fn store(&self) -> anyhow::Result<Arc<dyn Store>> {
+            bail!("this build has no embedded store (it was made without the feature `local`): set COSMOS_ENDPOINT")
+        }
+
+        pub(super) fn queue(&self) -> anyhow::Result<Sides> {
+            bail!("this build has no embedded queue (it was made without the feature `local`): set AzureWebJobsStorage")
+        }
     }
 
-    pub(super) fn warehouse(_config: &Config, _catalog: &Catalog) -> anyhow::Result<Arc<dyn Warehouse>> {
-        bail!("this build has no local warehouse: it was made without the feature `local`")
+    pub(super) fn sail(_config: &Config, _catalog: &Catalog) -> anyhow::Result<Arc<dyn Warehouse>> {
+        bail!("this build has no embedded warehouse (it was made without the feature `local`): set FLIGHT_SQL_URL")
     }
 }
