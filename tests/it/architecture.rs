@@ -28,7 +28,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
 ];
 
 /// The adapters, and the file that the two embedded ones share.
-const ADAPTERS: &[&str] = &["model::offline", "queue::sqlite", "store::sqlite", "warehouse::flight", "warehouse::sail", "sqlite"];
+const ADAPTERS: &[&str] =
+    &["model::offline", "queue::sqlite", "store::cosmos", "store::sqlite", "warehouse::flight", "warehouse::sail", "sqlite"];
 
 /// Which adapters an adapter may know besides itself.
 const ADAPTER_MAY_KNOW: &[(&str, &str)] =
@@ -221,6 +222,8 @@ fn only_http_knows_status_codes_and_only_the_warehouse_and_http_servers_their_pr
         ("warp::", &["http", "runtime", "telemetry"]),
         ("arrow_flight::", &["warehouse"]),
         ("tonic::", &["warehouse"]),
+        ("azure_data_cosmos::", &["store"]),
+        ("opentelemetry::", &["store"]),
         ("rusqlite::", &["sqlite", "store", "queue"]),
         ("std::env::var", &["config", "cli", "warehouse"]),
     ];

@@ -11,6 +11,8 @@ mod catalog;
 mod architecture;
 mod cli;
 mod contract;
+#[cfg(feature = "azure")]
+mod cosmos;
 mod crash;
 mod dialect;
 mod docs;

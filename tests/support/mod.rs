@@ -1,6 +1,8 @@
 //! What several tests and benches need: scripted adapters, embedded ports in a folder of their own, and the machines of Azure.
 
 pub mod azurite;
+#[cfg(feature = "azure")]
+pub mod cosmos;
 pub mod counted;
 pub mod embedded;
 pub mod flight;
