@@ -8,16 +8,20 @@ use asklake::{
     conversation::Budgets,
     http,
     model::Entry,
-    queue::{self, Sender, Wake, sqlite::SqliteQueue},
+    queue::{self, Sender, Wake},
     runtime::{functions, worker},
     service::{Ports, Service},
     sqlite::{Database, Options},
-    store::sqlite::SqliteStore,
+    store::{
+        Store,
+        cosmos::{self, CosmosStore},
+        sqlite::SqliteStore,
+    },
 };
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::{counted::Remote, embedded::guard, host::storage::Storage, scripted::{SQL, ScriptedModel, answer, query}};
+use super::{counted::Remote, embedded::{Embedded, guard}, host::storage::Storage, scripted::{SQL, ScriptedModel, answer, query}};
 
 /// Holds the [`Script`] in the handler's process, and is set nowhere else.
 pub const VARIABLE: &str = "ASKLAKE_TEST_HANDLER";
@@ -28,11 +32,45 @@ pub const TTL: Duration = Duration::from_secs(86_400);
 /// What a question says that kills the process which works on it.
 pub const DEADLY: &str = "deadly";
 
+/// Where conversations are kept.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Kept {
+    /// In the embedded store.
+    Embedded {
+        /// Its folder.
+        folder: String,
+    },
+    /// In Cosmos DB, by the product's adapter.
+    Cosmos {
+        /// Address of the emulator.
+        endpoint: String,
+        /// Name of the container.
+        container: String,
+    },
+}
+
+impl Kept {
+    /// Opens it.
+    pub fn open(&self) -> Arc<dyn Store> {
+        match self {
+            Self::Embedded { folder } => {
+                Arc::new(SqliteStore::new(Database::open(Path::new(folder), Options::default()).unwrap(), TTL).unwrap())
+            }
+            Self::Cosmos { endpoint, container } => {
+                let credential = cosmos::Credential::Key("YW55IGtleQ==".into());
+                let (endpoint, container) = (endpoint.clone(), container.clone());
+                let config = cosmos::Config { endpoint, credential, database: "faults".into(), container, ttl: TTL };
+                Arc::new(CosmosStore::new(config).unwrap())
+            }
+        }
+    }
+}
+
 /// What the handler is made of.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Script {
-    /// Folder of the embedded store.
-    pub folder: String,
+    /// Where conversations are kept.
+    pub store: Kept,
     /// Connection string of the queue's account.
     pub storage: String,
     /// Where the warehouse is.
@@ -50,16 +88,16 @@ pub async fn run_if_asked() {
     let Ok(script) = std::env::var(VARIABLE) else { return };
     let script: Script = serde_json::from_str(&script).unwrap();
     let listener = functions::bind(std::env::var("FUNCTIONS_CUSTOMHANDLER_PORT").unwrap().parse().unwrap()).await.unwrap();
-    let database = Database::open(Path::new(&script.folder), Options::default()).unwrap();
     let times = functions::Times::within(Duration::from_millis(script.function_timeout_ms));
     let ports = Ports {
-        store: Arc::new(SqliteStore::new(database.clone(), TTL).unwrap()),
+        store: script.store.open(),
         wakes: Arc::new(Plain(Storage::new(&script.storage))),
         model: Arc::new(model(&script)),
         warehouse: Arc::new(Remote::new(script.warehouse)),
     };
     let service = Service::new(ports, guard(), Budgets::default(), times.parts);
-    let receiver = Arc::new(SqliteQueue::new(database).unwrap());
+    // Nobody receives: the host does.
+    let receiver = Embedded::open().receiver;
     let app = App { service, receiver, worker: worker::Settings::default(), http: http::Settings::default() };
     functions::serve(app, listener, times.deadline).await.unwrap();
 }

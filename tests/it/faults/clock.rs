@@ -10,8 +10,10 @@ use std::{
 
 use tokio::task::JoinSet;
 
-use super::{handler::Machine, watch::Watcher};
-use crate::support::azurite::Azurite;
+use super::{
+    handler::{Machine, Plan},
+    watch::Watcher,
+};
 
 fn library() -> PathBuf {
     let venv = Path::new(env!("CARGO_MANIFEST_DIR")).join(".tools/venv-test/lib");
@@ -39,7 +41,8 @@ async fn conversations_end_although_the_wall_clock_steps_under_them() {
         ("FAKETIME_NO_CACHE", "1".to_owned()),
         ("FAKETIME_DONT_FAKE_MONOTONIC", "1".to_owned()),
     ];
-    let machine = Machine::start(Azurite::shared(), 2, Duration::from_millis(200), Duration::from_millis(600), |settings| {
+    let plan = Plan { queries: 2, model: Duration::from_millis(200), warehouse: Duration::from_millis(600), ..Plan::quick() };
+    let machine = Machine::start(plan, |settings| {
         settings.launch.settings.extend(variables.map(|(name, value)| (name.to_owned(), value)));
     })
     .await;

@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use super::{
-    handler::{Ends, Machine},
+    handler::{Ends, Machine, Plan},
     watch::{Watcher, ask_and_watch},
 };
-use crate::support::{azurite::Azurite, handler::DEADLY, host::reply::Verdict};
-
-const SHORT: Duration = Duration::from_millis(100);
+use crate::support::{
+    handler::DEADLY,
+    host::{Settings, reply::Verdict},
+};
 
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(120)
@@ -16,7 +17,7 @@ fn soon() -> Instant {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn messages_that_are_all_delivered_twice_at_once_give_one_answer_and_one_launch_per_decision() {
-    let machine = Machine::start(Azurite::shared(), 2, SHORT, SHORT, |settings| settings.twice = true).await;
+    let machine = Machine::start(Plan { queries: 2, ..Plan::quick() }, |settings| settings.twice = true).await;
     let ids = ask_and_watch(machine.host.base(), 40, "which films?", soon()).await;
     machine.host.wait_idle(Duration::from_secs(60)).await;
     assert_eq!(machine.check(&ids).await, Ends { completed: 40, failed: 0 });
@@ -24,7 +25,7 @@ async fn messages_that_are_all_delivered_twice_at_once_give_one_answer_and_one_l
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_that_is_no_wake_is_dropped_and_nothing_else_is_held_up() {
-    let machine = Machine::start(Azurite::shared(), 1, SHORT, SHORT, |_| {}).await;
+    let machine = Machine::start(Plan::quick(), |_| {}).await;
     for text in ["", "hello!!", "null", "{}", r#"{"conversation_id":"x","revision":1}"#, r#"{"Id":"1","DequeueCount":"many"}"#, "[1]"] {
         machine.host.storage().send(asklake::queue::NAME, text).await.unwrap();
         assert_eq!(machine.host.invoke("poison", text, 1).await, Verdict::Success, "{text:?}");
@@ -37,8 +38,8 @@ async fn a_message_that_is_no_wake_is_dropped_and_nothing_else_is_held_up() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_that_kills_every_worker_is_poisoned_and_its_conversation_ends_with_an_error() {
-    let change = |settings: &mut crate::support::host::Settings| settings.app.queues.visibility_timeout = Duration::ZERO;
-    let machine = Machine::start(Azurite::shared(), 1, SHORT, SHORT, change).await;
+    let change = |settings: &mut Settings| settings.app.queues.visibility_timeout = Duration::ZERO;
+    let machine = Machine::start(Plan::quick(), change).await;
     let watcher = Watcher::new(machine.host.base());
     let id = watcher.ask(&format!("a {DEADLY} question"), soon()).await;
     let status = watcher.ended(id, soon()).await;
@@ -52,8 +53,8 @@ async fn a_message_that_kills_every_worker_is_poisoned_and_its_conversation_ends
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_query_far_longer_than_the_function_timeout_neither_hangs_nor_has_the_process_killed() {
     // Longer than the long polls of the clients, which it ends as well.
-    let change = |settings: &mut crate::support::host::Settings| settings.app.function_timeout = Duration::from_secs(12);
-    let machine = Machine::start(Azurite::shared(), 1, SHORT, Duration::from_secs(20), change).await;
+    let change = |settings: &mut Settings| settings.app.function_timeout = Duration::from_secs(12);
+    let machine = Machine::start(Plan { warehouse: Duration::from_secs(20), ..Plan::quick() }, change).await;
     let ids = ask_and_watch(machine.host.base(), 10, "which films?", soon()).await;
     machine.host.wait_idle(Duration::from_secs(60)).await;
     let counts = machine.host.counts();

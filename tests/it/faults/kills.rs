@@ -9,8 +9,8 @@ use std::{
 use asklake::{conversation::ConversationId, queue::Wake};
 use tokio::task::JoinSet;
 
-use super::{handler::Machine, watch::Watcher};
-use crate::support::{azurite::Azurite, host::Running, seeded::Seeded};
+use super::{handler::{Machine, Plan}, watch::Watcher};
+use crate::support::{host::Running, seeded::Seeded};
 
 /// Conversations that must each have had a worker killed.
 const KILLED: usize = 200;
@@ -26,7 +26,8 @@ fn killed(host: &Running) -> BTreeSet<ConversationId> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_killed_at_a_random_moment_in_each_of_200_conversations_costs_no_answer_and_no_second_launch() {
     let deadline = Instant::now() + Duration::from_secs(400);
-    let machine = Machine::start(Azurite::shared(), 1, Duration::from_millis(120), Duration::from_millis(400), |_| {}).await;
+    let plan = Plan { model: Duration::from_millis(120), warehouse: Duration::from_millis(400), ..Plan::quick() };
+    let machine = Machine::start(plan, |_| {}).await;
     let watcher = Watcher::new(machine.host.base());
     let asked = Mutex::new(Vec::new());
     let mut chance = Seeded::new();

@@ -4,6 +4,7 @@
 //! decision, progress and revision never go back, and every stored document can be read.
 
 mod clock;
+mod cosmos;
 mod delivery;
 mod handler;
 mod kills;

@@ -5,20 +5,24 @@ use std::time::{Duration, Instant};
 use asklake::conversation::ConversationId;
 use tokio::task::JoinSet;
 
-use super::{handler::Machine, watch::Watcher};
-use crate::support::azurite::Azurite;
+use super::{
+    handler::{Machine, Plan},
+    watch::Watcher,
+};
+use crate::support::{azurite::Azurite, host::Settings};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn conversations_end_although_azurite_was_stopped_in_their_midst() {
     let deadline = Instant::now() + Duration::from_secs(180);
     let azurite = Azurite::start();
-    let change = |settings: &mut crate::support::host::Settings| {
+    let change = |settings: &mut Settings| {
         // A message whose outcome the queue never heard of waits for the end of its lease, which is ten minutes on Azure.
         settings.lease = Duration::from_secs(8);
         // An invocation has about two seconds then, so that no conversation gets by with one message.
         settings.app.function_timeout = Duration::from_secs(12);
     };
-    let machine = Machine::start(&azurite, 1, Duration::from_millis(300), Duration::from_secs(5), change).await;
+    let plan = Plan { model: Duration::from_millis(300), warehouse: Duration::from_secs(5), azurite: &azurite, ..Plan::quick() };
+    let machine = Machine::start(plan, change).await;
     let watcher = Watcher::new(machine.host.base());
     let mut ids: Vec<ConversationId> = Vec::new();
     let mut watched = JoinSet::new();
