@@ -34,7 +34,10 @@ use std::net::SocketAddr;
 
 use anyhow::Context as _;
 use clap::Parser;
-use tokio::io::AsyncReadExt as _;
+use tokio::{
+    io::AsyncReadExt as _,
+    signal::unix::{Signal, SignalKind, signal},
+};
 
 /// A Cosmos DB account in memory, for tests and laptops
 #[derive(Parser)]
@@ -63,18 +66,18 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         .await
         .with_context(|| format!("cannot listen on {}; choose another address with --listen", arguments.listen))?;
     let account = account::Account::at(listener.local_addr()?)?;
+    // Before the address is told: whoever knows it may want the end at once.
+    let terminate = signal(SignalKind::terminate())?;
     println!("{}", account.endpoint());
     tokio::select! {
         () = server::run(listener, account.clone()) => Ok(()),
         ended = expiry::sweep_forever(account) => ended,
-        ended = told_to_end(arguments.end_with_stdin) => ended,
+        ended = told_to_end(terminate, arguments.end_with_stdin) => ended,
     }
 }
 
 /// Resolves at SIGINT, at SIGTERM and, if so wished, at the end of standard input.
-async fn told_to_end(end_with_stdin: bool) -> anyhow::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
+async fn told_to_end(mut terminate: Signal, end_with_stdin: bool) -> anyhow::Result<()> {
     tokio::select! {
         ended = tokio::signal::ctrl_c() => Ok(ended?),
         _ = terminate.recv() => Ok(()),

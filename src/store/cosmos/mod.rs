@@ -136,7 +136,7 @@ impl CosmosStore {
         let outcome = send(container).await;
         self.record(operation, &outcome, charge::of_failed);
         match outcome {
-            Ok(response) => Ok(Sent::Done(response)),
+            Ok(response) => Ok(Sent::Done(Box::new(response))),
             Err(error) if error.status().is_not_found() => Ok(Sent::NotFound),
             Err(error) if error.status().is_conflict() || error.status().is_precondition_failed() => Ok(Sent::Refused),
             Err(error) => Err(self.connection.fault(&error).await),
@@ -261,7 +261,7 @@ impl CosmosStore {
 
 /// What came of an operation on an item, where the store went along.
 enum Sent {
-    Done(ItemResponse),
+    Done(Box<ItemResponse>),
     NotFound,
     /// 409 or 412: it is there already, or is not the version that was expected.
     Refused,

@@ -86,7 +86,7 @@ async fn with_a_key_a_missing_container_is_created_once_by_many() {
 
 #[tokio::test]
 async fn with_an_identity_a_missing_container_is_an_error_that_says_what_to_do() {
-    let store = open_as(Emulator::shared().endpoint(), Credential::Token(Arc::new(FakeCredential::default())), "missing", TTL);
+    let store = open_as(Emulator::shared().endpoint(), Credential::Token(Arc::new(FakeCredential)), "missing", TTL);
     let refused = store.create(&asked("q")).await;
     let Err(Error::Unavailable(detail)) = refused else { panic!("{refused:?}") };
     assert!(detail.contains("missing") && detail.contains("docs/deploy.md"), "{detail}");
