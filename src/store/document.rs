@@ -15,6 +15,9 @@ use crate::conversation::{Conversation, ConversationId, PublicStatus};
 /// stays cheap. A turn that would pass it ends with an error.
 pub const MAX_BYTES: usize = 1 << 20;
 
+/// By how much the document of an ended turn may pass [`MAX_BYTES`], so that why it ended can always be kept.
+const RESERVE: usize = 64 << 10;
+
 /// The most that the rows of one query may be, in bytes of JSON: half of [`MAX_BYTES`], because a store that keeps them as text in JSON
 /// doubles their quotation marks.
 pub const MAX_RESULT_BYTES: usize = MAX_BYTES / 2;
@@ -42,12 +45,13 @@ impl Document {
 }
 
 #[cfg(any(feature = "azure", feature = "local"))]
-/// The JSON of `document`, which is about the conversation `id`.
+/// The JSON of `document`, which is about `conversation`.
 ///
 /// # Errors
 /// [`Error::TooLarge`] above [`MAX_BYTES`].
-pub(super) fn encode(id: ConversationId, document: &impl Serialize) -> Result<String, Error> {
-    bounded(id, document, MAX_BYTES)
+pub(super) fn encode(conversation: &Conversation, document: &impl Serialize) -> Result<String, Error> {
+    let reserve = if conversation.stage.is_terminal() { RESERVE } else { 0 };
+    bounded(conversation.id, document, MAX_BYTES + reserve)
 }
 
 #[cfg(any(feature = "azure", feature = "local"))]

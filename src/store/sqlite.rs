@@ -43,7 +43,7 @@ impl SqliteStore {
 
     /// The stored JSON, with the number of seconds it lives for.
     fn document(&self, conversation: &Conversation) -> Result<String, Error> {
-        document::encode(conversation.id, &Document::new(conversation, self.ttl.as_secs()))
+        document::encode(conversation, &Document::new(conversation, self.ttl.as_secs()))
     }
 }
 

@@ -245,3 +245,21 @@ fn the_conversation_has_no_clock_and_no_io() {
         }
     }
 }
+
+/// `cargo build --workspace` would unify features, so only this package's own are looked at.
+#[cfg(feature = "azure")]
+#[test]
+fn the_emulator_within_the_sdk_is_no_part_of_asklake() {
+    let features = |package: &str| {
+        let tree = std::process::Command::new(env!("CARGO"))
+            .args(["tree", "--locked", "--offline", "--package", package, "--edges", "normal,features", "--prefix", "none"])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .output()
+            .unwrap();
+        assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+        String::from_utf8(tree.stdout).unwrap()
+    };
+    let internal = "__internal_in_memory_emulator";
+    assert!(features("cosmos-emulator").contains(internal), "a rule about nothing");
+    assert!(!features("asklake").contains(internal));
+}

@@ -36,6 +36,9 @@ pub(crate) async fn run(listener: TcpListener, account: Account) {
     warp::serve(route).incoming(listener).run().await;
 }
 
+/// How many items are remembered as they were: stale reads are of what was just written, and the process may run for days.
+const REMEMBERED: usize = 1000;
+
 struct Server {
     account: Account,
     faults: Faults,
@@ -93,7 +96,11 @@ impl Server {
         let before = self.account.execute(&read).await;
         let response = self.account.execute(request).await;
         if response.status().is_success() {
-            self.previous.lock().unwrap_or_else(PoisonError::into_inner).insert(request.path.clone(), before);
+            let mut previous = self.previous.lock().unwrap_or_else(PoisonError::into_inner);
+            if previous.len() >= REMEMBERED {
+                previous.clear();
+            }
+            previous.insert(request.path.clone(), before);
         }
         response
     }

@@ -9,7 +9,7 @@ use std::{
 
 use azure_core::credentials::Secret;
 use azure_data_cosmos::{
-    AccountReference, CosmosClient, RoutingStrategy,
+    AccountReference, CosmosClient, CosmosRuntime, RoutingStrategy,
     clients::ContainerClient,
     models::{ContainerProperties, TimeToLive},
 };
@@ -35,7 +35,10 @@ impl Emulator {
 
     async fn container(&self, ttl: TimeToLive) -> ContainerClient {
         let account = AccountReference::with_authentication_key(self.endpoint.parse().unwrap(), Secret::from("YW55IGtleQ=="));
-        let client = CosmosClient::builder().build(account, RoutingStrategy::PreferredRegions(Vec::new())).await.unwrap();
+        // Not the global runtime: that ends with the test that was first.
+        let runtime = CosmosRuntime::builder().build().await.unwrap();
+        let client =
+            CosmosClient::builder().with_runtime(runtime).build(account, RoutingStrategy::PreferredRegions(Vec::new())).await.unwrap();
         client.create_database("d", None).await.unwrap();
         let database = client.database_client("d");
         database.create_container(ContainerProperties::new("c", "/pk".into()).with_default_ttl(ttl), None).await.unwrap();

@@ -3,7 +3,7 @@
 //! Names and unit are those of OpenTelemetry's semantic conventions for Cosmos DB. Retries within an operation are part of its charge.
 //! Without a meter provider (`opentelemetry::global`) the metric goes nowhere.
 
-use azure_data_cosmos::CosmosError;
+use azure_data_cosmos::{CosmosError, diagnostics::DiagnosticsContext, models::ItemResponse};
 use opentelemetry::{KeyValue, global, metrics::Histogram};
 
 /// The instrument.
@@ -28,7 +28,17 @@ impl Charges {
     }
 }
 
+/// What an operation cost.
+pub(super) fn of(response: &ItemResponse) -> f64 {
+    total(&response.diagnostics())
+}
+
 /// What an operation cost that failed.
 pub(super) fn of_failed(error: &CosmosError) -> f64 {
-    error.diagnostics().map_or(0.0, |diagnostics| diagnostics.total_request_charge().value())
+    error.diagnostics().map_or(0.0, |diagnostics| total(&diagnostics))
+}
+
+/// What all the requests cost that an operation took.
+pub(super) fn total(diagnostics: &DiagnosticsContext) -> f64 {
+    diagnostics.total_request_charge().value()
 }

@@ -36,7 +36,7 @@ impl ConversationItem {
             history_key: history_key(conversation.created_at, conversation.id),
             write_id: Uuid::new_v4(),
         };
-        document::encode(conversation.id, &item)?;
+        document::encode(conversation, &item)?;
         Ok(item)
     }
 

@@ -118,15 +118,6 @@ impl CosmosStore {
             .unwrap_or_else(|_| Err(Error::Unavailable(format!("Cosmos DB gave no answer within {} s", TIME_LIMIT.as_secs()))))
     }
 
-    /// Records what an operation cost, whether it succeeded or not.
-    fn record<T>(&self, operation: &'static str, outcome: &Result<ItemResponse, T>, failed: impl Fn(&T) -> f64) {
-        let charge = match outcome {
-            Ok(response) => response.diagnostics().total_request_charge().value(),
-            Err(error) => failed(error),
-        };
-        self.charges.record(operation, charge);
-    }
-
     /// Sends one operation on an item.
     async fn on_item<F>(&self, operation: &'static str, send: impl FnOnce(ContainerClient) -> F) -> Result<Sent, Error>
     where
@@ -134,7 +125,7 @@ impl CosmosStore {
     {
         let container = self.connection.container().await?;
         let outcome = send(container).await;
-        self.record(operation, &outcome, charge::of_failed);
+        self.charges.record(operation, outcome.as_ref().map_or_else(charge::of_failed, charge::of));
         match outcome {
             Ok(response) => Ok(Sent::Done(Box::new(response))),
             Err(error) if error.status().is_not_found() => Ok(Sent::NotFound),
@@ -210,8 +201,7 @@ impl CosmosStore {
         let found = self.query(items::history_query(filter, after, limit.saturating_add(1))?, limit.saturating_add(1)).await?;
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let has_more = found.len() > limit;
-        let mut conversations = found.into_iter().take(limit).map(items::conversation).collect::<Result<Vec<_>, _>>()?;
-        conversations.shrink_to_fit();
+        let conversations = found.into_iter().take(limit).map(items::conversation).collect::<Result<Vec<_>, _>>()?;
         let last = conversations.last().filter(|_| has_more);
         let next_cursor = last.map(|last| Cursor { created_at: last.created_at, id: last.id }.encode());
         Ok(HistoryPage { conversations, next_cursor })
@@ -221,13 +211,13 @@ impl CosmosStore {
         let container = self.connection.container().await?;
         let page_size = std::num::NonZeroU32::new(expected).map(MaxItemCountHint::Limit);
         let options = page_size.map(|size| QueryOptions::default().with_max_item_count(size));
-        let mut charge = 0.0;
+        let mut spent = 0.0;
         let outcome = match container.query_items::<Value>(query, FeedScope::full_container(), options).await {
-            Ok(items) => all(items.into_pages(), &mut charge).await,
+            Ok(items) => all(items.into_pages(), &mut spent).await,
             Err(error) => Err(error),
         };
-        charge += outcome.as_ref().err().map_or(0.0, charge::of_failed);
-        self.charges.record("query_items", charge);
+        spent += outcome.as_ref().err().map_or(0.0, charge::of_failed);
+        self.charges.record("query_items", spent);
         match outcome {
             Ok(found) => Ok(found),
             Err(error) => Err(self.connection.fault(&error).await),
@@ -274,10 +264,10 @@ enum Refusal {
     NotThere,
 }
 
-async fn all(mut pages: QueryPageIterator<Value>, charge: &mut f64) -> Result<Vec<Value>, CosmosError> {
+async fn all(mut pages: QueryPageIterator<Value>, spent: &mut f64) -> Result<Vec<Value>, CosmosError> {
     let mut found = Vec::new();
     while let Some(page) = pages.try_next().await? {
-        *charge += page.diagnostics().total_request_charge().value();
+        *spent += charge::total(&page.diagnostics());
         found.extend(page.into_items());
     }
     Ok(found)

@@ -89,6 +89,8 @@ impl io::Write for Lines {
 
 #[tokio::test]
 async fn every_operation_logs_its_charge() {
+    // With a single subscriber tracing asks the thread that first logs, which may be another test's, whether anybody listens.
+    let _another = tracing::Dispatch::new(tracing_subscriber::registry());
     let lines = Lines::default();
     let writer = lines.clone();
     let subscriber = tracing_subscriber::fmt().json().with_env_filter("asklake=debug").with_writer(move || writer.clone()).finish();

@@ -8,7 +8,7 @@ use asklake::{
 };
 use azure_core::credentials::Secret;
 use azure_data_cosmos::{
-    AccountReference, CosmosClient, FeedScope, RoutingStrategy, clients::ContainerClient, models::TimeToLive,
+    AccountReference, CosmosClient, CosmosRuntime, FeedScope, RoutingStrategy, clients::ContainerClient, models::TimeToLive,
     options::BinaryEncodingOptions,
 };
 use futures_util::TryStreamExt as _;
@@ -25,6 +25,8 @@ async fn raw(fresh: &Fresh) -> ContainerClient {
     let endpoint = Emulator::shared().endpoint().parse().unwrap();
     let account = AccountReference::with_authentication_key(endpoint, Secret::from("YW55IGtleQ=="));
     let client = CosmosClient::builder()
+        // Not the global one: that ends with the test that was first.
+        .with_runtime(CosmosRuntime::builder().build().await.unwrap())
         .with_binary_encoding_options(BinaryEncodingOptions::new().with_enabled(false))
         .build(account, RoutingStrategy::PreferredRegions(Vec::new()));
     let name = fresh.container.split_once('/').unwrap().1.to_owned();
