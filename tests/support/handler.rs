@@ -8,9 +8,12 @@ use asklake::{
     conversation::Budgets,
     http,
     model::Entry,
-    queue::{self, Sender, Wake},
+    queue::{
+        self,
+        azure::{Account, AzureQueue},
+    },
     runtime::{functions, worker},
-    service::{Ports, Service},
+    service::{Ports, Service, Settings},
     sqlite::{Database, Options},
     store::{
         Store,
@@ -18,10 +21,13 @@ use asklake::{
         sqlite::SqliteStore,
     },
 };
-use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::{counted::Remote, embedded::{Embedded, guard}, host::storage::Storage, scripted::{SQL, ScriptedModel, answer, query}};
+use super::{
+    counted::Remote,
+    embedded::{Embedded, guard},
+    scripted::{SQL, ScriptedModel, answer, query},
+};
 
 /// Holds the [`Script`] in the handler's process, and is set nowhere else.
 pub const VARIABLE: &str = "ASKLAKE_TEST_HANDLER";
@@ -64,6 +70,14 @@ impl Kept {
             }
         }
     }
+
+    /// What `app` sets for such a store.
+    fn settings(&self, times: Settings) -> Settings {
+        match self {
+            Self::Embedded { .. } => times,
+            Self::Cosmos { .. } => Settings { read_interval: Duration::from_secs(1), replica_lag: Duration::from_millis(500), ..times },
+        }
+    }
 }
 
 /// What the handler is made of.
@@ -91,11 +105,11 @@ pub async fn run_if_asked() {
     let times = functions::Times::within(Duration::from_millis(script.function_timeout_ms));
     let ports = Ports {
         store: script.store.open(),
-        wakes: Arc::new(Plain(Storage::new(&script.storage))),
+        wakes: Arc::new(AzureQueue::new(&Account::parse(&script.storage).unwrap(), queue::NAME).unwrap()),
         model: Arc::new(model(&script)),
         warehouse: Arc::new(Remote::new(script.warehouse)),
     };
-    let service = Service::new(ports, guard(), Budgets::default(), times.parts);
+    let service = Service::new(ports, guard(), Budgets::default(), script.store.settings(times.parts));
     // Nobody receives: the host does.
     let receiver = Embedded::open().receiver;
     let app = App { service, receiver, worker: worker::Settings::default(), http: http::Settings::default() };
@@ -112,23 +126,4 @@ fn model(script: &Script) -> ScriptedModel {
         }
         Ok(if done < queries { query(SQL) } else { answer("two films") })
     })
-}
-
-/// Sends wakes by the emulator's own client.
-struct Plain(Storage);
-
-#[async_trait]
-impl Sender for Plain {
-    fn kind(&self) -> &'static str {
-        "plain"
-    }
-
-    async fn send(&self, wake: &Wake, delay: Duration) -> Result<(), queue::Error> {
-        let text = serde_json::to_string(wake).unwrap();
-        self.0.send_after(queue::NAME, &text, delay).await.map_err(|refused| queue::Error::Unavailable(refused.0))
-    }
-
-    async fn probe(&self) -> Result<(), queue::Error> {
-        Ok(())
-    }
 }
