@@ -16,22 +16,22 @@ fn within(seconds: u64) -> Instant {
     Instant::now() + Duration::from_secs(seconds)
 }
 
-/// Has `fault` met while 20 conversations run, after every `pause` until all have ended.
-async fn all_end_under(fault: Value, pause: Duration) -> Ends {
+/// Has `fault` met `times` times while 20 conversations run, each `pause` after the one before. Faults that go on for ever are nothing
+/// to come through.
+async fn all_end_under(fault: Value, times: u32, pause: Duration) -> Ends {
     let cosmos = Emulator::start();
     let plan = Plan { queries: 2, warehouse: Duration::from_millis(500), cosmos: Some(&cosmos), ..Plan::quick() };
     let machine = Machine::start(plan, |_| {}).await;
     // The first operation makes the container, which is no part of a deployed app's work.
     let first = ask_and_watch(machine.host.base(), 1, "which films?", within(60)).await;
-    let mut watched = tokio::spawn(ask_and_watch(machine.host.base(), 20, "which films?", within(150)));
-    let ids = loop {
-        tokio::select! {
-            ids = &mut watched => break ids.unwrap(),
-            () = tokio::time::sleep(pause) => cosmos.order(fault.clone()).await,
-        }
-    };
-    let failures = machine.host.counts().failures.get();
+    let watched = tokio::spawn(ask_and_watch(machine.host.base(), 20, "which films?", within(150)));
+    for _ in 0..times {
+        tokio::time::sleep(pause).await;
+        cosmos.order(fault.clone()).await;
+    }
+    let ids = watched.await.unwrap();
     reqwest::Client::new().delete(format!("{}_faults", cosmos.endpoint())).send().await.unwrap();
+    let failures = machine.host.counts().failures.get();
     let ends = machine.check(&[first, ids].concat()).await;
     println!("{fault}: {ends:?}, {failures} failed invocations");
     ends
@@ -39,26 +39,26 @@ async fn all_end_under(fault: Value, pause: Duration) -> Ends {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn throttling_costs_time_and_no_answer() {
-    let ends = all_end_under(json!({"kind": "429", "count": 30, "retry_after_ms": 200}), Duration::from_secs(1)).await;
+    let ends = all_end_under(json!({"kind": "429", "count": 40, "retry_after_ms": 200}), 4, Duration::from_millis(500)).await;
     assert_eq!(ends, Ends { completed: 21, failed: 0 });
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn times_without_the_store_cost_no_conversation() {
-    let ends = all_end_under(json!({"kind": "503", "duration_ms": 1500}), Duration::from_secs(6)).await;
+    let ends = all_end_under(json!({"kind": "503", "duration_ms": 1500}), 2, Duration::from_secs(2)).await;
     assert!(ends.completed >= 19, "{ends:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_that_are_never_answered_cost_no_conversation() {
-    let ends = all_end_under(json!({"kind": "timeout", "count": 2}), Duration::from_secs(5)).await;
+    let ends = all_end_under(json!({"kind": "timeout", "count": 2}), 4, Duration::from_millis(400)).await;
     assert!(ends.completed >= 19, "{ends:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn lost_answers_and_refused_commits_and_stale_reads_give_one_answer_and_one_launch_per_decision() {
     for kind in ["lost", "412", "stale"] {
-        let ends = all_end_under(json!({"kind": kind, "count": 3, "duration_ms": 300}), Duration::from_millis(800)).await;
+        let ends = all_end_under(json!({"kind": kind, "count": 3}), 8, Duration::from_millis(200)).await;
         assert!(ends.completed >= 19, "{kind}: {ends:?}");
     }
 }

@@ -29,7 +29,7 @@ fn killed(host: &Running) -> BTreeSet<ConversationId> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_killed_at_a_random_moment_in_each_of_200_conversations_costs_no_answer_and_no_second_launch() {
     let deadline = Instant::now() + Duration::from_secs(400);
-    let plan = Plan { model: Duration::from_millis(120), warehouse: Duration::from_millis(400), ..Plan::quick() };
+    let plan = Plan { model: Duration::from_millis(120), warehouse: Duration::from_millis(800), ..Plan::quick() };
     let machine = Machine::start(plan, |_| {}).await;
     let watcher = Watcher::new(machine.host.base());
     let asked = Mutex::new(Vec::new());
@@ -44,7 +44,7 @@ async fn a_worker_killed_at_a_random_moment_in_each_of_200_conversations_costs_n
             asked.lock().unwrap().push(id);
             watched.spawn(async move { watcher.ended(id, deadline).await });
         }
-        tokio::time::sleep(chance.milliseconds(50..1500)).await;
+        tokio::time::sleep(chance.milliseconds(300..2000)).await;
         machine.host.restart().await;
         kills += 1;
         while let Some(ended) = watched.try_join_next() {

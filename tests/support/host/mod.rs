@@ -224,6 +224,20 @@ impl Host {
         self.live().await
     }
 
+    /// Waits for the process of that number, from 1; panics when there was a later one already.
+    pub async fn wait_for_life(&self, number: usize, at_most: Duration) {
+        let began = Instant::now();
+        loop {
+            let live = self.live().await;
+            assert!(live.generation <= number, "{live:?}, and not {number}");
+            if live.generation == number {
+                return;
+            }
+            assert!(began.elapsed() < at_most, "{live:?} is not the {number}th within {at_most:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Waits until no message is left in any queue, visible or not, and no invocation runs.
     pub async fn wait_idle(&self, at_most: Duration) {
         let began = Instant::now();
