@@ -6,6 +6,8 @@
 //! - deleting, renewing or releasing with a lease that has been lost fails with [`Error::LeaseLost`] and changes nothing;
 //! - a poisoned wake leaves the queue for the poison queue and is delivered there under the same rules.
 
+#[cfg(feature = "azure")]
+pub mod azure;
 #[cfg(feature = "local")]
 pub mod sqlite;
 
@@ -18,6 +20,9 @@ use crate::conversation::{Conversation, ConversationId, Revision};
 
 /// The queue of wakes, as `worker/function.json` names it.
 pub const NAME: &str = "conversation-wakes";
+
+/// What the Functions host adds to a queue's name for its poison queue.
+pub const POISON_SUFFIX: &str = "-poison";
 
 /// The queue of wakes that were delivered too often: the Functions host adds `-poison` to the name.
 pub const POISON_NAME: &str = "conversation-wakes-poison";
