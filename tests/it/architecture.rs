@@ -29,8 +29,17 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
 ];
 
 /// The adapters, and what the embedded ones and those of Azure share.
-const ADAPTERS: &[&str] =
-    &["azure", "model::offline", "queue::azure", "queue::sqlite", "store::sqlite", "warehouse::flight", "warehouse::sail", "sqlite"];
+const ADAPTERS: &[&str] = &[
+    "azure",
+    "model::offline",
+    "queue::azure",
+    "queue::sqlite",
+    "store::cosmos",
+    "store::sqlite",
+    "warehouse::flight",
+    "warehouse::sail",
+    "sqlite",
+];
 
 /// Which adapters an adapter may know besides itself.
 const ADAPTER_MAY_KNOW: &[(&str, &str)] =
@@ -223,6 +232,8 @@ fn only_http_knows_status_codes_and_only_the_warehouse_and_http_servers_their_pr
         ("warp::", &["http", "runtime", "telemetry"]),
         ("arrow_flight::", &["warehouse"]),
         ("tonic::", &["warehouse"]),
+        ("azure_data_cosmos::", &["store"]),
+        ("opentelemetry::", &["store"]),
         ("rusqlite::", &["sqlite", "store", "queue"]),
         ("azure_core::", &["azure", "queue", "store"]),
         ("azure_identity::", &["azure"]),
@@ -246,4 +257,22 @@ fn the_conversation_has_no_clock_and_no_io() {
             assert!(!source.code.contains(name), "{} must not know {name}", source.path.display());
         }
     }
+}
+
+/// `cargo build --workspace` would unify features, so only this package's own are looked at.
+#[cfg(feature = "azure")]
+#[test]
+fn the_emulator_within_the_sdk_is_no_part_of_asklake() {
+    let features = |package: &str| {
+        let tree = std::process::Command::new(env!("CARGO"))
+            .args(["tree", "--locked", "--offline", "--package", package, "--edges", "normal,features", "--prefix", "none"])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .output()
+            .unwrap();
+        assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+        String::from_utf8(tree.stdout).unwrap()
+    };
+    let internal = "__internal_in_memory_emulator";
+    assert!(features("cosmos-emulator").contains(internal), "a rule about nothing");
+    assert!(!features("asklake").contains(internal));
 }

@@ -1,7 +1,7 @@
 //! The queue in Azure Queue Storage, against Azurite: the contract, what is on the wire, how it fails, and a server that consumes it.
 
 use std::{
-    sync::{Arc, LazyLock},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -16,7 +16,6 @@ use asklake::{
 use async_trait::async_trait;
 use azure_core::{credentials::Secret, hmac::hmac_sha256};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use uuid::Uuid;
 
 use crate::{
     contract::{
@@ -24,7 +23,7 @@ use crate::{
         queue::{Harness, queue_contract, read, wake},
     },
     support::{
-        azurite::{ACCOUNT, Azurite, KEY},
+        azurite::{Azurite, KEY},
         embedded::Embedded,
         scripted::{ScriptedModel, ScriptedWarehouse, answer, query},
         server::TestServer,
@@ -33,25 +32,38 @@ use crate::{
 
 const LEASE: Duration = Duration::from_secs(60);
 
-/// One for all tests of this process; it ends with the process.
-static AZURITE: LazyLock<Azurite> = LazyLock::new(Azurite::launch);
+/// A name for queues; each test has an account of its own.
+const NAME: &str = "wakes";
 
-/// A queue that no other test has.
+/// An empty queue.
 struct Fresh {
-    name: String,
+    account: String,
     queue: Arc<AzureQueue>,
 }
 
 impl Fresh {
     fn new() -> Self {
-        let name = format!("wakes-{}", Uuid::new_v4());
-        Self { queue: Arc::new(open(&AZURITE.connection_string(), &name)), name }
+        let account = Azurite::shared().account();
+        Self { queue: Arc::new(open(&account, NAME)), account }
     }
 
-    /// The raw text of the first message, put there or read without our client.
+    /// A value of the connection string.
+    fn setting(&self, name: &str) -> &str {
+        self.account.split(';').find_map(|part| part.strip_prefix(name)?.strip_prefix('=')).unwrap()
+    }
+
+    /// What a request to the queue service needs besides its path and query: a signature with `permissions`, made with `key`.
+    fn signature(&self, permissions: &str, key: &str) -> String {
+        signature(self.setting("AccountName"), permissions, key)
+    }
+
+    fn url(&self, path: &str, query: &str, permissions: &str) -> String {
+        format!("{}/{path}?{query}&{}", self.setting("QueueEndpoint"), self.signature(permissions, KEY))
+    }
+
+    /// The raw answer with the first message that is visible, read without our client.
     async fn peek(&self, name: &str) -> String {
-        let url = format!("{}/{name}/messages?peekonly=true&{}", AZURITE.endpoint(), signature("r", KEY));
-        reqwest::get(url).await.unwrap().text().await.unwrap()
+        reqwest::get(self.url(&format!("{name}/messages"), "peekonly=true", "r")).await.unwrap().text().await.unwrap()
     }
 }
 
@@ -88,9 +100,9 @@ mod contract {
 
 /// A shared access signature of the whole account for queues and messages, as the service describes it:
 /// <https://learn.microsoft.com/rest/api/storageservices/create-account-sas>.
-fn signature(permissions: &str, key: &str) -> String {
+fn signature(account: &str, permissions: &str, key: &str) -> String {
     let (version, expiry) = ("2022-11-02", "2099-01-01T00:00:00Z");
-    let text = format!("{ACCOUNT}\n{permissions}\nq\nsco\n\n{expiry}\n\nhttp,https\n{version}\n\n");
+    let text = format!("{account}\n{permissions}\nq\nsco\n\n{expiry}\n\nhttp,https\n{version}\n\n");
     let signed = hmac_sha256(&text, &Secret::from(key.to_owned())).unwrap();
     let signed = serde_urlencoded::to_string([("sig", signed)]).unwrap();
     format!("sv={version}&ss=q&srt=sco&sp={permissions}&se={expiry}&spr=http,https&{signed}")
@@ -102,22 +114,22 @@ async fn both_queues_are_created_when_they_are_first_used() {
     for lane in [Lane::Work, Lane::Poison] {
         assert_eq!(fresh.queue.receive(lane, 32, LEASE, Duration::ZERO).await.unwrap(), []);
     }
-    for name in [fresh.name.clone(), format!("{}-poison", fresh.name)] {
-        assert!(fresh.peek(&name).await.contains("<QueueMessagesList"), "{name} is there");
+    for name in [NAME, "wakes-poison"] {
+        assert!(fresh.peek(name).await.contains("<QueueMessagesList"), "{name} is there");
     }
 }
 
 #[tokio::test]
 async fn many_may_create_a_queue_at_once() {
-    let name = Fresh::new().name;
+    let account = Fresh::new().account;
     let sent = (0..8).map(|n| {
-        let queue = open(&AZURITE.connection_string(), &name);
+        let queue = open(&account, NAME);
         tokio::spawn(async move { queue.send(&wake(n), Duration::ZERO).await })
     });
     for sent in sent.collect::<Vec<_>>() {
         sent.await.unwrap().unwrap();
     }
-    let queue = open(&AZURITE.connection_string(), &name);
+    let queue = open(&account, NAME);
     assert_eq!(queue.receive(Lane::Work, 100, LEASE, Duration::ZERO).await.unwrap().len(), 8);
 }
 
@@ -127,12 +139,12 @@ async fn a_text_is_base64_on_the_wire_as_the_functions_host_expects() {
     let wake = wake(3);
     fresh.queue.send(&wake, Duration::ZERO).await.unwrap();
     let encoded = STANDARD.encode(serde_json::to_string(&wake).unwrap());
-    let raw = fresh.peek(&fresh.name).await;
+    let raw = fresh.peek(NAME).await;
     assert!(raw.contains(&format!("<MessageText>{encoded}</MessageText>")), "{raw}");
     assert!(raw.contains("<ExpirationTime>Fri, 31 Dec 9999"), "it never expires: {raw}");
     let delivery = fresh.queue.receive(Lane::Work, 1, LEASE, Duration::ZERO).await.unwrap().remove(0);
     fresh.queue.poison(&delivery).await.unwrap();
-    let raw = fresh.peek(&format!("{}-poison", fresh.name)).await;
+    let raw = fresh.peek("wakes-poison").await;
     assert!(raw.contains(&format!("<MessageText>{encoded}</MessageText>")), "encoded once: {raw}");
 }
 
@@ -140,31 +152,31 @@ async fn a_text_is_base64_on_the_wire_as_the_functions_host_expects() {
 async fn a_text_that_is_not_ours_is_delivered_and_can_be_deleted() {
     let fresh = Fresh::new();
     fresh.queue.probe().await.unwrap();
-    let url = format!("{}/{}/messages?{}", AZURITE.endpoint(), fresh.name, signature("a", KEY));
+    let url = fresh.url("wakes/messages", "timeout=5", "a");
     let body = "<QueueMessage><MessageText>not base64 &amp; no JSON</MessageText></QueueMessage>";
     let put = reqwest::Client::new().post(url).header("content-type", "application/xml").body(body).send().await.unwrap();
     assert_eq!(put.status().as_u16(), 201);
     let delivery = fresh.queue.receive(Lane::Work, 1, LEASE, Duration::ZERO).await.unwrap().remove(0);
     assert_eq!(delivery.body, "not base64 & no JSON");
     let renewed = fresh.queue.renew(Lane::Work, &delivery.lease, LEASE).await.unwrap();
-    assert!(fresh.peek(&fresh.name).await.contains("<QueueMessagesList/>"), "leased");
+    assert!(fresh.peek(NAME).await.contains("<QueueMessagesList/>"), "leased");
     fresh.queue.delete(Lane::Work, &renewed).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_shared_access_signature_opens_the_queue() {
-    let name = Fresh::new().name;
-    let connection_string = |signature: &str| format!("QueueEndpoint={};SharedAccessSignature={signature}", AZURITE.endpoint());
-    let queue = open(&connection_string(&signature("rwdlacup", KEY)), &name);
+    let fresh = Fresh::new();
+    let with = |signature: &str| format!("QueueEndpoint={};SharedAccessSignature={signature}", fresh.setting("QueueEndpoint"));
+    let queue = open(&with(&fresh.signature("rwdlacup", KEY)), NAME);
     let sent = wake(1);
     queue.send(&sent, Duration::ZERO).await.unwrap();
     let delivery = queue.receive(Lane::Work, 1, LEASE, Duration::ZERO).await.unwrap().remove(0);
     assert_eq!(read(&delivery), sent);
     let renewed = queue.renew(Lane::Work, &delivery.lease, LEASE).await.unwrap();
     queue.delete(Lane::Work, &renewed).await.unwrap();
-    let wrong = signature("rwdlacup", &STANDARD.encode("another key"));
+    let wrong = fresh.signature("rwdlacup", &STANDARD.encode("another key"));
     let secret = wrong.split("sig=").nth(1).unwrap().to_owned();
-    let queue = open(&connection_string(&wrong), &name);
+    let queue = open(&with(&wrong), NAME);
     let error = queue.probe().await.unwrap_err();
     let text = format!("{error} {error:?} {queue:?}");
     assert!(text.contains("HTTP 403") && !text.contains(&secret) && !text.contains("sig="), "{text}");
@@ -173,7 +185,7 @@ async fn a_shared_access_signature_opens_the_queue() {
 #[tokio::test]
 async fn a_wrong_key_is_said_without_the_key() {
     let wrong = STANDARD.encode("another key");
-    let queue = open(&AZURITE.connection_string().replace(KEY, &wrong), &Fresh::new().name);
+    let queue = open(&Fresh::new().account.replace(KEY, &wrong), NAME);
     let error = queue.send(&wake(1), Duration::ZERO).await.unwrap_err();
     let text = format!("{error} {error:?} {queue:?}");
     assert!(text.contains("HTTP 403 AuthorizationFailure") || text.contains("HTTP 403 AuthenticationFailed"), "{text}");
@@ -182,7 +194,7 @@ async fn a_wrong_key_is_said_without_the_key() {
 
 #[tokio::test]
 async fn a_dead_endpoint_is_unavailable_within_a_bounded_time() {
-    let signed = signature("r", KEY);
+    let signed = signature("a", "r", KEY);
     let secret = signed.split("sig=").nth(1).unwrap().to_owned();
     // Nobody listens on the first one, and on the second one nobody accepts.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -200,13 +212,13 @@ async fn a_dead_endpoint_is_unavailable_within_a_bounded_time() {
 
 #[tokio::test]
 async fn what_was_sent_outlives_a_restart_of_the_service() {
-    let mut azurite = Azurite::launch();
-    let queue = open(&azurite.connection_string(), "wakes");
+    let azurite = Azurite::start();
+    let queue = open(&azurite.account(), "wakes");
     let sent = wake(1);
     queue.send(&sent, Duration::ZERO).await.unwrap();
     azurite.stop();
     assert!(matches!(queue.probe().await, Err(Error::Unavailable(_))));
-    azurite.start();
+    azurite.resume();
     let delivery = queue.receive(Lane::Work, 1, LEASE, Duration::ZERO).await.unwrap().remove(0);
     assert_eq!(read(&delivery), sent);
 }
@@ -236,7 +248,7 @@ async fn a_server_answers_over_the_queue_and_keeps_its_lease_while_it_works() {
     assert_eq!(status["status"], "completed", "{status}");
     assert_eq!(model.calls.load(std::sync::atomic::Ordering::SeqCst), 2, "once for the query, once for the answer");
     assert_eq!(warehouse.launches.lock().unwrap().values().copied().collect::<Vec<_>>(), [1]);
-    eventually("the wakes are deleted", async || fresh.peek(&fresh.name).await.contains("<QueueMessagesList/>").then_some(())).await;
+    eventually("the wakes are deleted", async || fresh.peek(NAME).await.contains("<QueueMessagesList/>").then_some(())).await;
     server.stop().await;
 }
 
@@ -259,8 +271,8 @@ async fn a_failed_step_is_tried_again_and_a_hopeless_one_is_poisoned() {
     let id = hopeless.ask("Which films are there?").await;
     let status = hopeless.ended(&id).await;
     assert_eq!(status["status"], "error", "{status}");
-    for name in [fresh.name.clone(), format!("{}-poison", fresh.name)] {
-        eventually("both queues are empty", async || fresh.peek(&name).await.contains("<QueueMessagesList/>").then_some(())).await;
+    for name in [NAME, "wakes-poison"] {
+        eventually("both queues are empty", async || fresh.peek(name).await.contains("<QueueMessagesList/>").then_some(())).await;
     }
     hopeless.stop().await;
 }

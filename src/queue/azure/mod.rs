@@ -151,7 +151,7 @@ impl fmt::Debug for AzureQueue {
 #[async_trait]
 impl Sender for AzureQueue {
     fn kind(&self) -> &'static str {
-        "azure_queue"
+        "azure queue storage"
     }
 
     /// A delay of more than 7 days becomes 7 days, the longest that there is: a wake that comes early is better than none.
