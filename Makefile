@@ -14,10 +14,10 @@ ARGS ?=
 
 TOOLS := .tools
 
-.PHONY: help run func tools test bench lint clean cosmos-emulator
+.PHONY: help run func emulators tools test bench lint clean cosmos-emulator
 
 help: ## list these recipes
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # The debug build: it is there in half the time, and what does the work (Sail, SQLite) is optimized in it as well.
 run: tools ## serve on this machine, with nothing to configure
@@ -28,9 +28,22 @@ func: tools ## build the handler for `func start` in this folder, which needs `m
 	mkdir -p bin
 	cp target/debug/asklake bin/asklake
 
+# What `func start` needs beside it, on the ports that its settings name: Azurite's queues and the emulator of Cosmos DB. Ctrl-C ends both,
+# and the end of one ends the other.
+AZURITE := node $(TOOLS)/azurite/node_modules/azurite/dist/src/queue/main.js
+emulators: $(TOOLS)/azurite/.done cosmos-emulator ## run the emulators of Azure's queues and of Cosmos DB until Ctrl-C
+	@mkdir -p .asklake/azurite
+	@trap 'kill $$(jobs -p) 2> /dev/null || true; wait' EXIT; trap 'exit 0' INT TERM; \
+	$(AZURITE) --queueHost 127.0.0.1 --queuePort 10001 --location .asklake/azurite --silent --disableTelemetry --skipApiVersionCheck & \
+	target/debug/cosmos-emulator --listen 127.0.0.1:8081 & \
+	echo 'In the other terminal, and Ctrl-C here to end:'; \
+	echo '  export AzureWebJobsStorage=UseDevelopmentStorage=true'; \
+	echo '  export COSMOS_ENDPOINT=http://127.0.0.1:8081'; \
+	wait -n
+
 tools: $(TOOLS)/venv/.done lake/.sample ## install and build what a run needs: Sail and the sample lake
 
-test: tools $(TOOLS)/venv-test/.done cosmos-emulator ## run all tests
+test: tools $(TOOLS)/venv-test/.done $(TOOLS)/azurite/.done cosmos-emulator ## run all tests
 	$(CARGO) test --locked
 	$(CARGO) test --locked --package cosmos-emulator
 
@@ -69,6 +82,14 @@ $(TOOLS)/venv/.done $(TOOLS)/venv-test/.done $(TOOLS)/venv-lint/.done:
 $(TOOLS)/cargo-deny/.done: requirements/cargo-deny.txt
 	rm -rf $(@D)
 	$(CARGO) install --quiet --locked --debug --no-default-features --root $(@D) "$$(cat $<)"
+	touch $@
+
+# The emulator of Azure Queue Storage.
+$(TOOLS)/azurite/.done: requirements/azurite/package.json requirements/azurite/package-lock.json
+	rm -rf $(@D)
+	mkdir -p $(@D)
+	cp $^ $(@D)
+	$(NPM) ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --loglevel error
 	touch $@
 
 # The sample lake, in three steps: the package with the facts, IMDb's files made of them, the tables made of those.
