@@ -18,7 +18,7 @@ use crate::support::{host::Running, seeded::Seeded};
 /// Conversations that must each have had a worker killed.
 const KILLED: usize = 200;
 /// Conversations that are under way at once: more than the host's 24, so that it always has as many as it takes.
-const AT_ONCE: usize = 40;
+const AT_ONCE: usize = 60;
 
 /// Conversations whose invocation died with its process.
 fn killed(host: &Running) -> BTreeSet<ConversationId> {
@@ -29,7 +29,7 @@ fn killed(host: &Running) -> BTreeSet<ConversationId> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_killed_at_a_random_moment_in_each_of_200_conversations_costs_no_answer_and_no_second_launch() {
     let deadline = Instant::now() + Duration::from_secs(400);
-    let plan = Plan { model: Duration::from_millis(120), warehouse: Duration::from_millis(800), ..Plan::quick() };
+    let plan = Plan { model: Duration::from_millis(120), warehouse: Duration::from_millis(1500), ..Plan::quick() };
     let machine = Machine::start(plan, |_| {}).await;
     let watcher = Watcher::new(machine.host.base());
     let asked = Mutex::new(Vec::new());

@@ -91,9 +91,10 @@ async fn an_empty_reply_hangs_until_the_timeout_and_then_every_invocation_dies()
 
 #[tokio::test]
 async fn work_beyond_the_timeout_has_the_process_killed() {
-    let (host, _folder) = Toy::new().with(|settings| settings.app.function_timeout = Duration::from_millis(500)).start().await;
+    let (host, _folder) = Toy::new().with(|settings| settings.app.function_timeout = Duration::from_secs(3)).start().await;
     let verdict = host.invoke("work", "sleep 60000", 1).await;
     assert_eq!(verdict, Verdict::Failure("functionTimeout: the process was killed".into()));
+    host.wait_for_life(2, SOON).await;
     assert_eq!(host.invoke("work", "well", 1).await, Verdict::Success, "the next process works");
 }
 
