@@ -51,7 +51,7 @@ test: tools $(TOOLS)/venv-test/.done $(TOOLS)/azurite/.done cosmos-emulator ## r
 cosmos-emulator:
 	$(CARGO) build --locked --package cosmos-emulator
 
-bench: tools ## run all benchmarks
+bench: tools $(TOOLS)/azurite/.done ## run all benchmarks
 	$(CARGO) bench --locked $(ARGS)
 
 # Clippy and rustdoc share their artefacts; the tests build others, in the same target folder.

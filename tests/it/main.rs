@@ -20,9 +20,11 @@ mod cosmos;
 mod crash;
 mod dialect;
 mod docs;
+#[cfg(feature = "azure")]
 mod faults;
 mod flight;
 mod function_app;
+#[cfg(feature = "azure")]
 mod functions;
 mod guard;
 mod host;

@@ -6,6 +6,7 @@ pub mod cosmos;
 pub mod counted;
 pub mod embedded;
 pub mod flight;
+#[cfg(feature = "azure")]
 pub mod handler;
 pub mod host;
 pub mod scripted;
