@@ -39,6 +39,7 @@ emulators: $(TOOLS)/azurite/.done cosmos-emulator ## run the emulators of Azure'
 	echo 'In the other terminal, and Ctrl-C here to end:'; \
 	echo '  export AzureWebJobsStorage=UseDevelopmentStorage=true'; \
 	echo '  export COSMOS_ENDPOINT=http://127.0.0.1:8081'; \
+	echo '  export COSMOS_KEY=ZW11bGF0b3I='; \
 	wait -n
 
 tools: $(TOOLS)/venv/.done lake/.sample ## install and build what a run needs: Sail and the sample lake
