@@ -152,8 +152,9 @@ resource cosmos 'Microsoft.DocumentDB/databaseAccounts@2024-11-15' = {
     properties: {
       principalId: identity.properties.principalId
       roleDefinitionId: '${cosmos.id}/sqlRoleDefinitions/${cosmosDataContributor}'
-      scope: '${cosmos.id}/dbs/${database.name}'
+      scope: '${cosmos.id}/dbs/${databaseName}'
     }
+    dependsOn: [database]
   }
 }
 
