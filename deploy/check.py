@@ -84,4 +84,4 @@ azure = read("azure.yaml")
 service = re.search(r"^services:\n  (\w+):", azure, re.M)
 require(bool(service) and f"'azd-service-name': '{service[1]}'" in resources, "azure.yaml: no resource bears the tag of the service")
 
-sys.exit("\n".join(faults))
+sys.exit("\n".join(faults) or 0)
