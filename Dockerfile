@@ -22,7 +22,7 @@ COPY --from=program /src/target/release/asklake /usr/local/bin/asklake
 RUN --mount=type=bind,from=sample,source=/sample/imdb,target=/mnt/sample asklake import /mnt/sample --lake /opt/asklake/lake
 # A lake of one's own is mounted over LAKE_DIR; conversations are kept in the volume.
 ENV ASKLAKE_DATA_DIR=/var/lib/asklake LAKE_DIR=/opt/asklake/lake SAIL_BIN=/usr/local/bin/sail
-USER asklake
+USER 10001
 WORKDIR /var/lib/asklake
 VOLUME /var/lib/asklake
 EXPOSE 8080
