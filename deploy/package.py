@@ -53,6 +53,7 @@ def main(binary: Path, package: Path, floor: str) -> None:
             archive.writestr(entry(name, mode), content, compresslevel=9)
     size = package.stat().st_size
     if size >= LIMIT:
+        package.unlink()
         sys.exit(f"{package} has {size} bytes: the limit is {LIMIT}")
     print(f"{package}: {size / 1024 / 1024:.1f} MiB, {len(contents)} files, {version}, glibc {'.'.join(map(str, wanted))} or later")
 
