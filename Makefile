@@ -14,7 +14,7 @@ ARGS ?=
 
 TOOLS := .tools
 
-.PHONY: help run func emulators tools test bench lint clean cosmos-emulator
+.PHONY: help run func emulators package tools test bench lint clean cosmos-emulator
 
 help: ## list these recipes
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,7 +39,18 @@ emulators: $(TOOLS)/azurite/.done cosmos-emulator ## run the emulators of Azure'
 	echo 'In the other terminal, and Ctrl-C here to end:'; \
 	echo '  export AzureWebJobsStorage=UseDevelopmentStorage=true'; \
 	echo '  export COSMOS_ENDPOINT=http://127.0.0.1:8081'; \
+	echo '  export COSMOS_KEY=ZW11bGF0b3I='; \
 	wait -n
+
+# The package runs on a glibc of another age than this machine's, so zig links against GLIBC, the oldest one that it may meet.
+# Linux only: other systems have no execute bit to pack, or other programs.
+GLIBC := 2.28
+PACKAGE_TARGET := x86_64-unknown-linux-gnu
+
+package: $(TOOLS)/venv-package/.done ## build what Azure runs, target/package/asklake.zip
+	PATH="$(CURDIR)/$(<D)/bin:$$PATH" cargo-zigbuild zigbuild --locked --release --no-default-features --features azure \
+		--bin asklake --target-dir target --target $(PACKAGE_TARGET).$(GLIBC)
+	$(PYTHON) deploy/package.py target/$(PACKAGE_TARGET)/release/asklake target/package/asklake.zip $(GLIBC)
 
 tools: $(TOOLS)/venv/.done lake/.sample ## install and build what a run needs: Sail and the sample lake
 
@@ -55,9 +66,11 @@ bench: tools $(TOOLS)/azurite/.done ## run all benchmarks
 	$(CARGO) bench --locked $(ARGS)
 
 # Clippy and rustdoc share their artefacts; the tests build others, in the same target folder.
-lint: $(TOOLS)/venv-lint/.done $(TOOLS)/cargo-deny/.done ## check format, code of both feature sets, spelling, licences and documentation
+lint: $(TOOLS)/venv-lint/.done $(TOOLS)/cargo-deny/.done ## check format, code of both feature sets, spelling, licences, documentation and deployment
 	$(CARGO) fmt --all --check
 	$(TOOLS)/venv-lint/bin/typos
+	$(TOOLS)/venv-lint/bin/hadolint Dockerfile
+	$(TOOLS)/venv-lint/bin/python deploy/check.py
 	$(TOOLS)/cargo-deny/bin/cargo-deny --log-level warn --locked check licenses bans sources
 	$(CARGO) clippy --locked --all-targets -- --deny warnings
 	$(CARGO) clippy --locked --package cosmos-emulator --all-targets -- --deny warnings
@@ -72,7 +85,8 @@ clean: ## remove what was installed and built, but no lake and no data
 $(TOOLS)/venv/.done: requirements/sail.txt
 $(TOOLS)/venv-test/.done: requirements/test.txt
 $(TOOLS)/venv-lint/.done: requirements/lint.txt
-$(TOOLS)/venv/.done $(TOOLS)/venv-test/.done $(TOOLS)/venv-lint/.done:
+$(TOOLS)/venv-package/.done: requirements/package.txt
+$(TOOLS)/venv/.done $(TOOLS)/venv-test/.done $(TOOLS)/venv-lint/.done $(TOOLS)/venv-package/.done:
 	rm -rf $(@D)
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: --requirement $<
