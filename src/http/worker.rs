@@ -2,7 +2,7 @@
 //!
 //! Nothing authenticates these two, so they refuse whatever did not come from this machine, and every reply is a JSON object: a success
 //! with an empty body, a 204 or `null` would make the host wait until `functionTimeout` and kill the process with all its invocations
-//! (read in the source of azure-functions-host). The capture of an envelope stands in `tests/it/functions/envelope.json`.
+//! (read in the source of azure-functions-host). The capture of an envelope stands in `tests/host/envelope.json`.
 
 use std::{
     sync::Arc,

@@ -10,7 +10,7 @@ use super::{
     handler::{Ends, Machine, Plan},
     watch::{Watcher, ask_and_watch},
 };
-use crate::support::{cosmos::Emulator, seeded::Seeded};
+use crate::support::{cosmos::Emulator, host::reply::Verdict, seeded::Seeded};
 
 fn within(seconds: u64) -> Instant {
     Instant::now() + Duration::from_secs(seconds)
@@ -61,6 +61,21 @@ async fn lost_answers_and_refused_commits_and_stale_reads_give_one_answer_and_on
         let ends = all_end_under(json!({"kind": kind, "count": count}), 8, Duration::from_millis(200)).await;
         assert!(ends.completed >= 19, "{kind}: {ends:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_poisoned_message_is_tried_again_within_its_invocation() {
+    let deadline = within(60);
+    let cosmos = Emulator::start();
+    let plan = Plan { warehouse: Duration::from_secs(600), cosmos: Some(&cosmos), ..Plan::quick() };
+    let machine = Machine::start(plan, |_| {}).await;
+    let watcher = Watcher::new(machine.host.base());
+    let id = watcher.ask("which films?", deadline).await;
+    let revision = watcher.until(id, "executing", deadline).await["revision"].clone();
+    cosmos.order(json!({"kind": "412", "count": 2})).await;
+    let wake = json!({"conversation_id": id, "revision": revision}).to_string();
+    assert_eq!(machine.host.invoke("poison", &wake, 1).await, Verdict::Success);
+    assert_eq!(watcher.ended(id, deadline).await["error_detail"]["code"], "abandoned");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -57,6 +57,18 @@ impl Watcher {
         }
     }
 
+    /// Polls until the turn is in that stage; returns the status that said so.
+    pub async fn until(&self, id: ConversationId, stage: &str, deadline: Instant) -> Value {
+        loop {
+            let status = self.status(id, 0).await;
+            if let Some(status) = status.as_ref().filter(|status| status["stage"] == stage) {
+                return status.clone();
+            }
+            assert!(Instant::now() < deadline, "{id} is not {stage}: {status:#?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// `None` when the answer was a server error or none at all.
     async fn status(&self, id: ConversationId, after: u64) -> Option<Value> {
         let response = self.client.get(format!("{}/api/chat/{id}/status?wait=10&after={after}", self.base)).send().await.ok()?;
