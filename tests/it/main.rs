@@ -26,6 +26,7 @@ mod http;
 mod import;
 mod lake;
 mod machine;
+mod openai;
 mod openapi;
 mod planner;
 mod protocol;
