@@ -150,13 +150,13 @@ impl Client {
         })
     }
 
-    /// Asks what costs nothing: for the list of models, or of Azure for a completion of no messages, which it refuses before any
-    /// model reads it, but only after it has found the deployment.
+    /// Asks what costs nothing: for the list of models, or of Azure for a completion without messages, which is refused before any
+    /// model reads it, but only after the deployment is found. (Of an empty list of messages llama-server would make a completion.)
     pub(super) async fn probe(&self) -> Result<(), Error> {
         let request = match &self.endpoint {
             Endpoint::OpenAi { base_url, .. } => self.http.get(format!("{base_url}/models")),
             Endpoint::Azure { .. } => {
-                self.http.post(self.endpoint.chat_url()).json(&json!({"model": self.endpoint.model(), "messages": []}))
+                self.http.post(self.endpoint.chat_url()).json(&json!({"model": self.endpoint.model()}))
             }
         };
         let request = self.authenticated(request).await.map_err(Failure::into_error)?;

@@ -207,7 +207,7 @@ impl Model for OpenAi {
         }
     }
 
-    /// Asks for the list of models: the server is there and takes the key. Of Azure, a completion of no messages, which is refused
+    /// Asks for the list of models: the server is there and takes the key. Of Azure, a completion without messages, which is refused
     /// before it costs anything: the resource is there, takes the key or identity, and has the deployment. Whether the quota
     /// suffices, only a question shows.
     async fn probe(&self) -> Result<(), Error> {
