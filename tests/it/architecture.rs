@@ -11,26 +11,29 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("main", &["app", "cli", "config", "import", "runtime", "service", "telemetry"]),
     ("cli", &["app", "config", "conversation", "import", "service"]),
     // The one that puts all together; the server it is put into is above it.
-    ("app", &["config", "conversation", "http", "model", "queue", "runtime", "service", "sql", "sqlite", "store", "warehouse"]),
+    ("app", &["azure", "config", "conversation", "http", "model", "queue", "runtime", "service", "sql", "sqlite", "store", "warehouse"]),
     ("runtime", &["app", "http", "queue", "service"]),
     ("http", &["conversation", "queue", "service", "store"]),
     ("service", &["conversation", "model", "queue", "sql", "store", "warehouse"]),
     ("model", &["conversation", "sql"]),
-    ("queue", &["conversation", "sqlite"]),
+    ("queue", &["azure", "conversation", "sqlite"]),
     ("store", &["conversation", "sqlite"]),
     ("warehouse", &["conversation", "sql"]),
     ("sql", &["conversation"]),
     ("conversation", &[]),
+    ("azure", &[]),
     ("sqlite", &["conversation"]),
     ("import", &[]),
     ("config", &[]),
     ("telemetry", &[]),
 ];
 
-/// The adapters, and the file that the two embedded ones share.
+/// The adapters, and what the embedded ones and those of Azure share.
 const ADAPTERS: &[&str] = &[
+    "azure",
     "model::offline",
     "model::openai",
+    "queue::azure",
     "queue::sqlite",
     "store::cosmos",
     "store::sqlite",
@@ -41,7 +44,7 @@ const ADAPTERS: &[&str] = &[
 
 /// Which adapters an adapter may know besides itself.
 const ADAPTER_MAY_KNOW: &[(&str, &str)] =
-    &[("queue::sqlite", "sqlite"), ("store::sqlite", "sqlite"), ("warehouse::sail", "warehouse::flight")];
+    &[("queue::azure", "azure"), ("queue::sqlite", "sqlite"), ("store::sqlite", "sqlite"), ("warehouse::sail", "warehouse::flight")];
 
 /// A file of `src/`.
 struct Source {
@@ -235,6 +238,9 @@ fn only_http_knows_status_codes_and_only_the_warehouse_and_http_servers_their_pr
         ("opentelemetry::", &["store"]),
         ("rusqlite::", &["sqlite", "store", "queue"]),
         ("reqwest::", &["cli", "model"]),
+        ("azure_core::", &["azure", "model", "queue", "store"]),
+        ("azure_identity::", &["azure"]),
+        ("azure_storage_queue::", &["queue"]),
         ("std::env::var", &["config", "cli", "warehouse"]),
     ];
     let sources = sources();

@@ -42,12 +42,13 @@ impl Counted {
         let runs = Runs::default();
         let book = Arc::clone(&runs);
         let with_book = warp::any().map(move || Arc::clone(&book));
-        let launch = warp::path!("launch").and(warp::post()).and(warp::body::json()).and(with_book.clone()).map(|body: Value, runs: Runs| {
-            let token = body["token"].as_str().unwrap().to_owned();
-            let mut runs = runs.lock().unwrap();
-            runs.entry(token).or_insert_with(|| Started { asked: 0, at: Instant::now() }).asked += 1;
-            warp::reply::json(&json!({}))
-        });
+        let launch =
+            warp::path!("launch").and(warp::post()).and(warp::body::json()).and(with_book.clone()).map(|body: Value, runs: Runs| {
+                let token = body["token"].as_str().unwrap().to_owned();
+                let mut runs = runs.lock().unwrap();
+                runs.entry(token).or_insert_with(|| Started { asked: 0, at: Instant::now() }).asked += 1;
+                warp::reply::json(&json!({}))
+            });
         let poll = warp::path!("poll" / String / u64).and(with_book).then(move |token: String, wait: u64, runs: Runs| async move {
             let started = runs.lock().unwrap().get(&token).copied();
             let Some(started) = started else { return warp::reply::json(&json!("lost")) };

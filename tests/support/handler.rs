@@ -21,7 +21,12 @@ use asklake::{
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::{counted::Remote, embedded::{Embedded, guard}, host::storage::Storage, scripted::{SQL, ScriptedModel, answer, query}};
+use super::{
+    counted::Remote,
+    embedded::{Embedded, guard},
+    host::storage::Storage,
+    scripted::{SQL, ScriptedModel, answer, query},
+};
 
 /// Holds the [`Script`] in the handler's process, and is set nowhere else.
 pub const VARIABLE: &str = "ASKLAKE_TEST_HANDLER";

@@ -155,9 +155,7 @@ impl Client {
     pub(super) async fn probe(&self) -> Result<(), Error> {
         let request = match &self.endpoint {
             Endpoint::OpenAi { base_url, .. } => self.http.get(format!("{base_url}/models")),
-            Endpoint::Azure { .. } => {
-                self.http.post(self.endpoint.chat_url()).json(&json!({"model": self.endpoint.model()}))
-            }
+            Endpoint::Azure { .. } => self.http.post(self.endpoint.chat_url()).json(&json!({"model": self.endpoint.model()})),
         };
         let request = self.authenticated(request).await.map_err(Failure::into_error)?;
         let response = request.send().await.map_err(|error| no_connection(&error).into_error())?;

@@ -9,7 +9,10 @@ use std::{
 use asklake::{conversation::ConversationId, queue::Wake};
 use tokio::task::JoinSet;
 
-use super::{handler::{Machine, Plan}, watch::Watcher};
+use super::{
+    handler::{Machine, Plan},
+    watch::Watcher,
+};
 use crate::support::{host::Running, seeded::Seeded};
 
 /// Conversations that must each have had a worker killed.

@@ -54,7 +54,12 @@ async fn kills_at_random_moments_cost_no_conversation_and_launch_a_bounded_numbe
     }
     let counts = product.warehouse.counts();
     let most = counts.values().max().copied().unwrap();
-    println!("{} statements for {} conversations, launched {} times, one of them {most} times", counts.len(), ids.len(), counts.values().sum::<usize>());
+    println!(
+        "{} statements for {} conversations, launched {} times, one of them {most} times",
+        counts.len(),
+        ids.len(),
+        counts.values().sum::<usize>()
+    );
     assert_eq!(counts.len(), ids.len(), "one statement for each");
     assert!(most <= usize::try_from(Budgets::default().relaunches).unwrap() + 1, "{most}");
     let store = SqliteStore::new(Database::open(product.data(), Options::default()).unwrap(), Duration::from_secs(86_400)).unwrap();

@@ -64,7 +64,13 @@ impl Product {
 
     async fn ask(&self, question: &str) -> String {
         let response = self.request(Method::POST, "/api/chat/start").json(&json!({"question": question})).send().await.unwrap();
-        assert_eq!(response.status(), StatusCode::ACCEPTED, "{}; the handler wrote {:#?}", response.text().await.unwrap(), self.host.logs());
+        assert_eq!(
+            response.status(),
+            StatusCode::ACCEPTED,
+            "{}; the handler wrote {:#?}",
+            response.text().await.unwrap(),
+            self.host.logs()
+        );
         response.json::<Value>().await.unwrap()["conversation_id"].as_str().unwrap().to_owned()
     }
 

@@ -42,9 +42,8 @@ async fn handler() {
 async fn answer(request: Request<Incoming>, go: &watch::Sender<bool>) -> Response<wire::Body> {
     let (head, body) = request.into_parts();
     let body = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
-    let header = |(name, value): (&hyper::header::HeaderName, &hyper::header::HeaderValue)| {
-        (name.to_string(), value.to_str().unwrap().to_owned())
-    };
+    let header =
+        |(name, value): (&hyper::header::HeaderName, &hyper::header::HeaderValue)| (name.to_string(), value.to_str().unwrap().to_owned());
     let headers: HashMap<String, String> = head.headers.iter().map(header).collect();
     let seen = json!({"method": head.method.as_str(), "uri": head.uri.to_string(), "headers": headers, "body": body});
     match head.uri.path() {
@@ -114,8 +113,7 @@ impl Toy {
         });
         fs::write(folder.path().join("host.json"), host.to_string()).unwrap();
         let http = |name: &str, route: &str, methods: &[&str]| {
-            let trigger =
-                json!({"type": "httpTrigger", "direction": "in", "name": "r", "authLevel": "anonymous", "route": route, "methods": methods});
+            let trigger = json!({"type": "httpTrigger", "direction": "in", "name": "r", "authLevel": "anonymous", "route": route, "methods": methods});
             function(&folder, name, &json!([trigger, {"type": "http", "direction": "out", "name": "s"}]));
         };
         http("named", "named/{id:guid}", &["get"]);
