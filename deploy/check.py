@@ -20,8 +20,6 @@ HOST = {
     "AzureWebJobsStorage__blobServiceUri",
     "AzureWebJobsStorage__credential",
 }
-# What the adapter of Azure OpenAI will read.
-PLANNED = {"AZURE_OPENAI_DEPLOYMENT"}
 
 faults: list[str] = []
 
@@ -68,7 +66,7 @@ given = set(json.loads(read("deploy/main.parameters.json"))["parameters"])
 require(given <= parameters["main.bicep"], f"main.parameters.json: no parameters are {given - parameters['main.bicep']}")
 
 variables = read("src/config/variables.rs")
-known = set(re.findall(r'"((?:[A-Z]+_)+[A-Z]+|AzureWebJobsStorage\w*)"', variables)) | HOST | PLANNED
+known = set(re.findall(r'"((?:[A-Z]+_)+[A-Z]+|AzureWebJobsStorage\w*)"', variables)) | HOST
 settings = re.findall(r"\b(AzureWebJobsStorage\w*|[A-Z]+(?:_[A-Z]+)+):", resources)
 require(len(settings) >= 10, "resources.bicep: its settings are not found")
 for setting in settings:

@@ -8,7 +8,11 @@ use crate::{
     config::{self, Config},
     conversation::Budgets,
     http,
-    model::{Model, offline::Planner},
+    model::{
+        Model,
+        offline::Planner,
+        openai::{self, AnswerFormat, Authentication, Endpoint, OpenAi},
+    },
     queue::{Receiver, Sender},
     runtime::worker,
     service::{Ports, Service, Settings},
@@ -43,7 +47,9 @@ impl App {
         let guard = Guard::new(&catalog, config.max_rows);
         check_queries(&catalog, &guard)?;
         let (Storage { store, sender, receiver }, times) = storage(config, times)?;
-        let ports = Ports { store, wakes: sender, model: model(&catalog), warehouse: warehouse(config, &catalog)? };
+        let ports = Ports { store, wakes: sender, model: model(config, &catalog)?, warehouse: warehouse(config, &catalog)? };
+        // The model keeps to its time by itself, and knows better what took it.
+        let times = Settings { model_timeout: config.model_call.timeout + MODEL_GRACE, ..times };
         let service = Service::new(ports, guard, Budgets::default(), times);
         let http = http::Settings {
             cors_allowed_origins: config.cors_allowed_origins.clone(),
@@ -55,8 +61,30 @@ impl App {
     }
 }
 
-fn model(catalog: &Arc<Catalog>) -> Arc<dyn Model> {
-    Arc::new(Planner::new(Arc::clone(catalog)))
+/// Time that a model has beyond its own.
+const MODEL_GRACE: Duration = Duration::from_secs(5);
+
+fn model(config: &Config, catalog: &Arc<Catalog>) -> anyhow::Result<Arc<dyn Model>> {
+    let (endpoint, authentication) = match &config.model {
+        config::Model::Offline => return Ok(Arc::new(Planner::new(Arc::clone(catalog)))),
+        config::Model::AzureOpenAi { endpoint, deployment, api_version, credential } => {
+            let (resource, deployment, api_version) = (endpoint.clone(), deployment.clone(), api_version.clone());
+            let authentication = match credential {
+                config::ModelCredential::Key(key) => Authentication::ApiKey(key.expose().to_owned()),
+                config::ModelCredential::ManagedIdentity { client_id } => cloud::model_identity(client_id.as_deref())?,
+            };
+            (Endpoint::Azure { resource, deployment, api_version }, authentication)
+        }
+        config::Model::OpenAi { base_url, model, key } => {
+            let authentication = key.as_ref().map_or(Authentication::None, |key| Authentication::Bearer(key.expose().to_owned()));
+            (Endpoint::OpenAi { base_url: base_url.clone(), model: model.clone() }, authentication)
+        }
+    };
+    let config::ModelCall { timeout, temperature_hundredths, max_tokens, structured_answer } = config.model_call.clone();
+    let temperature = f64::from(temperature_hundredths) / 100.0;
+    let answer_format = if structured_answer { AnswerFormat::JsonSchema } else { AnswerFormat::Text };
+    let settings = openai::Config { endpoint, timeout, temperature, max_tokens, answer_format, max_rows: config.max_rows };
+    Ok(Arc::new(OpenAi::new(settings, authentication, catalog)?))
 }
 
 /// The catalog with the parameters of the profile that fits the lake.
@@ -164,6 +192,10 @@ mod cloud {
         Settings { read_interval: Duration::from_secs(1), replica_lag: Duration::from_millis(500), ..times }
     }
 
+    pub(super) fn model_identity(client_id: Option<&str>) -> anyhow::Result<Authentication> {
+        Ok(Authentication::Identity(azure::managed_identity(client_id).context("no identity for Azure OpenAI")?))
+    }
+
     pub(super) fn queue(config: &Config) -> anyhow::Result<Sides> {
         let account = match &config.queue {
             config::Queue::Embedded => bail!("no Azure Queue Storage is configured"),
@@ -190,6 +222,10 @@ mod cloud {
 
     pub(super) fn times(times: Settings) -> Settings {
         times
+    }
+
+    pub(super) fn model_identity(_client_id: Option<&str>) -> anyhow::Result<Authentication> {
+        bail!("AZURE_OPENAI_API_KEY is not set, and this build was made without the feature `azure`, so without managed identities")
     }
 
     pub(super) fn queue(_config: &Config) -> anyhow::Result<Sides> {

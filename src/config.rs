@@ -84,6 +84,58 @@ pub enum Queue {
     },
 }
 
+/// Who decides on queries and writes answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Model {
+    /// The planner in the binary, which is no language model.
+    Offline,
+    /// A deployment of Azure OpenAI.
+    AzureOpenAi {
+        /// Address of the resource, without a path.
+        endpoint: String,
+        /// Name of the deployment.
+        deployment: String,
+        /// Version of the API; `v1` for the path without versions.
+        api_version: String,
+        /// How to sign in there.
+        credential: ModelCredential,
+    },
+    /// A model on a server with OpenAI's API.
+    OpenAi {
+        /// What stands before `/chat/completions`.
+        base_url: String,
+        /// Name of the model.
+        model: String,
+        /// Its key.
+        key: Option<Secret>,
+    },
+}
+
+/// How to sign in to Azure OpenAI.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ModelCredential {
+    /// With a key of the resource.
+    Key(Secret),
+    /// As the identity of the machine.
+    ManagedIdentity {
+        /// Its client id; absent for the system-assigned one.
+        client_id: Option<String>,
+    },
+}
+
+/// What a call of a language model may use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelCall {
+    /// Time of one call, with all that is sent again.
+    pub timeout: Duration,
+    /// Sampling temperature in hundredths.
+    pub temperature_hundredths: u16,
+    /// Tokens of one reply.
+    pub max_tokens: u32,
+    /// Whether the answer is asked for as JSON of a schema.
+    pub structured_answer: bool,
+}
+
 /// Which warehouse to use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Warehouse {
@@ -122,6 +174,10 @@ pub struct Config {
     pub store: Store,
     /// Where wakes are sent.
     pub queue: Queue,
+    /// Who decides and answers.
+    pub model: Model,
+    /// What a call of it may use, unless it is offline.
+    pub model_call: ModelCall,
     /// Which warehouse.
     pub warehouse: Warehouse,
     /// Rows a query may return.
@@ -140,6 +196,7 @@ impl Config {
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, Vec<Error>> {
         let mut reader = Reader { lookup: &lookup, errors: Vec::new() };
         reader.refuse_unsupported();
+        let model = reader.model();
         let config = Self {
             data_dir: reader.text("ASKLAKE_DATA_DIR").map_or_else(|| ".asklake".into(), PathBuf::from),
             catalog_file: reader.text("CATALOG_FILE").map(PathBuf::from),
@@ -148,6 +205,8 @@ impl Config {
             cors_allowed_origins: reader.origins("CORS_ALLOWED_ORIGINS"),
             store: reader.store(),
             queue: reader.queue(),
+            model_call: reader.model_call(&model),
+            model,
             warehouse: reader.warehouse(),
             max_rows: reader.number("MAX_ROWS", 1000, 1, 10_000),
             query_timeout: Duration::from_secs(reader.number("QUERY_TIMEOUT_SECONDS", 120, 1, 1500)),
@@ -227,6 +286,42 @@ mod tests {
         let uri = ("AzureWebJobsStorage__queueServiceUri", "https://a.queue.core.windows.net");
         assert_eq!(queue(&[uri, ("AZURE_CLIENT_ID", "i")]), identity(Some("i")));
         assert_eq!(queue(&[uri, ("AZURE_CLIENT_ID", "i"), ("AzureWebJobsStorage__clientId", "j")]), identity(Some("j")));
+    }
+
+    #[test]
+    fn a_model_is_on_azure_or_on_a_server_and_signed_in_to_by_key_or_identity() {
+        let model = |pairs: &[(&str, &str)]| read(pairs).expect("valid").model;
+        let azure = [("AZURE_OPENAI_ENDPOINT", "https://n.openai.azure.com/openai/v1/"), ("AZURE_OPENAI_DEPLOYMENT", "d")];
+        let on_azure = |api_version: &str, credential| Model::AzureOpenAi {
+            endpoint: "https://n.openai.azure.com".into(),
+            deployment: "d".into(),
+            api_version: api_version.into(),
+            credential,
+        };
+        let identity = ModelCredential::ManagedIdentity { client_id: Some("i".into()) };
+        assert_eq!(model(&[azure[0], azure[1], ("AZURE_CLIENT_ID", "i")]), on_azure("v1", identity));
+        let key = ModelCredential::Key(Secret("k".into()));
+        let older = ("AZURE_OPENAI_ENDPOINT", "https://n.openai.azure.com/");
+        assert_eq!(model(&[older, azure[1], ("AZURE_OPENAI_API_KEY", "k")]), on_azure("2024-10-21", key));
+
+        let server = [("OPENAI_BASE_URL", "http://localhost:11434/v1/"), ("OPENAI_MODEL", "m")];
+        let expected = Model::OpenAi { base_url: "http://localhost:11434/v1".into(), model: "m".into(), key: None };
+        assert_eq!(model(&server), expected);
+        assert_eq!(model(&[("OPENAI_API_KEY", "k")]), Model::Offline, "many have that key set for other programs");
+        assert!(!read(&server).expect("valid").model_call.structured_answer, "not every server takes a schema together with tools");
+
+        for (pairs, variable) in [
+            (&[azure[0]][..], "AZURE_OPENAI_DEPLOYMENT"),
+            (&[azure[1]], "AZURE_OPENAI_DEPLOYMENT"),
+            (&[server[0]], "OPENAI_MODEL"),
+            (&[server[1]], "OPENAI_MODEL"),
+            (&[azure[0], azure[1], server[0], server[1]], "OPENAI_BASE_URL"),
+            (&[server[0], server[1], ("MODEL_TEMPERATURE", "warm")], "MODEL_TEMPERATURE"),
+            (&[server[0], server[1], ("MODEL_ANSWER_FORMAT", "xml")], "MODEL_ANSWER_FORMAT"),
+        ] {
+            let faults = read(pairs).expect_err("a fault");
+            assert_eq!(faults.iter().map(|fault| fault.variable).collect::<Vec<_>>(), [variable], "{pairs:?}");
+        }
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Reads variables one by one and collects what is wrong with them.
 
-use std::{fmt, path::PathBuf, str::FromStr};
+use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
 use super::{
-    CosmosCredential, Error, Queue, Secret, Store, Warehouse,
+    CosmosCredential, Error, Model, ModelCall, ModelCredential, Queue, Secret, Store, Warehouse,
     variables::{AZURE_INSTANCE, UNSUPPORTED, VARIABLES},
 };
 
@@ -113,6 +113,93 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
         };
         let client_id = self.text("AzureWebJobsStorage__clientId").or_else(|| self.text("AZURE_CLIENT_ID"));
         Queue::ManagedIdentity { service_uri, client_id }
+    }
+
+    pub(super) fn model(&mut self) -> Model {
+        let azure = self.azure_openai();
+        let Some(base_url) = self.text("OPENAI_BASE_URL") else {
+            // A key alone is no fault: many have it set for other programs.
+            if self.text("OPENAI_MODEL").is_some() {
+                self.fault("OPENAI_MODEL", "it is set, but OPENAI_BASE_URL is not");
+            }
+            return azure.unwrap_or(Model::Offline);
+        };
+        if azure.is_some() {
+            self.fault("OPENAI_BASE_URL", "it is set, and AZURE_OPENAI_ENDPOINT is too: unset one of them");
+        }
+        self.check_address("OPENAI_BASE_URL", &base_url);
+        let model = self.text("OPENAI_MODEL").unwrap_or_else(|| {
+            self.fault("OPENAI_MODEL", "OPENAI_BASE_URL is set, so the name of the model there must be too");
+            String::new()
+        });
+        Model::OpenAi { base_url: base_url.trim_end_matches('/').to_owned(), model, key: self.text("OPENAI_API_KEY").map(Secret) }
+    }
+
+    fn azure_openai(&mut self) -> Option<Model> {
+        let endpoint = self.text("AZURE_OPENAI_ENDPOINT");
+        let deployment = self.text("AZURE_OPENAI_DEPLOYMENT");
+        let key = self.text("AZURE_OPENAI_API_KEY").map(Secret);
+        let Some(endpoint) = endpoint else {
+            for (name, is_set) in [("AZURE_OPENAI_DEPLOYMENT", deployment.is_some()), ("AZURE_OPENAI_API_KEY", key.is_some())] {
+                if is_set {
+                    self.fault(name, "it is set, but AZURE_OPENAI_ENDPOINT is not");
+                }
+            }
+            return None;
+        };
+        self.check_address("AZURE_OPENAI_ENDPOINT", &endpoint);
+        let is_segment = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+        if !deployment.as_deref().is_some_and(is_segment) {
+            self.fault("AZURE_OPENAI_DEPLOYMENT", "it must be the name of a deployment of AZURE_OPENAI_ENDPOINT: letters, digits, - _ .");
+        }
+        // The address that the portal shows for the path without versions.
+        let without_slash = endpoint.trim_end_matches('/');
+        let (endpoint, shown) = without_slash.strip_suffix("/openai/v1").map_or((without_slash, "2024-10-21"), |bare| (bare, "v1"));
+        let api_version = self.text("AZURE_OPENAI_API_VERSION").unwrap_or_else(|| shown.into());
+        if !is_segment(&api_version) {
+            self.fault("AZURE_OPENAI_API_VERSION", "it must be a version such as 2024-10-21, or v1");
+        }
+        let credential =
+            key.map_or_else(|| ModelCredential::ManagedIdentity { client_id: self.text("AZURE_CLIENT_ID") }, ModelCredential::Key);
+        Some(Model::AzureOpenAi { endpoint: endpoint.to_owned(), deployment: deployment.unwrap_or_default(), api_version, credential })
+    }
+
+    pub(super) fn model_call(&mut self, model: &Model) -> ModelCall {
+        let is_openai = match model {
+            Model::AzureOpenAi { .. } => true,
+            Model::OpenAi { base_url, .. } => base_url.starts_with("https://api.openai.com/"),
+            Model::Offline => false,
+        };
+        let structured_answer = match self.text("MODEL_ANSWER_FORMAT").as_deref() {
+            None => is_openai,
+            Some("json_schema") => true,
+            Some("text") => false,
+            Some(other) => {
+                let fault = format!("{other:?} is neither json_schema nor text");
+                self.fault("MODEL_ANSWER_FORMAT", fault);
+                false
+            }
+        };
+        ModelCall {
+            timeout: Duration::from_secs(self.number("MODEL_TIMEOUT_SECONDS", 90, 1, 300)),
+            temperature_hundredths: self.hundredths("MODEL_TEMPERATURE", 200),
+            max_tokens: self.number("MODEL_MAX_TOKENS", 4096, 64, 131_072),
+            structured_answer,
+        }
+    }
+
+    /// A decimal number from 0 to `most` hundredths, in hundredths; 0 when it is not set.
+    fn hundredths(&mut self, name: &'static str, most: u16) -> u16 {
+        let Some(text) = self.text(name) else { return 0 };
+        let hundredths = text.parse::<f64>().ok().map(|number| (number * 100.0).round()).filter(|number| *number >= 0.0);
+        // A cast of a float that is too large gives the largest number.
+        match hundredths.map(|number| number as u16).filter(|number| *number <= most) {
+            Some(number) => number,
+            None => {
+                self.fault(name, format!("{text:?} is not a number from 0 to {}", f64::from(most) / 100.0));
+                0
+            }
+        }
     }
 
     fn check_address(&mut self, name: &'static str, address: &str) {

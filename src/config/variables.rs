@@ -18,7 +18,19 @@ const fn variable(name: &'static str, default: &'static str, meaning: &'static s
 /// Every variable that is read.
 pub const VARIABLES: &[Variable] = &[
     variable("ASKLAKE_DATA_DIR", ".asklake", "Folder of the embedded store and queue."),
-    variable("AZURE_CLIENT_ID", "the system-assigned identity", "Client id of the user-assigned managed identity for Cosmos DB."),
+    variable(
+        "AZURE_CLIENT_ID",
+        "the system-assigned identity",
+        "Client id of the user-assigned managed identity for Cosmos DB and Azure OpenAI.",
+    ),
+    variable("AZURE_OPENAI_API_KEY", "the managed identity", "Key of the Azure OpenAI resource."),
+    variable("AZURE_OPENAI_API_VERSION", "2024-10-21", "Version of Azure OpenAI's API; v1 for the path /openai/v1, which has none."),
+    variable("AZURE_OPENAI_DEPLOYMENT", "none", "Name of the deployment of AZURE_OPENAI_ENDPOINT that answers."),
+    variable(
+        "AZURE_OPENAI_ENDPOINT",
+        "none",
+        "Address of the Azure OpenAI resource that answers instead of the offline planner, such as https://NAME.openai.azure.com.",
+    ),
     variable(
         "AzureWebJobsStorage",
         "none",
@@ -55,6 +67,21 @@ pub const VARIABLES: &[Variable] = &[
     ),
     variable("LAKE_DIR", "lake", "Folder of the local Parquet lake: one folder per schema, one file or folder per table."),
     variable("MAX_ROWS", "1000", "Rows a query may return at most."),
+    variable(
+        "MODEL_ANSWER_FORMAT",
+        "json_schema for OpenAI and Azure, else text",
+        "Whether a language model is made to answer as JSON of a schema (json_schema), or writes text.",
+    ),
+    variable("MODEL_MAX_TOKENS", "4096", "Tokens of one reply of a language model at most."),
+    variable("MODEL_TEMPERATURE", "0", "Sampling temperature of a language model, from 0 to 2."),
+    variable("MODEL_TIMEOUT_SECONDS", "90", "How long one call of a language model may take, with all that is sent again."),
+    variable("OPENAI_API_KEY", "none", "Key for OPENAI_BASE_URL, sent as a bearer token."),
+    variable(
+        "OPENAI_BASE_URL",
+        "none",
+        "Address of a server with OpenAI's API that answers instead of the offline planner, up to and with /v1.",
+    ),
+    variable("OPENAI_MODEL", "none", "Name of the model on OPENAI_BASE_URL."),
     variable("QUERY_TIMEOUT_SECONDS", "120", "How long a query may run on Sail or over Flight SQL."),
     variable("SAIL_BIN", ".tools/venv/bin/sail", "The sail command of pysail."),
     variable("SAIL_MEMORY_MIB", "half of the machine's, at most 4096", "Memory the local Sail may use."),
@@ -67,11 +94,9 @@ pub const VARIABLES: &[Variable] = &[
 
 /// Variables of adapters that this version does not have: set, they are an error rather than silently ignored.
 pub(super) const UNSUPPORTED: &[(&str, &str)] = &[
-    ("AZURE_OPENAI_ENDPOINT", "Azure OpenAI"),
     ("DATABRICKS_HOST", "Databricks"),
     ("DATABRICKS_JOB_ID", "Databricks"),
     ("DATABRICKS_WAREHOUSE_ID", "Databricks"),
-    ("OPENAI_BASE_URL", "OpenAI-compatible models"),
     ("REDIS_URL", "Redis"),
 ];
 

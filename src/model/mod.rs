@@ -4,6 +4,7 @@
 //! safe to ask twice: a crash between its reply and the commit asks again.
 
 pub mod offline;
+pub mod openai;
 
 use std::time::Duration;
 
@@ -74,9 +75,15 @@ pub enum Error {
         /// What it asked for.
         retry_after: Option<Duration>,
     },
+    /// Something is missing that only a person can put right: it says what to do.
+    #[error("{0}")]
+    Misconfigured(String),
     /// It will not reply to this request, however often it is asked.
     #[error("the model refused the request: {0}")]
     Refused(String),
+    /// It replied, and again after it was told what was wrong, but with nothing that can be worked with.
+    #[error("the model's replies cannot be used: {0}")]
+    Unusable(String),
 }
 
 /// A language model, or what stands in for one.
@@ -91,12 +98,12 @@ pub trait Model: Send + Sync {
     /// Asks the model.
     ///
     /// # Errors
-    /// [`Error::Unavailable`], [`Error::Refused`].
+    /// Every [`Error`].
     async fn reply(&self, request: &Request) -> Result<Reply, Error>;
 
     /// Whether the model answers, at no cost.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
+    /// [`Error::Unavailable`], [`Error::Misconfigured`].
     async fn probe(&self) -> Result<(), Error>;
 }

@@ -38,13 +38,7 @@ impl Service {
                 completion_tokens: reply.completion_tokens,
                 model_ms,
             },
-            Ok(Err(model::Error::Unavailable { detail, retry_after })) => {
-                let detail = format!("The model is unavailable: {detail}");
-                Outcome::Unavailable { code: ErrorCode::ModelFailed, detail, retry_after }
-            }
-            Ok(Err(model::Error::Refused(detail))) => {
-                Outcome::Ended { code: ErrorCode::ModelRefused, detail: format!("The model refused the request: {detail}") }
-            }
+            Ok(Err(error)) => no_reply(error),
             Err(_) => {
                 let detail = format!("The model did not reply within {} s.", self.settings.model_timeout.as_secs());
                 Outcome::Unavailable { code: ErrorCode::ModelFailed, detail, retry_after: None }
@@ -108,6 +102,23 @@ impl Service {
     fn no_answer(&self, what: &str) -> Outcome {
         let detail = format!("The warehouse did not {what} within {} s.", self.settings.warehouse_timeout.as_secs());
         Outcome::Unavailable { code: ErrorCode::WarehouseUnavailable, detail, retry_after: None }
+    }
+}
+
+fn no_reply(error: model::Error) -> Outcome {
+    match error {
+        model::Error::Unavailable { detail, retry_after } => {
+            Outcome::Unavailable { code: ErrorCode::ModelFailed, detail: format!("The model is unavailable: {detail}"), retry_after }
+        }
+        model::Error::Misconfigured(detail) => {
+            Outcome::Ended { code: ErrorCode::ModelFailed, detail: format!("The model is not set up: {detail}") }
+        }
+        model::Error::Refused(detail) => {
+            Outcome::Ended { code: ErrorCode::ModelRefused, detail: format!("The model refused the request: {detail}") }
+        }
+        model::Error::Unusable(detail) => {
+            Outcome::Ended { code: ErrorCode::ModelFailed, detail: format!("The model's replies cannot be used: {detail}") }
+        }
     }
 }
 

@@ -18,7 +18,7 @@ fn configuration() -> String {
     text.push_str(
         "\n`ASKLAKE_LOG` sets what is logged, such as `debug` or `asklake=debug,warn`. Logs go to standard error: for a person on a \
          terminal, as JSON lines otherwise.\n\nSet to a value that this version cannot serve, the variables of its missing adapters (`COSMOS_ENDPOINT`, \
-         `DATABRICKS_HOST`, `AZURE_OPENAI_ENDPOINT`, `OPENAI_BASE_URL`, `REDIS_URL`, `AzureWebJobsStorage`, …) are errors, not ignored.\n",
+         `DATABRICKS_HOST`, `REDIS_URL`, `AzureWebJobsStorage`, …) are errors, not ignored.\n",
     );
     text
 }

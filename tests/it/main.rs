@@ -32,6 +32,7 @@ mod http;
 mod import;
 mod lake;
 mod machine;
+mod openai;
 mod openapi;
 mod planner;
 mod protocol;
