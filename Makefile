@@ -30,7 +30,7 @@ func: tools ## build the handler for `func start` in this folder, which needs `m
 
 tools: $(TOOLS)/venv/.done lake/.sample ## install and build what a run needs: Sail and the sample lake
 
-test: tools $(TOOLS)/venv-test/.done ## run all tests
+test: tools $(TOOLS)/venv-test/.done $(TOOLS)/venv-databricks/.done ## run all tests
 	$(CARGO) test --locked --workspace
 
 bench: tools ## run all benchmarks
@@ -52,7 +52,8 @@ clean: ## remove what was installed and built, but no lake and no data
 $(TOOLS)/venv/.done: requirements/sail.txt
 $(TOOLS)/venv-test/.done: requirements/test.txt
 $(TOOLS)/venv-lint/.done: requirements/lint.txt
-$(TOOLS)/venv/.done $(TOOLS)/venv-test/.done $(TOOLS)/venv-lint/.done:
+$(TOOLS)/venv-databricks/.done: requirements/databricks.txt
+$(TOOLS)/venv/.done $(TOOLS)/venv-test/.done $(TOOLS)/venv-lint/.done $(TOOLS)/venv-databricks/.done:
 	rm -rf $(@D)
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: --requirement $<

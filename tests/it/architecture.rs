@@ -28,11 +28,16 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
 ];
 
 /// The adapters, and the file that the two embedded ones share.
-const ADAPTERS: &[&str] = &["model::offline", "queue::sqlite", "store::sqlite", "warehouse::flight", "warehouse::sail", "sqlite"];
+const ADAPTERS: &[&str] =
+    &["model::offline", "queue::sqlite", "store::sqlite", "warehouse::databricks", "warehouse::flight", "warehouse::sail", "sqlite"];
 
 /// Which adapters an adapter may know besides itself.
-const ADAPTER_MAY_KNOW: &[(&str, &str)] =
-    &[("queue::sqlite", "sqlite"), ("store::sqlite", "sqlite"), ("warehouse::sail", "warehouse::flight")];
+const ADAPTER_MAY_KNOW: &[(&str, &str)] = &[
+    ("queue::sqlite", "sqlite"),
+    ("store::sqlite", "sqlite"),
+    ("warehouse::sail", "warehouse::flight"),
+    ("warehouse::databricks", "warehouse::flight"),
+];
 
 /// A file of `src/`.
 struct Source {
@@ -222,6 +227,7 @@ fn only_http_knows_status_codes_and_only_the_warehouse_and_http_servers_their_pr
         ("arrow_flight::", &["warehouse"]),
         ("tonic::", &["warehouse"]),
         ("rusqlite::", &["sqlite", "store", "queue"]),
+        ("reqwest::", &["cli", "warehouse"]),
         ("std::env::var", &["config", "cli", "warehouse"]),
     ];
     let sources = sources();

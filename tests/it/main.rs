@@ -12,6 +12,8 @@ mod architecture;
 mod cli;
 mod contract;
 mod crash;
+#[cfg(feature = "azure")]
+mod databricks;
 mod dialect;
 mod docs;
 mod flight;

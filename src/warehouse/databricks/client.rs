@@ -26,6 +26,9 @@ const LARGEST: usize = 32 << 20;
 /// Longest message of an error that is passed on, in characters.
 const LONGEST_MESSAGE: usize = 500;
 
+/// An answer without a body, as `cancel` gives.
+const NOTHING: &[u8] = b"null";
+
 /// A workspace to talk to.
 #[derive(Debug)]
 pub(super) struct Client {
@@ -203,7 +206,7 @@ pub(super) async fn read<T: DeserializeOwned>(host: &str, response: reqwest::Res
     let asked = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.trim().parse().ok()).map(Duration::from_secs);
     let body = bytes(host, response).await?;
     match status {
-        200..=299 => serde_json::from_slice(&body).map_err(|error| {
+        200..=299 => serde_json::from_slice(if body.trim_ascii().is_empty() { NOTHING } else { &body }).map_err(|error| {
             Failure::Refused(Problem {
                 status: if looks_like_html(&body) { 302 } else { 500 },
                 code: String::new(),
