@@ -117,7 +117,7 @@ struct Parser<'a> {
 
 impl Parser<'_> {
     fn read(&mut self) -> Type {
-        let word = self.until(&['<', '>', ',', '(']).to_lowercase();
+        let word = self.until(&['<', '>', ',', '(', '\'']).to_lowercase();
         // What follows a type in a struct is not part of it: NOT NULL, COLLATE, COMMENT.
         let word = [" not null", " collate ", " comment "].iter().fold(word.as_str(), |word, end| word.split(end).next().unwrap_or(word));
         let word = word.trim();

@@ -3,6 +3,7 @@
 mod conversation;
 mod faults;
 mod jobs;
+mod notebook;
 mod sdk;
 mod sign_in;
 mod statements;
