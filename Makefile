@@ -14,7 +14,7 @@ ARGS ?=
 
 TOOLS := .tools
 
-.PHONY: help run func tools test bench lint clean
+.PHONY: help run func tools test bench lint clean cosmos-emulator
 
 help: ## list these recipes
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,8 +30,13 @@ func: tools ## build the handler for `func start` in this folder, which needs `m
 
 tools: $(TOOLS)/venv/.done lake/.sample ## install and build what a run needs: Sail and the sample lake
 
-test: tools $(TOOLS)/venv-test/.done $(TOOLS)/venv-databricks/.done ## run all tests
-	$(CARGO) test --locked --workspace
+test: tools $(TOOLS)/venv-test/.done $(TOOLS)/venv-databricks/.done cosmos-emulator ## run all tests
+	$(CARGO) test --locked
+	$(CARGO) test --locked --package cosmos-emulator
+
+# By itself: built together with asklake, it would give asklake the features of the SDK that are for it alone.
+cosmos-emulator:
+	$(CARGO) build --locked --package cosmos-emulator
 
 bench: tools ## run all benchmarks
 	$(CARGO) bench --locked $(ARGS)
@@ -41,9 +46,11 @@ lint: $(TOOLS)/venv-lint/.done $(TOOLS)/cargo-deny/.done ## check format, code o
 	$(CARGO) fmt --all --check
 	$(TOOLS)/venv-lint/bin/typos
 	$(TOOLS)/cargo-deny/bin/cargo-deny --log-level warn --locked check licenses bans sources
-	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings
+	$(CARGO) clippy --locked --all-targets -- --deny warnings
+	$(CARGO) clippy --locked --package cosmos-emulator --all-targets -- --deny warnings
 	$(CARGO) clippy --locked --all-targets --no-default-features --features azure -- --deny warnings
-	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --locked --workspace --no-deps --document-private-items
+	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --locked --no-deps --document-private-items
+	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --locked --package cosmos-emulator --no-deps --document-private-items
 
 clean: ## remove what was installed and built, but no lake and no data
 	rm -rf $(TOOLS) target

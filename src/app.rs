@@ -1,6 +1,6 @@
 //! The composition root: builds the ports from the configuration. The only file that names concrete adapters.
 
-use std::{fmt::Write, path::Path, sync::Arc};
+use std::{fmt::Write, path::Path, sync::Arc, time::Duration};
 
 use anyhow::bail;
 
@@ -135,6 +135,57 @@ fn warehouse(config: &Config, catalog: &Catalog) -> anyhow::Result<Arc<dyn Wareh
 /// The two sides of a queue.
 type Sides = (Arc<dyn Sender>, Arc<dyn Receiver>);
 
+#[cfg(feature = "azure")]
+mod cloud {
+    //! The adapters of Azure. None of them reaches anything before it is used.
+
+    use anyhow::Context;
+
+    use super::*;
+    use crate::{
+        azure,
+        queue::{
+            self,
+            azure::{Account, AzureQueue},
+        },
+        store::cosmos::{self, CosmosStore},
+    };
+
+    pub(super) fn store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+        let config::Store::Cosmos { endpoint, credential, database, container } = &config.store else {
+            bail!("no Cosmos DB is configured")
+        };
+        let credential = match credential {
+            config::CosmosCredential::Key(key) => cosmos::Credential::Key(key.expose().to_owned().into()),
+            config::CosmosCredential::ManagedIdentity { client_id } => {
+                cosmos::Credential::Token(azure::managed_identity(client_id.as_deref()).context("no identity for Cosmos DB")?)
+            }
+        };
+        let (endpoint, database, container) = (endpoint.clone(), database.clone(), container.clone());
+        let store = CosmosStore::new(cosmos::Config { endpoint, credential, database, container, ttl: config.conversation_ttl });
+        Ok(Arc::new(store.context("COSMOS_ENDPOINT")?))
+    }
+
+    /// Cosmos DB is paid by the read, and answers from replicas.
+    pub(super) fn times(times: Settings) -> Settings {
+        Settings { read_interval: Duration::from_secs(1), replica_lag: Duration::from_millis(500), ..times }
+    }
+
+    pub(super) fn queue(config: &Config) -> anyhow::Result<Sides> {
+        let account = match &config.queue {
+            config::Queue::Embedded => bail!("no Azure Queue Storage is configured"),
+            config::Queue::ConnectionString(text) => Account::parse(text.expose()).context("AzureWebJobsStorage")?,
+            config::Queue::ManagedIdentity { service_uri, client_id } => {
+                let identity = azure::managed_identity(client_id.as_deref()).context("no identity for Azure Queue Storage")?;
+                Account::with_identity(service_uri, identity).context("AzureWebJobsStorage__queueServiceUri")?
+            }
+        };
+        let queue = Arc::new(AzureQueue::new(&account, queue::NAME).context("AzureWebJobsStorage")?);
+        Ok((Arc::clone(&queue) as _, queue))
+    }
+}
+
+#[cfg(not(feature = "azure"))]
 mod cloud {
     //! A build without the adapters of Azure says so when one is asked for.
 
@@ -158,10 +209,10 @@ mod databricks {
     //! The adapters of Databricks.
 
     use anyhow::Context;
-    use azure_identity::{ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId};
 
     use super::*;
     use crate::{
+        azure,
         config::{DatabricksCompute, DatabricksCredential, DatabricksParameter},
         warehouse::databricks::{Credential, Job, Parameters, SqlWarehouse, Workspace},
     };
@@ -195,9 +246,7 @@ mod databricks {
                 Credential::ServicePrincipal { client_id: client_id.clone(), client_secret: client_secret.expose().to_owned() }
             }
             DatabricksCredential::ManagedIdentity { client_id } => {
-                let user_assigned_id = client_id.clone().map(UserAssignedId::ClientId);
-                let options = ManagedIdentityCredentialOptions { user_assigned_id, ..Default::default() };
-                Credential::Entra(ManagedIdentityCredential::new(Some(options)).context("cannot use the managed identity for Databricks")?)
+                Credential::Entra(azure::managed_identity(client_id.as_deref()).context("no identity for Databricks")?)
             }
         })
     }

@@ -10,6 +10,8 @@
 //! `tests/it/architecture.rs` holds the code to these sentences; `docs/architecture.md` is the map.
 
 pub mod app;
+#[cfg(feature = "azure")]
+pub mod azure;
 pub mod cli;
 pub mod config;
 pub mod conversation;

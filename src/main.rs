@@ -72,6 +72,9 @@ enum Command {
     Check,
 }
 
+/// What is logged by a server. The Cosmos SDK tells at this level of every connection.
+const SERVER_LOG: &str = "info,azure_data_cosmos_driver=warn";
+
 /// What is logged under commands that a person reads. The server within `ask` is quiet: warp calls it an error when a connection
 /// that was never used is closed at the end.
 const TERMINAL_LOG: &str = "warn,warp::server::run=off";
@@ -79,8 +82,8 @@ const TERMINAL_LOG: &str = "warn,warp::server::run=off";
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match &arguments.command {
-        Command::Functions { .. } => telemetry::start(Output::Host, "info"),
-        Command::Serve { .. } => telemetry::start(Output::Terminal, "info"),
+        Command::Functions { .. } => telemetry::start(Output::Host, SERVER_LOG),
+        Command::Serve { .. } => telemetry::start(Output::Terminal, SERVER_LOG),
         _ => telemetry::start(Output::Terminal, TERMINAL_LOG),
     }
     let is_hosted = matches!(arguments.command, Command::Functions { .. });

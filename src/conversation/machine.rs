@@ -317,6 +317,7 @@ fn succeeded(conversation: &mut Conversation, index: usize, summary: ResultSumma
     job.status = JobStatus::Completed;
     job.row_count = Some(summary.row_count);
     job.truncated = Some(summary.truncated);
+    job.limit_source = summary.limit_source;
     finish(conversation, index, now);
     record(conversation, index, ToolStatus::Success);
     after_job(conversation);

@@ -141,13 +141,46 @@ impl fmt::Display for Revision {
 }
 
 /// What the warehouse calls a launched query: a number for a Databricks job run, else a string.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(untagged)]
+///
+/// Serialised a number is a number, but text above 2^53: stores and clients that know only doubles would make another run of it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(from = "StoredRunId")]
 pub enum RunId {
     /// A Databricks job run.
     Number(u64),
     /// A statement id of a SQL warehouse or of a Flight SQL endpoint.
     Text(String),
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum StoredRunId {
+    Number(u64),
+    Text(String),
+}
+
+/// The largest number up to which a double tells every integer from the next.
+const LARGEST_EXACT: u64 = 1 << 53;
+
+impl From<StoredRunId> for RunId {
+    fn from(stored: StoredRunId) -> Self {
+        match stored {
+            StoredRunId::Number(id) => Self::Number(id),
+            StoredRunId::Text(id) => match id.parse::<u64>() {
+                Ok(number) if number > LARGEST_EXACT && number.to_string() == id => Self::Number(number),
+                _ => Self::Text(id),
+            },
+        }
+    }
+}
+
+impl Serialize for RunId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Number(id) if *id <= LARGEST_EXACT => serializer.serialize_u64(*id),
+            id => serializer.collect_str(id),
+        }
+    }
 }
 
 impl fmt::Display for RunId {
@@ -421,7 +454,7 @@ impl JobStatus {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LimitSource {
-    /// asklake: the statement had no LIMIT, or a higher one than is allowed.
+    /// asklake: the statement had no LIMIT, or a higher one than is allowed, or its rows were too many bytes to keep.
     Server,
     /// The statement itself.
     Model,
@@ -434,6 +467,8 @@ pub struct ResultSummary {
     pub row_count: u64,
     /// Whether there were more.
     pub truncated: bool,
+    /// Who set the limit that applied.
+    pub limit_source: Option<LimitSource>,
 }
 
 /// What a model answers with when it needs no further query.

@@ -1,6 +1,10 @@
 //! Reading requests: query parameters, headers and bodies, each within its limits.
 
-use std::{fmt, pin::pin};
+use std::{
+    fmt,
+    pin::{Pin, pin},
+    time::Duration,
+};
 
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
@@ -14,6 +18,9 @@ use super::{BODY_TIMEOUT, problem::Problem};
 
 /// Largest body, in bytes.
 pub(super) const BODY_LIMIT: usize = 64 * 1024;
+/// What is read on of a refused body at most, in bytes, and for how long.
+const DRAIN_LIMIT: usize = 1 << 20;
+const DRAIN_TIME: Duration = Duration::from_secs(2);
 /// Longest query string, in bytes.
 const QUERY_LIMIT: usize = 8 * 1024;
 
@@ -104,6 +111,19 @@ pub(super) async fn json<T: DeserializeOwned>(headers: &HeaderMap, body: impl Bo
 
 /// Reads a body of at most `limit` bytes that says it is JSON.
 pub(super) async fn json_bytes(headers: &HeaderMap, body: impl Body, limit: usize) -> Result<Vec<u8>, Problem> {
+    let mut body = pin!(body);
+    let read = async {
+        let read = read(headers, body.as_mut(), limit).await;
+        if read.is_err() {
+            // Whoever has not sent it by then is answered all the same.
+            let _ = tokio::time::timeout(DRAIN_TIME, drain(body)).await;
+        }
+        read
+    };
+    tokio::time::timeout(BODY_TIMEOUT, read).await.map_err(|_| Problem::body_timeout())?
+}
+
+async fn read(headers: &HeaderMap, body: Pin<&mut impl Body>, limit: usize) -> Result<Vec<u8>, Problem> {
     if !is_json(headers) {
         return Err(Problem::unsupported_media_type());
     }
@@ -111,7 +131,19 @@ pub(super) async fn json_bytes(headers: &HeaderMap, body: impl Body, limit: usiz
     if announced.is_some_and(|length| length > limit) {
         return Err(Problem::too_large(limit));
     }
-    tokio::time::timeout(BODY_TIMEOUT, collect(body, limit)).await.map_err(|_| Problem::body_timeout())?
+    collect(body, limit).await
+}
+
+/// Reads on what is left of a refused body, up to a limit. Who is still sending would find the connection reset instead of an answer;
+/// the Functions host, which sends a body before it reads, answers its client 502 then.
+async fn drain(mut body: Pin<&mut impl Body>) {
+    let mut drained = 0;
+    while let Some(Ok(part)) = body.next().await {
+        drained += part.remaining();
+        if drained > DRAIN_LIMIT {
+            return;
+        }
+    }
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -119,8 +151,7 @@ fn is_json(headers: &HeaderMap) -> bool {
     content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
 }
 
-async fn collect(body: impl Body, limit: usize) -> Result<Vec<u8>, Problem> {
-    let mut body = pin!(body);
+async fn collect(mut body: Pin<&mut impl Body>, limit: usize) -> Result<Vec<u8>, Problem> {
     let mut bytes = Vec::new();
     while let Some(part) = body.next().await {
         let mut part = part.map_err(|_| Problem::bad_request("the request body ended early"))?;

@@ -4,7 +4,10 @@
 //! with an empty body, a 204 or `null` would make the host wait until `functionTimeout` and kill the process with all its invocations
 //! (read in the source of azure-functions-host). The capture of an envelope stands in `tests/it/functions/envelope.json`.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -31,6 +34,10 @@ const ENVELOPE_LIMIT: usize = 1 << 20;
 
 /// How often a message counts as delivered when the envelope does not tell: as again, so that nothing is left without its wake.
 const UNKNOWN_DEQUEUE_COUNT: u32 = 2;
+
+/// Between two tries to end a conversation.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// Headers that a request has which a proxy passed on: nobody but the host itself may call the worker.
 const FORWARDED: [&str; 3] = ["forwarded", "x-forwarded-for", "x-forwarded-host"];
@@ -89,12 +96,11 @@ impl Invocations {
 
     /// Works on the wake in a task of its own, so that a panic is a failure like any other.
     async fn work(&self, lane: Lane, message: Message) -> Result<Advance, String> {
-        let service = self.service.clone();
+        let (service, patience) = (self.service.clone(), self.deadline / 2);
         let mut work = tokio::spawn(async move {
-            let Message { wake, dequeue_count } = message;
             let step = match lane {
-                Lane::Work => service.step(wake, dequeue_count).await,
-                Lane::Poison => service.abandon(wake, dequeue_count).await,
+                Lane::Work => service.step(message.wake, message.dequeue_count).await,
+                Lane::Poison => abandon(&service, message, patience).await,
             };
             step.map_err(|error: StepError| error.to_string())
         });
@@ -106,6 +112,24 @@ impl Invocations {
                 Err(format!("not done within {} s", self.deadline.as_secs()))
             }
         }
+    }
+}
+
+/// Ends a conversation, and tries for as long as `patience`: the host leaves a poisoned message that fails where it is until its lease of
+/// ten minutes ends, and delivers it `maxDequeueCount` times at most (read in the source of its queue extension).
+async fn abandon(service: &Service, message: Message, patience: Duration) -> Result<Advance, StepError> {
+    let until = Instant::now() + patience;
+    let Message { wake, mut dequeue_count } = message;
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let error = match service.abandon(wake, dequeue_count).await {
+            Err(error) if Instant::now() + pause < until => error,
+            ended => return ended,
+        };
+        tracing::warn!(conversation.id = %wake.conversation_id, %error, "could not end a conversation; trying again");
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+        dequeue_count = dequeue_count.saturating_add(1);
     }
 }
 

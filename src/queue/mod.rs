@@ -6,6 +6,8 @@
 //! - deleting, renewing or releasing with a lease that has been lost fails with [`Error::LeaseLost`] and changes nothing;
 //! - a poisoned wake leaves the queue for the poison queue and is delivered there under the same rules.
 
+#[cfg(feature = "azure")]
+pub mod azure;
 #[cfg(feature = "local")]
 pub mod sqlite;
 

@@ -87,6 +87,7 @@ impl Service {
             RunState::Canceled => Outcome::QueryFailed { job: index, error: "The query was canceled in the warehouse.".into() },
             RunState::Succeeded(mut result) => {
                 result.limit_source = conversation.databricks_jobs.get(index).and_then(|job| job.limit_source);
+                result.cut_to(store::document::MAX_RESULT_BYTES);
                 let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
                 self.ports.store.put_result(conversation.id, number, &result).await?;
                 Outcome::QuerySucceeded { job: index, summary: result.summary() }

@@ -6,7 +6,9 @@
 //! - a conversation of more than [`document::MAX_BYTES`] is refused with [`Error::TooLarge`], and what was stored stays;
 //! - `history` is newest first by `created_at`, and its cursor never repeats nor skips a conversation that was there throughout.
 
-#[cfg(feature = "local")]
+#[cfg(feature = "azure")]
+pub mod cosmos;
+#[cfg(any(feature = "azure", feature = "local"))]
 mod cursor;
 pub mod document;
 #[cfg(feature = "local")]
@@ -72,8 +74,9 @@ pub enum Error {
         /// How long to wait.
         retry_after: Duration,
     },
-    /// The conversation has grown beyond [`document::MAX_BYTES`]; nothing was stored.
-    #[error("the document of conversation {id} would have {bytes} bytes, more than the {} allowed", document::MAX_BYTES)]
+    /// The conversation has grown beyond [`document::MAX_BYTES`], or the rows of one of its queries beyond
+    /// [`document::MAX_RESULT_BYTES`]; nothing was stored.
+    #[error("a document of conversation {id} would have {bytes} bytes, which is more than may be stored")]
     TooLarge {
         /// Which one.
         id: ConversationId,
@@ -123,7 +126,7 @@ pub trait Store: Send + Sync {
     /// Keeps the rows of query `number` (from 1) of a conversation, replacing those that are there.
     ///
     /// # Errors
-    /// [`Error::Unavailable`].
+    /// [`Error::TooLarge`] above [`document::MAX_RESULT_BYTES`], [`Error::Throttled`], [`Error::Unavailable`].
     async fn put_result(&self, id: ConversationId, number: u32, result: &ResultSet) -> Result<(), Error>;
 
     /// Reads the rows of query `number` (from 1); `None` when there are none or they have expired.

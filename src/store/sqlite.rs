@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter, types::Value};
 use uuid::Uuid;
 
-use super::{ETag, Error, HistoryFilter, HistoryPage, Store, Versioned, cursor::Cursor, document::Document};
+use super::{ETag, Error, HistoryFilter, HistoryPage, Store, Versioned, cursor::Cursor, document, document::Document};
 use crate::{
     conversation::{Conversation, ConversationId, ResultSet},
     sqlite::{self, Database},
@@ -41,10 +41,9 @@ impl SqliteStore {
         self.database.now().plus(self.ttl).unix_millis()
     }
 
-    /// The stored JSON, and the number of seconds it lives for in it.
+    /// The stored JSON, with the number of seconds it lives for.
     fn document(&self, conversation: &Conversation) -> Result<String, Error> {
-        serde_json::to_string(&Document::new(conversation, self.ttl.as_secs()))
-            .map_err(|error| Error::Corrupt { id: conversation.id.to_string(), reason: error.to_string() })
+        document::encode(conversation, &Document::new(conversation, self.ttl.as_secs()))
     }
 }
 
@@ -122,7 +121,7 @@ impl Store for SqliteStore {
 
     /// A result of a conversation that is gone is dropped: the commit that would refer to it meets a conflict.
     async fn put_result(&self, id: ConversationId, number: u32, result: &ResultSet) -> Result<(), Error> {
-        let body = serde_json::to_string(result).map_err(|error| Error::Corrupt { id: id.to_string(), reason: error.to_string() })?;
+        let body = document::encode_result(id, result)?;
         let now = self.database.now().unix_millis();
         self.database
             .write(move |connection| {

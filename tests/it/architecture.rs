@@ -11,25 +11,35 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("main", &["app", "cli", "config", "import", "runtime", "service", "telemetry"]),
     ("cli", &["app", "config", "conversation", "import", "service"]),
     // The one that puts all together; the server it is put into is above it.
-    ("app", &["config", "conversation", "http", "model", "queue", "runtime", "service", "sql", "sqlite", "store", "warehouse"]),
+    ("app", &["azure", "config", "conversation", "http", "model", "queue", "runtime", "service", "sql", "sqlite", "store", "warehouse"]),
     ("runtime", &["app", "http", "queue", "service"]),
     ("http", &["conversation", "queue", "service", "store"]),
     ("service", &["conversation", "model", "queue", "sql", "store", "warehouse"]),
     ("model", &["conversation", "sql"]),
-    ("queue", &["conversation", "sqlite"]),
-    ("store", &["conversation", "sqlite"]),
-    ("warehouse", &["conversation", "sql"]),
+    ("queue", &["azure", "conversation", "sqlite"]),
+    ("store", &["azure", "conversation", "sqlite"]),
+    ("warehouse", &["azure", "conversation", "sql"]),
     ("sql", &["conversation"]),
     ("conversation", &[]),
     ("sqlite", &["conversation"]),
+    ("azure", &[]),
     ("import", &[]),
     ("config", &[]),
     ("telemetry", &[]),
 ];
 
 /// The adapters, and the file that the two embedded ones share.
-const ADAPTERS: &[&str] =
-    &["model::offline", "queue::sqlite", "store::sqlite", "warehouse::databricks", "warehouse::flight", "warehouse::sail", "sqlite"];
+const ADAPTERS: &[&str] = &[
+    "model::offline",
+    "queue::azure",
+    "queue::sqlite",
+    "store::cosmos",
+    "store::sqlite",
+    "warehouse::databricks",
+    "warehouse::flight",
+    "warehouse::sail",
+    "sqlite",
+];
 
 /// Which adapters an adapter may know besides itself.
 const ADAPTER_MAY_KNOW: &[(&str, &str)] = &[
@@ -222,10 +232,13 @@ fn ports_know_only_the_conversation() {
 #[test]
 fn only_http_knows_status_codes_and_only_the_warehouse_and_http_servers_their_protocols() {
     let rules: &[(&str, &[&str])] = &[
-        ("StatusCode", &["http"]),
+        // The SDK of Azure tells by them what went wrong in a queue.
+        ("StatusCode", &["http", "queue"]),
         ("warp::", &["http", "runtime", "telemetry"]),
         ("arrow_flight::", &["warehouse"]),
         ("tonic::", &["warehouse"]),
+        ("azure_data_cosmos::", &["store"]),
+        ("opentelemetry::", &["store"]),
         ("rusqlite::", &["sqlite", "store", "queue"]),
         ("reqwest::", &["cli", "warehouse"]),
         ("std::env::var", &["config", "cli", "warehouse"]),
@@ -247,4 +260,22 @@ fn the_conversation_has_no_clock_and_no_io() {
             assert!(!source.code.contains(name), "{} must not know {name}", source.path.display());
         }
     }
+}
+
+/// `cargo build --workspace` would unify features, so only this package's own are looked at.
+#[cfg(feature = "azure")]
+#[test]
+fn the_emulator_within_the_sdk_is_no_part_of_asklake() {
+    let features = |package: &str| {
+        let tree = std::process::Command::new(env!("CARGO"))
+            .args(["tree", "--locked", "--offline", "--package", package, "--edges", "normal,features", "--prefix", "none"])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .output()
+            .unwrap();
+        assert!(tree.status.success(), "{}", String::from_utf8_lossy(&tree.stderr));
+        String::from_utf8(tree.stdout).unwrap()
+    };
+    let internal = "__internal_in_memory_emulator";
+    assert!(features("cosmos-emulator").contains(internal), "a rule about nothing");
+    assert!(!features("asklake").contains(internal));
 }

@@ -134,8 +134,8 @@ fn every_route_of_the_document_has_its_function_and_the_catch_all_shadows_none()
         // What we refuse is refused by us, with a problem, and not by the host.
         assert!(function_for("delete", &example).is_some(), "{example}");
     }
-    let catch_alls = named.values().filter(|trigger| trigger["route"].as_str().is_some_and(|route| route.contains('*'))).count();
-    assert_eq!(catch_alls, 1);
+    let wildcards = named.values().filter(|trigger| trigger["route"].as_str().is_some_and(|route| route.contains('*'))).count();
+    assert_eq!(wildcards, 1);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use asklake::{http::Settings, model};
+use asklake::{conversation::Timestamp, http::Settings, model};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -313,6 +313,11 @@ async fn history_is_newest_first_by_user_or_device_and_pages_without_gaps() {
     for number in 0..7 {
         let body = json!({"question": format!("question {number}"), "user_id": "u", "device_id": format!("d{}", number % 2)});
         server.post_start(&body).await;
+        // Those of one millisecond have no order in time.
+        let now = Timestamp::now();
+        while Timestamp::now() <= now {
+            tokio::task::yield_now().await;
+        }
     }
     server.post_start(&json!({"question": "somebody else's", "user_id": "v"})).await;
     let mut questions = vec![];

@@ -72,7 +72,9 @@ fn outcome(effect: &Effect, event: &Event) -> Outcome {
         (Effect::Poll { job, .. }, 2..=3) => Outcome::QueryFailed { job: *job, error: "no such column".into() },
         (Effect::Poll { job, .. }, 4) => Outcome::QueryLost { job: *job },
         (Effect::Poll { job, .. }, 5..=7) => Outcome::QueryRunning { job: *job },
-        (Effect::Poll { job, .. }, _) => Outcome::QuerySucceeded { job: *job, summary: ResultSummary { row_count: 1, truncated: false } },
+        (Effect::Poll { job, .. }, _) => {
+            Outcome::QuerySucceeded { job: *job, summary: ResultSummary { row_count: 1, truncated: false, limit_source: None } }
+        }
     }
 }
 
@@ -189,7 +191,7 @@ fn published_progress_follows_the_stages_of_a_one_query_turn() {
     let mut seen = vec![current.progress()];
     let launched =
         Outcome::QueryLaunched { job: 0, run_id: RunId::Number(1), sql_query: "SELECT 1".into(), limit_source: None, run_page_url: None };
-    let succeeded = Outcome::QuerySucceeded { job: 0, summary: ResultSummary { row_count: 1, truncated: false } };
+    let succeeded = Outcome::QuerySucceeded { job: 0, summary: ResultSummary { row_count: 1, truncated: false, limit_source: None } };
     for outcome in [queries(1), launched, succeeded, answer()] {
         current = apply(current, outcome, &budgets, now).expect("still running").conversation;
         seen.push(current.progress());

@@ -11,14 +11,19 @@ mod catalog;
 mod architecture;
 mod cli;
 mod contract;
+#[cfg(feature = "azure")]
+mod cosmos;
 mod crash;
 #[cfg(feature = "azure")]
 mod databricks;
 mod dialect;
 mod docs;
+mod faults;
 mod flight;
 mod function_app;
+mod functions;
 mod guard;
+mod host;
 mod http;
 mod import;
 mod lake;

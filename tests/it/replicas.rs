@@ -19,7 +19,7 @@ use async_trait::async_trait;
 
 use crate::support::{
     embedded::{Embedded, guard},
-    scripted::{ScriptedModel, ScriptedWarehouse},
+    scripted::{self, ScriptedModel, ScriptedWarehouse},
 };
 
 /// Shows of each conversation what was stored before the last write, as often as it is told.
@@ -171,4 +171,16 @@ async fn however_many_clients_poll_a_conversation_costs_one_read_per_interval() 
         assert!(world.service.read(wake.conversation_id, None).await.unwrap().unwrap().stage.is_terminal());
     }
     assert_eq!(world.store.reads.load(Ordering::SeqCst), reads, "what this process committed is known without a read");
+}
+#[tokio::test]
+async fn a_turn_that_would_make_its_conversation_too_large_ends_with_an_error_that_says_so() {
+    let answer = "x".repeat(asklake::store::document::MAX_BYTES + (1 << 17));
+    let model = ScriptedModel::new(Duration::ZERO, move |_, _| Ok(scripted::answer(&answer)));
+    let world = World::new(model, Settings::default());
+    let wake = world.start().await;
+    assert_eq!(world.service.step(wake, 1).await.unwrap(), Advance::Ended);
+    let ended = world.service.read(wake.conversation_id, None).await.unwrap().unwrap();
+    assert_eq!(serde_json::to_value(&ended.error_detail).unwrap()["code"], "conversation_too_large");
+    assert!(ended.error.as_ref().unwrap().contains("1024 KiB"), "{:?}", ended.error);
+    assert_eq!(ended.final_answer, None);
 }

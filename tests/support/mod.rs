@@ -1,7 +1,15 @@
-//! What several tests and benches need: scripted adapters and embedded ports in a folder of their own.
+//! What several tests and benches need: scripted adapters, embedded ports in a folder of their own, and the machines of Azure.
 
+pub mod azurite;
+#[cfg(feature = "azure")]
+pub mod cosmos;
+pub mod counted;
 #[cfg(feature = "azure")]
 pub mod databricks;
 pub mod embedded;
+pub mod flight;
+pub mod handler;
+pub mod host;
 pub mod scripted;
+pub mod seeded;
 pub mod server;

@@ -7,7 +7,10 @@ use asklake::{
         AnswerBasis, Column, Conversation, ConversationId, ErrorCode, ErrorDetail, Job, JobStatus, LimitSource, Message, NewConversation,
         ResultSet, Role, RunId, Stage, Timestamp, ToolCall, ToolOutcome, ToolStatus,
     },
-    store::{ETag, Error, HistoryFilter, Store},
+    store::{
+        ETag, Error, HistoryFilter, Store,
+        document::{MAX_BYTES, MAX_RESULT_BYTES},
+    },
 };
 use async_trait::async_trait;
 use serde_json::json;
@@ -54,6 +57,8 @@ macro_rules! store_contract {
                 results_are_kept_by_conversation_and_number,
                 a_result_is_replaced,
                 cells_keep_their_types,
+                a_document_of_more_than_a_mebibyte_is_refused_and_changes_nothing,
+                rows_of_more_than_half_a_mebibyte_are_refused_and_those_just_below_kept,
                 the_probe_answers,
             ]
         );
@@ -465,6 +470,44 @@ pub async fn cells_keep_their_types(harness: &impl Harness) {
     };
     harness.store().put_result(conversation.id, 1, &result).await.unwrap();
     assert_eq!(harness.store().result(conversation.id, 1).await.unwrap(), Some(result));
+}
+
+pub async fn a_document_of_more_than_a_mebibyte_is_refused_and_changes_nothing(harness: &impl Harness) {
+    let store = harness.store();
+    let first = asked("q");
+    let etag = created(harness, &first).await;
+    let grown = Conversation { final_answer: Some("é".repeat(MAX_BYTES / 2)), ..advanced(&first) };
+    let refused = store.commit(&grown, &etag).await;
+    assert!(matches!(refused, Err(Error::TooLarge { id, bytes }) if id == first.id && bytes > MAX_BYTES), "{refused:?}");
+    let unchanged = store.load(first.id).await.unwrap().expect("there");
+    assert_eq!((unchanged.conversation, unchanged.etag), (first, etag.clone()));
+    let new = Conversation { id: ConversationId::random(), ..grown };
+    let refused = store.create(&new).await;
+    assert!(matches!(refused, Err(Error::TooLarge { id, .. }) if id == new.id), "{refused:?}");
+    assert_eq!(loaded(&*store, new.id).await, None);
+    // Just below it, whatever an adapter adds.
+    let large = Conversation { final_answer: Some("é".repeat(MAX_BYTES / 2 - 1000)), ..new };
+    created(harness, &large).await;
+    assert_eq!(loaded(&*store, large.id).await, Some(large));
+}
+
+pub async fn rows_of_more_than_half_a_mebibyte_are_refused_and_those_just_below_kept(harness: &impl Harness) {
+    let store = harness.store();
+    let conversation = asked("q");
+    created(harness, &conversation).await;
+    // Quotation marks, because an adapter may have to escape them once more.
+    let of = |bytes: usize| rows(json!("\"".repeat(bytes / 2)));
+    store.put_result(conversation.id, 1, &of(MAX_RESULT_BYTES - 1000)).await.expect("they fit");
+    let refused = store.put_result(conversation.id, 1, &of(MAX_RESULT_BYTES)).await;
+    assert!(matches!(refused, Err(Error::TooLarge { id, .. }) if id == conversation.id), "{refused:?}");
+    assert_eq!(store.result(conversation.id, 1).await.unwrap(), Some(of(MAX_RESULT_BYTES - 1000)));
+    // As the service cuts them, they always fit.
+    let many = ResultSet { rows: vec![vec![json!("\"\\ü".repeat(100))]; 5000], row_count: 5000, ..rows(json!(1)) };
+    let mut cut = many.clone();
+    cut.cut_to(MAX_RESULT_BYTES);
+    assert!(cut.truncated && cut.rows.len() < many.rows.len(), "{} rows", cut.rows.len());
+    store.put_result(conversation.id, 2, &cut).await.expect("they fit");
+    assert_eq!(store.result(conversation.id, 2).await.unwrap(), Some(cut));
 }
 
 pub async fn the_probe_answers(harness: &impl Harness) {

@@ -1,0 +1,90 @@
+//! A client who asks and watches, and notices when something that was told is taken back.
+
+use std::time::{Duration, Instant};
+
+use asklake::conversation::ConversationId;
+use reqwest::{Client, StatusCode};
+use serde_json::{Value, json};
+
+/// A client of one base address.
+#[derive(Clone, Debug)]
+pub struct Watcher {
+    client: Client,
+    base: String,
+}
+
+impl Watcher {
+    pub fn new(base: String) -> Self {
+        let client = Client::builder().no_proxy().timeout(Duration::from_secs(40)).build().unwrap();
+        Self { client, base }
+    }
+
+    /// Asks until there is a 202; a retry is the same question by its key.
+    pub async fn ask(&self, question: &str, deadline: Instant) -> ConversationId {
+        let key = uuid::Uuid::new_v4().to_string();
+        loop {
+            let request = self.client.post(format!("{}/api/chat/start", self.base)).header("idempotency-key", &key);
+            let refused = match request.json(&json!({"question": question})).send().await {
+                Ok(response) if response.status() == StatusCode::ACCEPTED => {
+                    return response.json::<Value>().await.unwrap()["conversation_id"].as_str().unwrap().parse().unwrap();
+                }
+                Ok(response) => {
+                    assert!(response.status().is_server_error(), "{}: {}", response.status(), response.text().await.unwrap_or_default());
+                    response.status().to_string()
+                }
+                Err(error) => error.to_string(),
+            };
+            assert!(Instant::now() < deadline, "{question:?} was not accepted in time: {refused}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Long-polls until the turn has ended; returns the last status.
+    pub async fn ended(&self, id: ConversationId, deadline: Instant) -> Value {
+        let mut last = json!({"revision": 0, "progress": {"percentage": 0}});
+        loop {
+            let after = last["revision"].as_u64().unwrap();
+            if let Some(status) = self.status(id, after).await {
+                assert_went_on(id, &last, &status);
+                last = status;
+            } else {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            if matches!(last["status"].as_str(), Some("completed" | "error")) {
+                return last;
+            }
+            assert!(Instant::now() < deadline, "{id} has not ended: {last:#}");
+        }
+    }
+
+    /// `None` when the answer was a server error or none at all.
+    async fn status(&self, id: ConversationId, after: u64) -> Option<Value> {
+        let response = self.client.get(format!("{}/api/chat/{id}/status?wait=10&after={after}", self.base)).send().await.ok()?;
+        if response.status().is_server_error() {
+            return None;
+        }
+        assert_eq!(response.status(), StatusCode::OK, "{id}");
+        response.json().await.ok()
+    }
+}
+
+/// Asks `count` questions at once and waits for their ends.
+pub async fn ask_and_watch(base: String, count: usize, question: &'static str, deadline: Instant) -> Vec<ConversationId> {
+    let watcher = Watcher::new(base);
+    let asked = (0..count).map(|_| {
+        let watcher = watcher.clone();
+        tokio::spawn(async move {
+            let id = watcher.ask(question, deadline).await;
+            watcher.ended(id, deadline).await;
+            id
+        })
+    });
+    futures_util::future::join_all(asked).await.into_iter().map(Result::unwrap).collect()
+}
+
+fn assert_went_on(id: ConversationId, before: &Value, now: &Value) {
+    for field in ["/revision", "/progress/percentage"] {
+        let number = |status: &Value| status.pointer(field).and_then(Value::as_u64).unwrap();
+        assert!(number(now) >= number(before), "{id}: {field} went back\nfrom {before:#}\nto {now:#}");
+    }
+}
