@@ -21,7 +21,7 @@ const RETRIES: u32 = 3;
 /// When this machine has a kind of identity that is not supported.
 pub fn managed_identity(client_id: Option<&str>) -> azure_core::Result<Arc<dyn TokenCredential>> {
     let user_assigned_id = client_id.map(|id| UserAssignedId::ClientId(id.to_owned()));
-    let options = ManagedIdentityCredentialOptions { user_assigned_id, client_options: client_options(), ..Default::default() };
+    let options = ManagedIdentityCredentialOptions { user_assigned_id, client_options: client_options() };
     Ok(ManagedIdentityCredential::new(Some(options))?)
 }
 
