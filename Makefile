@@ -14,10 +14,10 @@ ARGS ?=
 
 TOOLS := .tools
 
-.PHONY: help run func tools test bench lint clean cosmos-emulator
+.PHONY: help run func emulators package tools test bench lint clean cosmos-emulator
 
 help: ## list these recipes
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # The debug build: it is there in half the time, and what does the work (Sail, SQLite) is optimized in it as well.
 run: tools ## serve on this machine, with nothing to configure
@@ -28,9 +28,33 @@ func: tools ## build the handler for `func start` in this folder, which needs `m
 	mkdir -p bin
 	cp target/debug/asklake bin/asklake
 
+# What `func start` needs beside it, on the ports that its settings name: Azurite's queues and the emulator of Cosmos DB. Ctrl-C ends both,
+# and the end of one ends the other.
+AZURITE := node $(TOOLS)/azurite/node_modules/azurite/dist/src/queue/main.js
+emulators: $(TOOLS)/azurite/.done cosmos-emulator ## run the emulators of Azure's queues and of Cosmos DB until Ctrl-C
+	@mkdir -p .asklake/azurite
+	@trap 'kill $$(jobs -p) 2> /dev/null || true; wait' EXIT; trap 'exit 0' INT TERM; \
+	$(AZURITE) --queueHost 127.0.0.1 --queuePort 10001 --location .asklake/azurite --silent --disableTelemetry --skipApiVersionCheck & \
+	target/debug/cosmos-emulator --listen 127.0.0.1:8081 & \
+	echo 'In the other terminal, and Ctrl-C here to end:'; \
+	echo '  export AzureWebJobsStorage=UseDevelopmentStorage=true'; \
+	echo '  export COSMOS_ENDPOINT=http://127.0.0.1:8081'; \
+	echo '  export COSMOS_KEY=ZW11bGF0b3I='; \
+	wait -n
+
+# The package runs on a glibc of another age than this machine's, so zig links against GLIBC, the oldest one that it may meet.
+# Linux only: other systems have no execute bit to pack, or other programs.
+GLIBC := 2.28
+PACKAGE_TARGET := x86_64-unknown-linux-gnu
+
+package: $(TOOLS)/venv-package/.done ## build what Azure runs, target/package/asklake.zip
+	PATH="$(CURDIR)/$(<D)/bin:$$PATH" cargo-zigbuild zigbuild --locked --release --no-default-features --features azure \
+		--bin asklake --target-dir target --target $(PACKAGE_TARGET).$(GLIBC)
+	$(PYTHON) deploy/package.py target/$(PACKAGE_TARGET)/release/asklake target/package/asklake.zip $(GLIBC)
+
 tools: $(TOOLS)/venv/.done lake/.sample ## install and build what a run needs: Sail and the sample lake
 
-test: tools $(TOOLS)/venv-test/.done $(TOOLS)/venv-databricks/.done cosmos-emulator ## run all tests
+test: tools $(TOOLS)/venv-test/.done $(TOOLS)/venv-databricks/.done $(TOOLS)/azurite/.done cosmos-emulator ## run all tests
 	$(CARGO) test --locked
 	$(CARGO) test --locked --package cosmos-emulator
 
@@ -42,9 +66,11 @@ bench: tools ## run all benchmarks
 	$(CARGO) bench --locked $(ARGS)
 
 # Clippy and rustdoc share their artefacts; the tests build others, in the same target folder.
-lint: $(TOOLS)/venv-lint/.done $(TOOLS)/cargo-deny/.done ## check format, code of both feature sets, spelling, licences and documentation
+lint: $(TOOLS)/venv-lint/.done $(TOOLS)/cargo-deny/.done ## check format, code of both feature sets, spelling, licences, documentation and deployment
 	$(CARGO) fmt --all --check
 	$(TOOLS)/venv-lint/bin/typos
+	$(TOOLS)/venv-lint/bin/hadolint Dockerfile
+	$(TOOLS)/venv-lint/bin/python deploy/check.py
 	$(TOOLS)/cargo-deny/bin/cargo-deny --log-level warn --locked check licenses bans sources
 	$(CARGO) clippy --locked --all-targets -- --deny warnings
 	$(CARGO) clippy --locked --package cosmos-emulator --all-targets -- --deny warnings
@@ -60,7 +86,8 @@ $(TOOLS)/venv/.done: requirements/sail.txt
 $(TOOLS)/venv-test/.done: requirements/test.txt
 $(TOOLS)/venv-lint/.done: requirements/lint.txt
 $(TOOLS)/venv-databricks/.done: requirements/databricks.txt
-$(TOOLS)/venv/.done $(TOOLS)/venv-test/.done $(TOOLS)/venv-lint/.done $(TOOLS)/venv-databricks/.done:
+$(TOOLS)/venv-package/.done: requirements/package.txt
+$(TOOLS)/venv/.done $(TOOLS)/venv-test/.done $(TOOLS)/venv-lint/.done $(TOOLS)/venv-databricks/.done $(TOOLS)/venv-package/.done:
 	rm -rf $(@D)
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: --requirement $<
@@ -70,6 +97,14 @@ $(TOOLS)/venv/.done $(TOOLS)/venv-test/.done $(TOOLS)/venv-lint/.done $(TOOLS)/v
 $(TOOLS)/cargo-deny/.done: requirements/cargo-deny.txt
 	rm -rf $(@D)
 	$(CARGO) install --quiet --locked --debug --no-default-features --root $(@D) "$$(cat $<)"
+	touch $@
+
+# The emulator of Azure Queue Storage.
+$(TOOLS)/azurite/.done: requirements/azurite/package.json requirements/azurite/package-lock.json
+	rm -rf $(@D)
+	mkdir -p $(@D)
+	cp $^ $(@D)
+	$(NPM) ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --loglevel error
 	touch $@
 
 # The sample lake, in three steps: the package with the facts, IMDb's files made of them, the tables made of those.

@@ -1,60 +1,104 @@
-//! What the adapters of Azure share: the identity of the machine, how often a request is sent again, and what of an error may be told.
+//! What the adapters of Azure share: the managed identity, the patience of their HTTP requests and error texts without secrets.
 //!
-//! Owns no service and no secret. The identity's tokens are cached by `azure_identity` itself, behind a lock, until shortly before they
-//! expire (read in its source, version 1.0); the Cosmos SDK asks for one with every request.
+//! Refuses to know a service: names, accounts and keys belong to the adapters.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use azure_core::{
     credentials::TokenCredential,
     error::ErrorKind,
-    http::{ClientOptions, ExponentialRetryOptions, RetryOptions},
+    http::{
+        ClientOptions, Context, ExponentialRetryOptions, Request, RetryOptions,
+        policies::{Policy, PolicyResult},
+    },
 };
 use azure_identity::{ManagedIdentityCredential, ManagedIdentityCredentialOptions, UserAssignedId};
 
-/// How often a request is sent again. By its default the SDK asks a dead endpoint for 82 seconds.
+/// How long one try of a request may take. Without a limit a connection that has died silently costs the client's 60 s.
+const TRY: Duration = Duration::from_secs(4);
+
+/// How often a request is sent again. The client's 8 tries of a dead endpoint take 82 s, which is longer than a message is leased.
 const RETRIES: u32 = 3;
 
-/// The managed identity of this machine: the user-assigned one with `client_id`, else the system-assigned one. Asks for nothing yet.
+/// A managed identity that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("the managed identity cannot be used: {0}")]
+pub struct IdentityError(String);
+
+/// The identity of this machine: the one assigned by the user that has `client_id`, or the one that the system assigned.
+///
+/// It asks App Service's endpoint (`IDENTITY_ENDPOINT`, `IDENTITY_HEADER`) when there is one and the instance metadata service otherwise,
+/// and nothing before the first token is wanted. The credential may be asked for every request: `azure_identity` keeps a token for each
+/// scope until 5 minutes before it expires, and callers that come while it asks for a new one wait for that one. So there is no
+/// cache here; `tests/it/azure_identity.rs` holds that.
 ///
 /// # Errors
-/// When this machine has a kind of identity that is not supported.
-pub fn managed_identity(client_id: Option<&str>) -> azure_core::Result<Arc<dyn TokenCredential>> {
-    let user_assigned_id = client_id.map(|id| UserAssignedId::ClientId(id.to_owned()));
-    let options = ManagedIdentityCredentialOptions { user_assigned_id, client_options: client_options() };
-    Ok(ManagedIdentityCredential::new(Some(options))?)
+/// [`IdentityError`] when the environment names a kind of identity that is not supported, or an endpoint that is no address.
+pub fn managed_identity(client_id: Option<&str>) -> Result<Arc<dyn TokenCredential>, IdentityError> {
+    let options = ManagedIdentityCredentialOptions {
+        user_assigned_id: client_id.map(|id| UserAssignedId::ClientId(id.to_owned())),
+        client_options: client_options(),
+    };
+    let credential = ManagedIdentityCredential::new(Some(options)).map_err(|error| IdentityError(error_text(&error)))?;
+    Ok(credential)
 }
 
-/// Options of every client.
+/// Retries with exponential backoff from 200 ms and a limit for each try.
 pub(crate) fn client_options() -> ClientOptions {
-    let retry = RetryOptions::exponential(ExponentialRetryOptions { max_retries: RETRIES, ..Default::default() });
-    ClientOptions { retry, ..Default::default() }
-}
-
-/// What of an error may be told and logged: no query of an address, because a signature may be in it.
-pub(crate) fn describe(error: &azure_core::Error) -> String {
-    match error.kind() {
-        ErrorKind::HttpResponse { status, error_code, .. } => {
-            let code = error_code.as_deref().unwrap_or("no error code");
-            format!("it answered {} ({code})", u16::from(*status))
-        }
-        kind => {
-            let sources = std::iter::successors(std::error::Error::source(error), |source| source.source());
-            let told = sources.fold(format!("{kind}: {error}"), |told, source| format!("{told}: {source}"));
-            without_queries(&told)
-        }
+    ClientOptions {
+        retry: RetryOptions::exponential(ExponentialRetryOptions { max_retries: RETRIES, ..Default::default() }),
+        per_try_policies: vec![Arc::new(TryLimit(TRY))],
+        ..Default::default()
     }
 }
 
+/// What `error` says, in one line and without anything secret: the status and the service's code of an answer, otherwise the message and
+/// its first cause. The bodies of answers are left out, because one about a wrong signature tells what was signed, and so are the
+/// queries of addresses, because they may be a shared access signature.
+pub(crate) fn error_text(error: &azure_core::Error) -> String {
+    if let ErrorKind::HttpResponse { status, error_code, .. } = error.kind() {
+        return match error_code {
+            Some(code) => format!("HTTP {} {code}", u16::from(*status)),
+            None => format!("HTTP {}", u16::from(*status)),
+        };
+    }
+    let message = error.to_string();
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    let cause = cause.to_string();
+    without_queries(&if cause == message { message } else { format!("{message}: {cause}") })
+}
+
+/// `text` without what follows a question mark, up to the next space or bracket.
 fn without_queries(text: &str) -> String {
-    let mut parts = text.split('?');
-    let mut told = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let end = part.find(|c: char| c.is_whitespace() || matches!(c, ')' | '"' | '\'' | '>')).unwrap_or(part.len());
-        told.push_str("?…");
-        told.push_str(&part[end..]);
+    let mut kept = String::with_capacity(text.len());
+    let mut is_query = false;
+    for letter in text.chars() {
+        is_query = (is_query || letter == '?') && !(letter.is_whitespace() || matches!(letter, ')' | '"' | '\''));
+        if !is_query {
+            kept.push(letter);
+        }
     }
-    told
+    kept
+}
+
+/// Ends a try that takes too long as a broken connection, which the policy of retries above it sends again.
+#[derive(Debug)]
+struct TryLimit(Duration);
+
+#[async_trait]
+impl Policy for TryLimit {
+    async fn send(&self, context: &Context, request: &mut Request, next: &[Arc<dyn Policy>]) -> PolicyResult {
+        let Some((first, rest)) = next.split_first() else {
+            return Err(azure_core::Error::with_message(ErrorKind::Other, "the pipeline has no transport"));
+        };
+        tokio::time::timeout(self.0, first.send(context, request, rest))
+            .await
+            .unwrap_or_else(|_| Err(azure_core::Error::with_message(ErrorKind::Io, format!("no answer within {:?}", self.0))))
+    }
 }
 
 #[cfg(test)]
@@ -62,11 +106,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_query_of_an_address_is_told() {
-        let told = without_queries("error sending request for url (https://a.queue.core.windows.net/q?sv=1&sig=secret): refused");
-        assert_eq!(told, "error sending request for url (https://a.queue.core.windows.net/q?…): refused");
-        assert_eq!(without_queries("get https://h/x?sig=secret"), "get https://h/x?…");
-        assert_eq!(without_queries("why? because"), "why?… because");
-        assert_eq!(without_queries("nothing to hide"), "nothing to hide");
+    fn error_texts_have_no_queries_of_addresses() {
+        let text = "cannot send (http://a/b?sig=secret&x=1): why? http://c/?sig=secret end";
+        assert_eq!(without_queries(text), "cannot send (http://a/b): why http://c/ end");
+    }
+
+    #[test]
+    fn an_error_text_has_the_first_cause() {
+        let cause = std::io::Error::other("refused");
+        let error = azure_core::Error::with_error(ErrorKind::Io, cause, "cannot connect");
+        assert_eq!(error_text(&error), "cannot connect: refused");
+        assert_eq!(error_text(&azure_core::Error::with_message(ErrorKind::Io, "alone")), "alone");
     }
 }

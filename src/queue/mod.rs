@@ -21,6 +21,9 @@ use crate::conversation::{Conversation, ConversationId, Revision};
 /// The queue of wakes, as `worker/function.json` names it.
 pub const NAME: &str = "conversation-wakes";
 
+/// What the Functions host adds to a queue's name for its poison queue.
+pub const POISON_SUFFIX: &str = "-poison";
+
 /// The queue of wakes that were delivered too often: the Functions host adds `-poison` to the name.
 pub const POISON_NAME: &str = "conversation-wakes-poison";
 

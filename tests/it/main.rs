@@ -5,6 +5,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[cfg(feature = "azure")]
+mod azure_identity;
+#[cfg(feature = "azure")]
+mod azure_queue;
 mod catalog;
 // Until a cloud adapter runs it too.
 #[cfg(feature = "local")]

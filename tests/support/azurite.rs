@@ -65,7 +65,7 @@ impl Azurite {
     /// Starts it again, with what it had stored, and waits until it listens.
     pub fn resume(&self) {
         let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".tools/azurite/node_modules/azurite/dist/src/queue/main.js");
-        assert!(script.exists(), "these tests need Azurite: there is no {}; run `make tools`", script.display());
+        assert!(script.exists(), "these tests need Azurite: there is no {}; `make test` installs it first", script.display());
         let accounts: Vec<String> = (0..ACCOUNTS).map(|number| format!("test{number}:{KEY}")).collect();
         // It dies with this process, whatever ends this one: the guard reads a pipe that only this process holds.
         let guard = r#""$@" & node=$!; cat > /dev/null; kill -TERM $node; wait $node"#;

@@ -32,10 +32,20 @@ impl TestServer {
 
     /// Starts a server with settings for HTTP.
     pub async fn start_with(model: Arc<dyn Model>, warehouse: Arc<dyn Warehouse>, http: http::Settings) -> Self {
-        let embedded = Embedded::open();
+        Self::start_on(Embedded::open(), model, warehouse, http, worker::Settings::default()).await
+    }
+
+    /// Starts a server over other ports than the embedded ones.
+    pub async fn start_on(
+        embedded: Embedded,
+        model: Arc<dyn Model>,
+        warehouse: Arc<dyn Warehouse>,
+        http: http::Settings,
+        worker: worker::Settings,
+    ) -> Self {
         let ports = Ports { store: Arc::clone(&embedded.store), wakes: Arc::clone(&embedded.sender), model, warehouse };
         let service = Service::new(ports, guard(), Budgets::default(), Settings::default());
-        let app = App { service, receiver: Arc::clone(&embedded.receiver), worker: worker::Settings::default(), http };
+        let app = App { service, receiver: Arc::clone(&embedded.receiver), worker, http };
         let server = Server::start(app, SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         Self { base: format!("http://{}", server.address()), client: reqwest::Client::new(), server, _embedded: embedded }
     }

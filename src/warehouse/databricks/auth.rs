@@ -13,7 +13,7 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 
 use super::client::{Failure, read, unreachable};
-use crate::azure::describe;
+use crate::azure::error_text;
 
 /// The Azure Databricks resource in Entra: the same for every workspace.
 const ENTRA_SCOPE: &str = "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d/.default";
@@ -120,7 +120,10 @@ impl Session {
 
 async fn entra(credential: &dyn TokenCredential) -> Result<Token, Failure> {
     let token = credential.get_token(&[ENTRA_SCOPE], None).await.map_err(|error| Failure::Unavailable {
-        detail: format!("the managed identity gave no token for Databricks ({}); check the identity and AZURE_CLIENT_ID", describe(&error)),
+        detail: format!(
+            "the managed identity gave no token for Databricks ({}); check the identity and AZURE_CLIENT_ID",
+            error_text(&error)
+        ),
         retry_after: None,
     })?;
     let life = SystemTime::from(token.expires_on).duration_since(SystemTime::now()).unwrap_or_default();

@@ -206,7 +206,7 @@ pub async fn a_released_lease_is_lost(harness: &impl Harness) {
 
 pub async fn a_poisoned_wake_moves_to_the_poison_lane(harness: &impl Harness) {
     let wake = sent(harness).await;
-    let delivery = one(harness, Lane::Work).await;
+    let delivery = leased(harness, Lane::Work, harness.unit() * 3).await;
     harness.receiver().poison(&delivery).await.expect("poisoned");
     let first = leased(harness, Lane::Poison, harness.unit() * 3).await;
     assert_eq!((read(&first), first.dequeue_count), (wake, 1), "its deliveries are counted anew");
@@ -216,7 +216,7 @@ pub async fn a_poisoned_wake_moves_to_the_poison_lane(harness: &impl Harness) {
     assert_eq!(second.dequeue_count, 2);
     assert_lost(harness.receiver().delete(Lane::Poison, &first.lease).await, "the lease before");
     harness.receiver().delete(Lane::Poison, &second.lease).await.expect("deleted");
-    harness.elapse(harness.unit() * 100).await;
+    harness.elapse(harness.unit() * 4).await;
     assert_nothing_visible(harness, Lane::Work, "it has left the work lane").await;
     assert_nothing_visible(harness, Lane::Poison, "deleted").await;
 }

@@ -87,7 +87,7 @@ impl FunctionApp {
     }
 
     /// The function that answers `method` on `path` (from `/`), as the host chooses it: literal segments before parameters
-    /// before catch-alls. `None` where the host itself answers 404.
+    /// before wildcards. `None` where the host itself answers 404.
     pub fn http_function(&self, method: &str, path: &str) -> Option<&Function> {
         let rest = path.strip_prefix("/api")?;
         let segments: Vec<&str> = rest.split('/').filter(|segment| !segment.is_empty()).collect();

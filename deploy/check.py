@@ -1,0 +1,87 @@
+"""Checks what deploy/ says against itself and against the code, as far as that goes without Microsoft's compiler.
+
+The grammar is tree-sitter's, so that this finds faults of syntax, names that nothing uses or nothing declares, and settings that the code
+does not read; not wrong types or properties of resources. `az bicep build --file deploy/main.bicep` finds those.
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import tree_sitter
+import tree_sitter_bicep
+
+ROOT = Path(__file__).resolve().parent.parent
+# Settings that the host reads and asklake does not.
+HOST = {
+    "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
+    "APPLICATIONINSIGHTS_CONNECTION_STRING",
+    "AzureWebJobsStorage__blobServiceUri",
+    "AzureWebJobsStorage__credential",
+}
+# What the adapter of Azure OpenAI will read.
+PLANNED = {"AZURE_OPENAI_DEPLOYMENT"}
+
+faults: list[str] = []
+
+
+def require(condition: bool, fault: str) -> None:
+    if not condition:
+        faults.append(fault)
+
+
+def read(file: str) -> str:
+    return (ROOT / file).read_text()
+
+
+def nodes(node: tree_sitter.Node):
+    yield node
+    for child in node.children:
+        yield from nodes(child)
+
+
+def check_names(file: str) -> set[str]:
+    """Checks syntax and that whatever `file` declares is used. Returns its parameters."""
+    text = read(file)
+    tree = tree_sitter.Parser(tree_sitter.Language(tree_sitter_bicep.language())).parse(text.encode())
+    for node in nodes(tree.root_node):
+        require(not (node.is_error or node.is_missing), f"{file}:{node.start_point[0] + 1}: not Bicep")
+    used = [node.text.decode() for node in nodes(tree.root_node) if node.type == "identifier"]
+    parameters = set(re.findall(r"^param (\w+)", text, re.M))
+    for name in parameters | set(re.findall(r"^var (\w+)", text, re.M)):
+        require(used.count(name) > 1, f"{file}: {name} is declared and not used")
+    return parameters
+
+
+main, resources = read("deploy/main.bicep"), read("deploy/resources.bicep")
+parameters = {file: check_names(f"deploy/{file}") for file in ("main.bicep", "resources.bicep")}
+
+for module, path in re.findall(r"^module (\w+) '([^']+)'", main, re.M):
+    require((ROOT / "deploy" / path).is_file(), f"main.bicep: {module} is to be in {path}, which is not there")
+passed = set(re.findall(r"^    (\w+):", main.split("  params: {")[1].split("\n  }")[0], re.M))
+require(passed == parameters["resources.bicep"], f"main.bicep: passes and takes differ by {passed ^ parameters['resources.bicep']}")
+for output in re.findall(r"resources\.outputs\.(\w+)", main):
+    require(f"\noutput {output} " in resources, f"resources.bicep: has no output {output}")
+
+given = set(json.loads(read("deploy/main.parameters.json"))["parameters"])
+require(given <= parameters["main.bicep"], f"main.parameters.json: no parameters are {given - parameters['main.bicep']}")
+
+variables = read("src/config/variables.rs")
+known = set(re.findall(r'"((?:[A-Z]+_)+[A-Z]+|AzureWebJobsStorage\w*)"', variables)) | HOST | PLANNED
+settings = re.findall(r"\b(AzureWebJobsStorage\w*|[A-Z]+(?:_[A-Z]+)+):", resources)
+require(len(settings) >= 10, "resources.bicep: its settings are not found")
+for setting in settings:
+    require(setting in known, f"resources.bicep: neither asklake nor the host reads {setting}")
+
+queue = re.search(r'const NAME: &str = "([^"]+)"', read("src/queue/mod.rs"))
+require(bool(queue) and f"var wakes = '{queue[1]}'" in resources, "resources.bicep: the queue is not the one of src/queue/mod.rs")
+for variable, name in (("COSMOS_DATABASE", "databaseName"), ("COSMOS_CONTAINER", "containerName")):
+    default = re.search(rf'"{variable}", "(\w+)"', variables)
+    require(bool(default) and f"var {name} = '{default[1]}'" in resources, f"resources.bicep: {name} is not the default of {variable}")
+
+azure = read("azure.yaml")
+service = re.search(r"^services:\n  (\w+):", azure, re.M)
+require(bool(service) and f"'azd-service-name': '{service[1]}'" in resources, "azure.yaml: no resource bears the tag of the service")
+
+sys.exit("\n".join(faults) or 0)
