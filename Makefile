@@ -54,7 +54,7 @@ package: $(TOOLS)/venv-package/.done ## build what Azure runs, target/package/as
 
 tools: $(TOOLS)/venv/.done lake/.sample ## install and build what a run needs: Sail and the sample lake
 
-test: tools $(TOOLS)/venv-test/.done $(TOOLS)/venv-model/.done $(TOOLS)/azurite/.done cosmos-emulator ## run all tests
+test: tools $(TOOLS)/venv-test/.done $(TOOLS)/venv-databricks/.done $(TOOLS)/venv-model/.done $(TOOLS)/azurite/.done cosmos-emulator ## run all tests
 	$(CARGO) test --locked
 	$(CARGO) test --locked --package cosmos-emulator
 
@@ -85,8 +85,9 @@ clean: ## remove what was installed and built, but no lake and no data
 $(TOOLS)/venv/.done: requirements/sail.txt
 $(TOOLS)/venv-test/.done: requirements/test.txt
 $(TOOLS)/venv-lint/.done: requirements/lint.txt
+$(TOOLS)/venv-databricks/.done: requirements/databricks.txt
 $(TOOLS)/venv-package/.done: requirements/package.txt
-$(TOOLS)/venv/.done $(TOOLS)/venv-test/.done $(TOOLS)/venv-lint/.done $(TOOLS)/venv-package/.done:
+$(TOOLS)/venv/.done $(TOOLS)/venv-test/.done $(TOOLS)/venv-lint/.done $(TOOLS)/venv-databricks/.done $(TOOLS)/venv-package/.done:
 	rm -rf $(@D)
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: --requirement $<

@@ -147,10 +147,17 @@ fn storage(config: &Config, times: Settings) -> anyhow::Result<(Storage, Setting
 }
 
 fn warehouse(config: &Config, catalog: &Catalog) -> anyhow::Result<Arc<dyn Warehouse>> {
-    let config::Warehouse::FlightSql { url, token } = &config.warehouse else { return local::sail(config, catalog) };
-    let token = token.as_ref().map(|token| token.expose().to_owned());
-    let (query_time_limit, max_concurrency) = (config.query_timeout, config.worker_concurrency);
-    Ok(Arc::new(FlightSql::new(flight::Config { url: url.clone(), token, query_time_limit, max_concurrency }, catalog)))
+    match &config.warehouse {
+        config::Warehouse::Databricks { host, credential, compute } => {
+            databricks::warehouse(host, credential, compute, config.max_rows, catalog)
+        }
+        config::Warehouse::FlightSql { url, token } => {
+            let token = token.as_ref().map(|token| token.expose().to_owned());
+            let (query_time_limit, max_concurrency) = (config.query_timeout, config.worker_concurrency);
+            Ok(Arc::new(FlightSql::new(flight::Config { url: url.clone(), token, query_time_limit, max_concurrency }, catalog)))
+        }
+        config::Warehouse::Sail { .. } => local::sail(config, catalog),
+    }
 }
 
 /// The two sides of a queue.
@@ -233,6 +240,71 @@ mod cloud {
     }
 }
 
+#[cfg(feature = "azure")]
+mod databricks {
+    //! The adapters of Databricks.
+
+    use anyhow::Context;
+
+    use super::*;
+    use crate::{
+        azure,
+        config::{DatabricksCompute, DatabricksCredential, DatabricksParameter},
+        warehouse::databricks::{Credential, Job, Parameters, SqlWarehouse, Workspace},
+    };
+
+    pub(super) fn warehouse(
+        host: &str,
+        credential: &DatabricksCredential,
+        compute: &DatabricksCompute,
+        max_rows: u64,
+        names: &Catalog,
+    ) -> anyhow::Result<Arc<dyn Warehouse>> {
+        let workspace = Workspace { host: host.to_owned(), credential: sign_in(credential)? };
+        Ok(match compute {
+            DatabricksCompute::SqlWarehouse { id, catalog, schema } => {
+                Arc::new(SqlWarehouse::new(workspace, id.clone(), catalog.clone(), schema.clone(), names)?)
+            }
+            DatabricksCompute::Job { id, parameter } => {
+                let parameters = match parameter {
+                    DatabricksParameter::Job => Parameters::Job,
+                    DatabricksParameter::Notebook => Parameters::Notebook,
+                };
+                Arc::new(Job::new(workspace, *id, parameters, max_rows, names)?)
+            }
+        })
+    }
+
+    fn sign_in(credential: &DatabricksCredential) -> anyhow::Result<Credential> {
+        Ok(match credential {
+            DatabricksCredential::Token(token) => Credential::Token(token.expose().to_owned()),
+            DatabricksCredential::ServicePrincipal { client_id, client_secret } => {
+                Credential::ServicePrincipal { client_id: client_id.clone(), client_secret: client_secret.expose().to_owned() }
+            }
+            DatabricksCredential::ManagedIdentity { client_id } => {
+                Credential::Entra(azure::managed_identity(client_id.as_deref()).context("no identity for Databricks")?)
+            }
+        })
+    }
+}
+
+#[cfg(not(feature = "azure"))]
+mod databricks {
+    //! A build without the adapters of Azure says so when one is asked for.
+
+    use super::*;
+
+    pub(super) fn warehouse(
+        _host: &str,
+        _credential: &config::DatabricksCredential,
+        _compute: &config::DatabricksCompute,
+        _max_rows: u64,
+        _names: &Catalog,
+    ) -> anyhow::Result<Arc<dyn Warehouse>> {
+        bail!("DATABRICKS_HOST is set, but this build was made without the feature `azure`")
+    }
+}
+
 #[cfg(feature = "local")]
 mod local {
     //! The adapters of a laptop.
@@ -252,7 +324,7 @@ mod local {
     pub(super) fn rows(config: &Config, table: &str) -> Option<u64> {
         match &config.warehouse {
             config::Warehouse::Sail { lake, .. } => sail::row_count(lake, table),
-            config::Warehouse::FlightSql { .. } => None,
+            config::Warehouse::Databricks { .. } | config::Warehouse::FlightSql { .. } => None,
         }
     }
 
@@ -321,6 +393,6 @@ mod local {
     }
 
     pub(super) fn sail(_config: &Config, _catalog: &Catalog) -> anyhow::Result<Arc<dyn Warehouse>> {
-        bail!("this build has no embedded warehouse (it was made without the feature `local`): set FLIGHT_SQL_URL")
+        bail!("this build has no embedded warehouse (it was made without the feature `local`): set DATABRICKS_HOST or FLIGHT_SQL_URL")
     }
 }

@@ -123,6 +123,25 @@ pub enum ModelCredential {
     },
 }
 
+/// How to sign in to Databricks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DatabricksCredential {
+    /// With a personal access token.
+    Token(Secret),
+    /// As a service principal.
+    ServicePrincipal {
+        /// Its application id.
+        client_id: String,
+        /// Its OAuth secret.
+        client_secret: Secret,
+    },
+    /// As the identity of the machine.
+    ManagedIdentity {
+        /// Its client id; absent for the system-assigned one.
+        client_id: Option<String>,
+    },
+}
+
 /// What a call of a language model may use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelCall {
@@ -136,9 +155,48 @@ pub struct ModelCall {
     pub structured_answer: bool,
 }
 
+/// What of a Databricks workspace runs statements.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DatabricksCompute {
+    /// A SQL warehouse.
+    SqlWarehouse {
+        /// Its id.
+        id: String,
+        /// Where tables without a catalog are looked up.
+        catalog: Option<String>,
+        /// Where tables without a schema are looked up.
+        schema: Option<String>,
+    },
+    /// A job with a notebook.
+    Job {
+        /// Its id.
+        id: u64,
+        /// How the statement reaches the notebook.
+        parameter: DatabricksParameter,
+    },
+}
+
+/// How a statement reaches the notebook of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DatabricksParameter {
+    /// As a parameter of the job.
+    Job,
+    /// As a parameter of the notebook.
+    Notebook,
+}
+
 /// Which warehouse to use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Warehouse {
+    /// A Databricks workspace.
+    Databricks {
+        /// Its address.
+        host: String,
+        /// How to sign in there.
+        credential: DatabricksCredential,
+        /// What runs statements there.
+        compute: DatabricksCompute,
+    },
     /// A Flight SQL endpoint.
     FlightSql {
         /// Its address.
@@ -250,8 +308,53 @@ mod tests {
 
     #[test]
     fn a_missing_adapter_is_an_error_and_not_ignored() {
-        let errors = read(&[("REDIS_URL", "redis://h"), ("DATABRICKS_HOST", "https://h")]).expect_err("two faults");
-        assert_eq!(errors.len(), 2);
+        let errors = read(&[("REDIS_URL", "redis://h")]).expect_err("a fault");
+        assert_eq!(errors.len(), 1);
+    }
+
+    const HOST: (&str, &str) = ("DATABRICKS_HOST", "adb-1.2.azuredatabricks.net/");
+    const WAREHOUSE: (&str, &str) = ("DATABRICKS_WAREHOUSE_ID", "abc");
+
+    #[test]
+    fn databricks_is_signed_in_to_by_token_as_a_service_principal_or_as_the_identity_of_the_machine() {
+        let credential = |pairs: &[(&str, &str)]| match read(&[&[HOST, WAREHOUSE], pairs].concat()).expect("valid").warehouse {
+            Warehouse::Databricks { host, credential, .. } if host == "https://adb-1.2.azuredatabricks.net" => credential,
+            other => panic!("{other:?}"),
+        };
+        let identity = |client_id: Option<&str>| DatabricksCredential::ManagedIdentity { client_id: client_id.map(str::to_owned) };
+        assert_eq!(credential(&[]), identity(None));
+        assert_eq!(credential(&[("AZURE_CLIENT_ID", "i")]), identity(Some("i")));
+        assert_eq!(credential(&[("DATABRICKS_TOKEN", "t")]), DatabricksCredential::Token(Secret("t".into())));
+        assert_eq!(
+            credential(&[("DATABRICKS_CLIENT_ID", "p"), ("DATABRICKS_CLIENT_SECRET", "s")]),
+            DatabricksCredential::ServicePrincipal { client_id: "p".into(), client_secret: Secret("s".into()) }
+        );
+    }
+
+    #[test]
+    fn a_sql_warehouse_is_preferred_to_a_job() {
+        let compute = |pairs: &[(&str, &str)]| match read(&[&[HOST], pairs].concat()).expect("valid").warehouse {
+            Warehouse::Databricks { compute, .. } => compute,
+            other => panic!("{other:?}"),
+        };
+        let job = |parameter| DatabricksCompute::Job { id: 7, parameter };
+        let (id, older) = (("DATABRICKS_JOB_ID", "7"), ("DATABRICKS_JOB_PARAMETER", "notebook_params"));
+        assert!(matches!(compute(&[WAREHOUSE, id]), DatabricksCompute::SqlWarehouse { .. }));
+        assert_eq!(compute(&[id]), job(DatabricksParameter::Job));
+        assert_eq!(compute(&[id, older]), job(DatabricksParameter::Notebook));
+    }
+
+    #[test]
+    fn half_a_configuration_of_databricks_is_an_error() {
+        let faults =
+            |pairs: &[(&str, &str)]| -> Vec<&str> { read(pairs).expect_err("a fault").iter().map(|error| error.variable).collect() };
+        assert_eq!(faults(&[HOST]), ["DATABRICKS_WAREHOUSE_ID"]);
+        assert_eq!(faults(&[WAREHOUSE]), ["DATABRICKS_WAREHOUSE_ID"]);
+        assert_eq!(faults(&[HOST, WAREHOUSE, ("DATABRICKS_CLIENT_ID", "p")]), ["DATABRICKS_CLIENT_SECRET"]);
+        assert_eq!(faults(&[HOST, WAREHOUSE, ("DATABRICKS_CLIENT_SECRET", "s")]), ["DATABRICKS_CLIENT_ID"]);
+        assert_eq!(faults(&[HOST, ("DATABRICKS_JOB_ID", "seven")]), ["DATABRICKS_JOB_ID"]);
+        assert_eq!(faults(&[HOST, ("DATABRICKS_JOB_ID", "7"), ("DATABRICKS_JOB_PARAMETER", "x")]), ["DATABRICKS_JOB_PARAMETER"]);
+        assert_eq!(faults(&[HOST, WAREHOUSE, ("FLIGHT_SQL_URL", "http://h")]), ["FLIGHT_SQL_URL"]);
     }
 
     #[test]
@@ -328,7 +431,7 @@ mod tests {
     fn in_azure_nothing_may_be_embedded() {
         let errors = read(&[("WEBSITE_INSTANCE_ID", "1")]).expect_err("three faults");
         let names: Vec<&str> = errors.iter().map(|error| error.variable).collect();
-        assert_eq!(names, ["COSMOS_ENDPOINT", "AzureWebJobsStorage", "FLIGHT_SQL_URL"]);
+        assert_eq!(names, ["COSMOS_ENDPOINT", "AzureWebJobsStorage", "DATABRICKS_HOST"]);
         let cloud = [
             ("WEBSITE_INSTANCE_ID", "1"),
             ("COSMOS_ENDPOINT", "https://c"),
@@ -341,6 +444,8 @@ mod tests {
     #[test]
     fn a_secret_does_not_print() {
         let config = read(&[("FLIGHT_SQL_URL", "http://h"), ("FLIGHT_SQL_TOKEN", "hunter2")]).expect("valid");
+        assert!(!format!("{config:?}").contains("hunter2"));
+        let config = read(&[HOST, WAREHOUSE, ("DATABRICKS_TOKEN", "hunter2")]).expect("valid");
         assert!(!format!("{config:?}").contains("hunter2"));
     }
 }

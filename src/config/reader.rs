@@ -3,7 +3,8 @@
 use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
 use super::{
-    CosmosCredential, Error, Model, ModelCall, ModelCredential, Queue, Secret, Store, Warehouse,
+    CosmosCredential, DatabricksCompute, DatabricksCredential, DatabricksParameter, Error, Model, ModelCall, ModelCredential, Queue,
+    Secret, Store, Warehouse,
     variables::{AZURE_INSTANCE, UNSUPPORTED, VARIABLES},
 };
 
@@ -56,6 +57,9 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
     pub(super) fn warehouse(&mut self) -> Warehouse {
         let memory: u64 = self.number("SAIL_MEMORY_MIB", 0, 256, 1_048_576);
         let token = self.text("FLIGHT_SQL_TOKEN").map(Secret);
+        if let Some(databricks) = self.databricks() {
+            return databricks;
+        }
         if let Some(url) = self.text("FLIGHT_SQL_URL") {
             if !url.starts_with("http://") && !url.starts_with("https://") {
                 self.fault("FLIGHT_SQL_URL", "it must begin with http:// or https://");
@@ -70,6 +74,60 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
             lake: self.text("LAKE_DIR").map_or_else(|| "lake".into(), PathBuf::from),
             memory_limit: (memory > 0).then_some(memory * 1024 * 1024),
         }
+    }
+
+    fn databricks(&mut self) -> Option<Warehouse> {
+        let Some(host) = self.text("DATABRICKS_HOST") else {
+            for name in ["DATABRICKS_WAREHOUSE_ID", "DATABRICKS_JOB_ID", "DATABRICKS_TOKEN", "DATABRICKS_CLIENT_SECRET"] {
+                if self.text(name).is_some() {
+                    self.fault(name, "it is set, but DATABRICKS_HOST is not");
+                }
+            }
+            return None;
+        };
+        // The portal shows the address without a scheme.
+        let host = if host.contains("://") { host } else { format!("https://{host}") };
+        let host = host.trim_end_matches('/').to_owned();
+        self.check_address("DATABRICKS_HOST", &host);
+        if self.text("FLIGHT_SQL_URL").is_some() {
+            self.fault("FLIGHT_SQL_URL", "DATABRICKS_HOST is set as well; unset one of them");
+        }
+        Some(Warehouse::Databricks { host, credential: self.databricks_credential(), compute: self.databricks_compute() })
+    }
+
+    fn databricks_credential(&mut self) -> DatabricksCredential {
+        if let Some(token) = self.text("DATABRICKS_TOKEN") {
+            return DatabricksCredential::Token(Secret(token));
+        }
+        match (self.text("DATABRICKS_CLIENT_ID"), self.text("DATABRICKS_CLIENT_SECRET")) {
+            (Some(client_id), Some(secret)) => {
+                return DatabricksCredential::ServicePrincipal { client_id, client_secret: Secret(secret) };
+            }
+            (Some(_), None) => self.fault("DATABRICKS_CLIENT_SECRET", "it must be set together with DATABRICKS_CLIENT_ID"),
+            (None, Some(_)) => self.fault("DATABRICKS_CLIENT_ID", "it must be set together with DATABRICKS_CLIENT_SECRET"),
+            (None, None) => {}
+        }
+        DatabricksCredential::ManagedIdentity { client_id: self.text("AZURE_CLIENT_ID") }
+    }
+
+    fn databricks_compute(&mut self) -> DatabricksCompute {
+        let (catalog, schema) = (self.text("DATABRICKS_CATALOG"), self.text("DATABRICKS_SCHEMA"));
+        if let Some(id) = self.text("DATABRICKS_WAREHOUSE_ID") {
+            return DatabricksCompute::SqlWarehouse { id, catalog, schema };
+        }
+        if self.text("DATABRICKS_JOB_ID").is_none() {
+            self.fault("DATABRICKS_WAREHOUSE_ID", "DATABRICKS_HOST is set: set this as well, or DATABRICKS_JOB_ID");
+        }
+        let id = self.number("DATABRICKS_JOB_ID", 0, 1, u64::MAX);
+        let parameter = match self.text("DATABRICKS_JOB_PARAMETER").as_deref() {
+            None | Some("job_parameters") => DatabricksParameter::Job,
+            Some("notebook_params") => DatabricksParameter::Notebook,
+            Some(other) => {
+                self.fault("DATABRICKS_JOB_PARAMETER", format!("{other:?} is neither job_parameters nor notebook_params"));
+                DatabricksParameter::Job
+            }
+        };
+        DatabricksCompute::Job { id, parameter }
     }
 
     pub(super) fn refuse_unsupported(&mut self) {
@@ -224,7 +282,11 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
             );
         }
         if matches!(warehouse, Warehouse::Sail { .. }) {
-            self.fault("FLIGHT_SQL_URL", "in Azure a warehouse must be configured: the embedded one needs a lake on the instance's disk");
+            self.fault(
+                "DATABRICKS_HOST",
+                "in Azure it must be set with DATABRICKS_WAREHOUSE_ID or DATABRICKS_JOB_ID, or else FLIGHT_SQL_URL: the embedded warehouse \
+                 needs a lake on the instance's disk",
+            );
         }
     }
 }

@@ -21,7 +21,7 @@ pub const VARIABLES: &[Variable] = &[
     variable(
         "AZURE_CLIENT_ID",
         "the system-assigned identity",
-        "Client id of the user-assigned managed identity for Cosmos DB and Azure OpenAI.",
+        "Client id of the user-assigned managed identity for Cosmos DB, Azure OpenAI and Databricks.",
     ),
     variable("AZURE_OPENAI_API_KEY", "the managed identity", "Key of the Azure OpenAI resource."),
     variable("AZURE_OPENAI_API_VERSION", "2024-10-21", "Version of Azure OpenAI's API; v1 for the path /openai/v1, which has none."),
@@ -59,6 +59,24 @@ pub const VARIABLES: &[Variable] = &[
         "Address of the Cosmos DB account that keeps conversations instead of the embedded store, such as https://NAME.documents.azure.com.",
     ),
     variable("COSMOS_KEY", "the managed identity", "Key of that account."),
+    variable("DATABRICKS_CATALOG", "the workspace's default", "Catalog of tables that are named without one, on the SQL warehouse."),
+    variable("DATABRICKS_CLIENT_ID", "none", "Application id of the service principal that signs in to Databricks."),
+    variable("DATABRICKS_CLIENT_SECRET", "none", "OAuth secret of that service principal."),
+    variable(
+        "DATABRICKS_HOST",
+        "none",
+        "Databricks workspace to run statements in instead of the local Sail, such as https://adb-1234567890123456.7.azuredatabricks.net; \
+         with neither a token nor a service principal, it is signed in to as the managed identity.",
+    ),
+    variable("DATABRICKS_JOB_ID", "none", "Job that runs statements where DATABRICKS_WAREHOUSE_ID is not set; deploy/databricks has one."),
+    variable(
+        "DATABRICKS_JOB_PARAMETER",
+        "job_parameters",
+        "How the statement reaches that job as sql_text: job_parameters, or notebook_params for a job without parameters of its own.",
+    ),
+    variable("DATABRICKS_SCHEMA", "the workspace's default", "Schema of tables that are named without one, on the SQL warehouse."),
+    variable("DATABRICKS_TOKEN", "none", "Personal access token that signs in to Databricks."),
+    variable("DATABRICKS_WAREHOUSE_ID", "none", "SQL warehouse of that workspace that runs statements."),
     variable("FLIGHT_SQL_TOKEN", "none", "Bearer token for FLIGHT_SQL_URL."),
     variable(
         "FLIGHT_SQL_URL",
@@ -93,12 +111,7 @@ pub const VARIABLES: &[Variable] = &[
 ];
 
 /// Variables of adapters that this version does not have: set, they are an error rather than silently ignored.
-pub(super) const UNSUPPORTED: &[(&str, &str)] = &[
-    ("DATABRICKS_HOST", "Databricks"),
-    ("DATABRICKS_JOB_ID", "Databricks"),
-    ("DATABRICKS_WAREHOUSE_ID", "Databricks"),
-    ("REDIS_URL", "Redis"),
-];
+pub(super) const UNSUPPORTED: &[(&str, &str)] = &[("REDIS_URL", "Redis")];
 
 /// Set by Azure on every instance that it runs.
 pub(super) const AZURE_INSTANCE: &str = "WEBSITE_INSTANCE_ID";

@@ -13,6 +13,8 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use tokio::sync::{Mutex, Semaphore};
 
+#[cfg(feature = "azure")]
+pub(super) use cells::{decimal, float, single, size};
 pub(super) use client::{Bounds, Client, Failure};
 pub(super) use faults::Names;
 pub use runs::Keep;

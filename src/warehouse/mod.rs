@@ -5,6 +5,8 @@
 //! - a run ends as succeeded, failed, canceled or lost, and stays so for as long as the warehouse keeps it;
 //! - rows come typed, at most `max_rows` of them, and `truncated` is known, not guessed (the statement asks for one row more).
 
+#[cfg(feature = "azure")]
+pub mod databricks;
 pub mod flight;
 #[cfg(feature = "local")]
 pub mod sail;

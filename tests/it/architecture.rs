@@ -18,7 +18,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("model", &["conversation", "sql"]),
     ("queue", &["azure", "conversation", "sqlite"]),
     ("store", &["conversation", "sqlite"]),
-    ("warehouse", &["conversation", "sql"]),
+    ("warehouse", &["azure", "conversation", "sql"]),
     ("sql", &["conversation"]),
     ("conversation", &[]),
     ("azure", &[]),
@@ -37,14 +37,21 @@ const ADAPTERS: &[&str] = &[
     "queue::sqlite",
     "store::cosmos",
     "store::sqlite",
+    "warehouse::databricks",
     "warehouse::flight",
     "warehouse::sail",
     "sqlite",
 ];
 
 /// Which adapters an adapter may know besides itself.
-const ADAPTER_MAY_KNOW: &[(&str, &str)] =
-    &[("queue::azure", "azure"), ("queue::sqlite", "sqlite"), ("store::sqlite", "sqlite"), ("warehouse::sail", "warehouse::flight")];
+const ADAPTER_MAY_KNOW: &[(&str, &str)] = &[
+    ("queue::azure", "azure"),
+    ("queue::sqlite", "sqlite"),
+    ("store::sqlite", "sqlite"),
+    ("warehouse::databricks", "azure"),
+    ("warehouse::databricks", "warehouse::flight"),
+    ("warehouse::sail", "warehouse::flight"),
+];
 
 /// A file of `src/`.
 struct Source {
@@ -237,10 +244,10 @@ fn only_http_knows_status_codes_and_only_the_warehouse_and_http_servers_their_pr
         ("azure_data_cosmos::", &["store"]),
         ("opentelemetry::", &["store"]),
         ("rusqlite::", &["sqlite", "store", "queue"]),
-        ("reqwest::", &["cli", "model"]),
-        ("azure_core::", &["azure", "model", "queue", "store"]),
+        ("azure_core::", &["azure", "model", "queue", "store", "warehouse"]),
         ("azure_identity::", &["azure"]),
         ("azure_storage_queue::", &["queue"]),
+        ("reqwest::", &["cli", "model", "warehouse"]),
         ("std::env::var", &["config", "cli", "warehouse"]),
     ];
     let sources = sources();

@@ -18,6 +18,8 @@ mod contract;
 #[cfg(feature = "azure")]
 mod cosmos;
 mod crash;
+#[cfg(feature = "azure")]
+mod databricks;
 mod dialect;
 mod docs;
 #[cfg(feature = "azure")]

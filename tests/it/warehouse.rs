@@ -47,43 +47,25 @@ fn flight_config(url: String) -> flight::Config {
     flight::Config { url, token: None, query_time_limit: Duration::from_secs(60), max_concurrency: 2 }
 }
 
-macro_rules! contract {
-    ($($name:ident),* $(,)?) => {
-        mod sail_keeps_the_contract {
-            $(#[tokio::test]
-            async fn $name() {
-                let lake = super::lake::write();
-                super::contract::$name(super::fixture(super::sail(&lake))).await;
-            })*
-        }
-
-        mod flight_sql_keeps_the_contract {
-            $(#[tokio::test]
-            async fn $name() {
-                let lake = super::lake::write();
-                let sail = super::sail(&lake);
-                let url = sail.url().await.expect("Sail starts");
-                let adapter = super::FlightSql::new(super::flight_config(url), &super::lake::catalog());
-                super::contract::$name(super::fixture(adapter)).await;
-            })*
-        }
-    };
+async fn over_sail() -> (Fixture, TempDir) {
+    let lake = lake::write();
+    (fixture(sail(&lake)), lake)
 }
 
-contract!(
-    rows_are_typed,
-    an_empty_result_has_its_columns,
-    one_row_more_than_wanted_tells_of_truncation,
-    a_token_launches_once,
-    a_failed_statement_says_why,
-    unknown_names_come_with_the_nearest,
-    names_ignore_case,
-    cancel_ends_a_run_and_is_idempotent,
-    cancel_leaves_an_ended_run_as_it_is,
-    an_unknown_run_is_lost,
-    poll_returns_at_the_end_of_the_run_or_of_the_wait,
-    a_probe_answers,
-);
+async fn over_flight_sql() -> (Fixture, (TempDir, Sail)) {
+    let lake = lake::write();
+    let sail = sail(&lake);
+    let url = sail.url().await.expect("Sail starts");
+    (fixture(FlightSql::new(flight_config(url), &lake::catalog())), (lake, sail))
+}
+
+mod sail_keeps_the_contract {
+    crate::contract::warehouse::warehouse_contract!(super::over_sail);
+}
+
+mod flight_sql_keeps_the_contract {
+    crate::contract::warehouse::warehouse_contract!(super::over_flight_sql);
+}
 
 #[tokio::test]
 async fn sail_shows_files_folders_and_views_of_the_lake() {

@@ -4,6 +4,8 @@ pub mod azurite;
 #[cfg(feature = "azure")]
 pub mod cosmos;
 pub mod counted;
+#[cfg(feature = "azure")]
+pub mod databricks;
 pub mod embedded;
 pub mod flight;
 #[cfg(feature = "azure")]

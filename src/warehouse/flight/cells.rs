@@ -173,7 +173,8 @@ fn structs(rows: &StructArray) -> Result<Vec<Value>, ArrowError> {
     Ok(objects.into_iter().enumerate().map(|(row, object)| if null(row) { Value::Null } else { Value::Object(object) }).collect())
 }
 
-fn float(value: f64) -> Value {
+/// A double; what JSON has no number for is its name.
+pub(in crate::warehouse) fn float(value: f64) -> Value {
     let name = if value.is_nan() {
         "NaN"
     } else if value > 0.0 {
@@ -185,7 +186,7 @@ fn float(value: f64) -> Value {
 }
 
 /// A single as the shortest number that reads back as it: 0.1, not 0.10000000149011612.
-fn single(value: f32) -> Value {
+pub(in crate::warehouse) fn single(value: f32) -> Value {
     float(value.to_string().parse().unwrap_or_else(|_| f64::from(value)))
 }
 
@@ -193,7 +194,8 @@ fn base64(bytes: &[u8]) -> Value {
     Value::from(BASE64_STANDARD.encode(bytes))
 }
 
-fn decimal(text: String) -> Value {
+/// A number while a double holds it, else the text.
+pub(in crate::warehouse) fn decimal(text: String) -> Value {
     let digits = text.chars().filter(char::is_ascii_digit).count();
     let number = if digits > DOUBLE_DIGITS {
         text.parse::<i64>().ok().map(Number::from)

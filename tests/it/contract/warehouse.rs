@@ -55,6 +55,35 @@ impl Fixture {
     }
 }
 
+/// Makes a test of every case. `$fresh` makes a fixture and what has to be kept for as long as it is used.
+macro_rules! warehouse_contract {
+    ($fresh:path) => {
+        $crate::contract::warehouse::warehouse_contract! {
+            $fresh:
+            rows_are_typed,
+            an_empty_result_has_its_columns,
+            one_row_more_than_wanted_tells_of_truncation,
+            a_token_launches_once,
+            a_failed_statement_says_why,
+            unknown_names_come_with_the_nearest,
+            names_ignore_case,
+            cancel_ends_a_run_and_is_idempotent,
+            cancel_leaves_an_ended_run_as_it_is,
+            an_unknown_run_is_lost,
+            poll_returns_at_the_end_of_the_run_or_of_the_wait,
+            a_probe_answers,
+        }
+    };
+    ($fresh:path: $($name:ident),* $(,)?) => {
+        $(#[tokio::test]
+        async fn $name() {
+            let (fixture, _kept) = $fresh().await;
+            $crate::contract::warehouse::$name(fixture).await;
+        })*
+    };
+}
+pub(crate) use warehouse_contract;
+
 pub async fn rows_are_typed(fixture: Fixture) {
     let cases: [(&str, &str, Value); 16] = [
         ("true", "boolean", json!(true)),
