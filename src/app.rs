@@ -37,8 +37,8 @@ pub struct App {
 }
 
 impl App {
-    /// Builds the ports that `config` asks for, and the service whose steps take `times`. Opens the embedded file; starts and reaches
-    /// nothing else.
+    /// Builds the ports that `config` asks for, and the service whose steps take `times` at most: a longer time of the model in `config`
+    /// is cut. Opens the embedded file; starts and reaches nothing else.
     ///
     /// # Errors
     /// When the catalog has faults, an adapter is not in this build, or the embedded file cannot be opened.
@@ -47,9 +47,11 @@ impl App {
         let guard = Guard::new(&catalog, config.max_rows);
         check_queries(&catalog, &guard)?;
         let (Storage { store, sender, receiver }, times) = storage(config, times)?;
-        let ports = Ports { store, wakes: sender, model: model(config, &catalog)?, warehouse: warehouse(config, &catalog)? };
         // The model keeps to its time by itself, and knows better what took it.
-        let times = Settings { model_timeout: config.model_call.timeout + MODEL_GRACE, ..times };
+        let model_timeout = times.model_timeout.min(config.model_call.timeout + MODEL_GRACE);
+        let model = model(config, model_timeout.saturating_sub(MODEL_GRACE), &catalog)?;
+        let ports = Ports { store, wakes: sender, model, warehouse: warehouse(config, &catalog)? };
+        let times = Settings { model_timeout, ..times };
         let service = Service::new(ports, guard, Budgets::default(), times);
         let http = http::Settings {
             cors_allowed_origins: config.cors_allowed_origins.clone(),
@@ -64,7 +66,7 @@ impl App {
 /// Time that a model has beyond its own.
 const MODEL_GRACE: Duration = Duration::from_secs(5);
 
-fn model(config: &Config, catalog: &Arc<Catalog>) -> anyhow::Result<Arc<dyn Model>> {
+fn model(config: &Config, timeout: Duration, catalog: &Arc<Catalog>) -> anyhow::Result<Arc<dyn Model>> {
     let (endpoint, authentication) = match &config.model {
         config::Model::Offline => return Ok(Arc::new(Planner::new(Arc::clone(catalog)))),
         config::Model::AzureOpenAi { endpoint, deployment, api_version, credential } => {
@@ -80,7 +82,7 @@ fn model(config: &Config, catalog: &Arc<Catalog>) -> anyhow::Result<Arc<dyn Mode
             (Endpoint::OpenAi { base_url: base_url.clone(), model: model.clone() }, authentication)
         }
     };
-    let config::ModelCall { timeout, temperature_hundredths, max_tokens, structured_answer } = config.model_call.clone();
+    let config::ModelCall { temperature_hundredths, max_tokens, structured_answer, .. } = config.model_call.clone();
     let temperature = f64::from(temperature_hundredths) / 100.0;
     let answer_format = if structured_answer { AnswerFormat::JsonSchema } else { AnswerFormat::Text };
     let settings = openai::Config { endpoint, timeout, temperature, max_tokens, answer_format, max_rows: config.max_rows };

@@ -6,7 +6,8 @@
 //!
 //! Dependencies point one way: `main` → `runtime` → `http` → `service` → {`conversation`, `sql`, the ports}. Adapters know
 //! their port, `conversation` and the catalog, never each other; only `http` knows status codes; only `app` names a concrete
-//! adapter. Two exceptions: the embedded store and queue share `sqlite`, and Sail is spoken to through `warehouse::flight`.
+//! adapter. Exceptions: the embedded store and queue share `sqlite`, the adapters of Azure share `azure`, Sail is spoken to through
+//! `warehouse::flight`, and Databricks tells of types and unknown names as that does.
 //! `tests/it/architecture.rs` holds the code to these sentences; `docs/architecture.md` is the map.
 
 pub mod app;

@@ -11,7 +11,6 @@ use asklake::{
     cli,
     config::{Config, Queue},
     runtime::{functions, standalone, stopped},
-    service,
     telemetry::{self, Output},
 };
 use clap::{Parser, Subcommand};
@@ -163,7 +162,7 @@ async fn functions(
 }
 
 async fn serve(config: Config, listen: SocketAddr) -> anyhow::Result<ExitCode> {
-    let app = App::build(&config, service::Settings::default())?;
+    let app = App::build(&config, standalone::times())?;
     let first_question = app.http.example_questions.first().cloned().unwrap_or_else(|| "What can I ask?".into());
     let model = app.service.model_name().to_owned();
     let stopped = stopped()?;
@@ -176,8 +175,7 @@ async fn serve(config: Config, listen: SocketAddr) -> anyhow::Result<ExitCode> {
 
 #[cfg(feature = "local")]
 async fn ask(config: Config, options: cli::ask::Options) -> anyhow::Result<ExitCode> {
-    let server =
-        standalone::Server::start(App::build(&config, service::Settings::default())?, SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+    let server = standalone::Server::start(App::build(&config, standalone::times())?, SocketAddr::from(([127, 0, 0, 1], 0))).await?;
     let ended = cli::ask::run(&format!("http://{}", server.address()), &options).await;
     server.stop().await;
     Ok(exit(ended?))

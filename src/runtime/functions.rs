@@ -61,7 +61,7 @@ impl Times {
         let usual = service::Settings::default();
         let parts = service::Settings {
             invocation: usual.invocation.min(deadline / 4),
-            model_timeout: usual.model_timeout.min(deadline / 2),
+            model_timeout: deadline / 2,
             warehouse_timeout: usual.warehouse_timeout.min(deadline / 4),
             ..usual
         };

@@ -1,13 +1,19 @@
 //! `asklake serve`: HTTP and the receive loop in one process.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::{DRAIN, worker};
-use crate::{app::App, http};
+use crate::{app::App, http, service};
+
+/// The times of a step: here nothing ends one from outside, so how long a model may take is for the configuration to say.
+#[must_use]
+pub fn times() -> service::Settings {
+    service::Settings { model_timeout: Duration::from_secs(3600), ..service::Settings::default() }
+}
 
 /// A server that listens and works.
 pub struct Server {
