@@ -4,12 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use arrow_array::{ArrayRef, Int32Array, RecordBatch};
-use arrow_flight::{
-    Action, ActionType, Criteria, Empty, FlightData, FlightDescriptor, FlightEndpoint, FlightInfo, HandshakeRequest, HandshakeResponse,
-    PollInfo, PutResult, SchemaResult, Ticket,
-    encode::FlightDataEncoderBuilder,
-    flight_service_server::{FlightService, FlightServiceServer},
-};
+use arrow_flight::FlightData;
 use asklake::{
     conversation::RunId,
     warehouse::{
@@ -17,12 +12,16 @@ use asklake::{
         flight::{Config, FlightSql},
     },
 };
-use futures_util::{StreamExt, TryStreamExt, stream, stream::BoxStream};
+use futures_util::{StreamExt, stream};
 use serde_json::json;
-use tokio::{net::TcpListener, sync::mpsc};
-use tonic::{Request, Response, Status, Streaming, transport::Server};
+use tokio::sync::mpsc;
+use tonic::{Status, metadata::MetadataMap};
 
-use crate::{contract::warehouse::Fixture, lake};
+use crate::{
+    contract::warehouse::Fixture,
+    lake,
+    support::flight::{Answers, Parts, encoded},
+};
 
 const TOKEN: &str = "t0ken";
 
@@ -32,87 +31,35 @@ struct Stub {
     actions: mpsc::UnboundedSender<String>,
 }
 
-fn authorize<T>(request: &Request<T>) -> Result<(), Status> {
-    let sent = request.metadata().get("authorization").and_then(|value| value.to_str().ok());
-    if sent == Some("Bearer t0ken") { Ok(()) } else { Err(Status::unauthenticated("who are you?")) }
-}
-
-type Answer<T> = Result<Response<BoxStream<'static, Result<T, Status>>>, Status>;
-
-#[tonic::async_trait]
-impl FlightService for Stub {
-    type HandshakeStream = BoxStream<'static, Result<HandshakeResponse, Status>>;
-    type ListFlightsStream = BoxStream<'static, Result<FlightInfo, Status>>;
-    type DoGetStream = BoxStream<'static, Result<FlightData, Status>>;
-    type DoPutStream = BoxStream<'static, Result<PutResult, Status>>;
-    type DoActionStream = BoxStream<'static, Result<arrow_flight::Result, Status>>;
-    type ListActionsStream = BoxStream<'static, Result<ActionType, Status>>;
-    type DoExchangeStream = BoxStream<'static, Result<FlightData, Status>>;
-
-    async fn get_flight_info(&self, request: Request<FlightDescriptor>) -> Result<Response<FlightInfo>, Status> {
-        authorize(&request)?;
-        let statement = String::from_utf8_lossy(&request.get_ref().cmd).into_owned();
-        let end = ["hang", "break"].into_iter().find(|end| statement.contains(end)).unwrap_or("end");
-        let endpoint = |ticket: &str| FlightEndpoint::new().with_ticket(Ticket::new(ticket.to_owned()));
-        Ok(Response::new(FlightInfo::new().with_endpoint(endpoint("end")).with_endpoint(endpoint(end))))
+impl Answers for Stub {
+    fn admit(&self, headers: &MetadataMap) -> Result<(), Status> {
+        let sent = headers.get("authorization").and_then(|value| value.to_str().ok());
+        if sent == Some("Bearer t0ken") { Ok(()) } else { Err(Status::unauthenticated("who are you?")) }
     }
 
-    async fn do_get(&self, request: Request<Ticket>) -> Answer<FlightData> {
-        authorize(&request)?;
+    fn tickets(&self, statement: &str) -> Vec<&'static str> {
+        vec!["end", ["hang", "break"].into_iter().find(|end| statement.contains(end)).unwrap_or("end")]
+    }
+
+    fn rows(&self, ticket: &[u8]) -> Parts<FlightData> {
         let batch = RecordBatch::try_from_iter([("n", Arc::new(Int32Array::from(vec![1, 2])) as ArrayRef)]).expect("batch");
-        let rows = FlightDataEncoderBuilder::new().build(stream::iter([Ok(batch)])).map_err(Status::from);
-        Ok(Response::new(match request.get_ref().ticket.as_ref() {
+        let rows = encoded(async { batch });
+        match ticket {
             b"hang" => rows.chain(stream::pending()).boxed(),
             b"break" => rows.chain(stream::iter([Err(Status::internal("the disk is full"))])).boxed(),
-            _ => rows.boxed(),
-        }))
+            _ => rows,
+        }
     }
 
-    async fn do_action(&self, request: Request<Action>) -> Answer<arrow_flight::Result> {
-        authorize(&request)?;
-        self.actions.send(request.into_inner().r#type).expect("the test listens");
-        Ok(Response::new(stream::iter([Ok(arrow_flight::Result::default())]).boxed()))
-    }
-
-    async fn handshake(&self, _: Request<Streaming<HandshakeRequest>>) -> Answer<HandshakeResponse> {
-        Err(Status::unimplemented("handshake"))
-    }
-
-    async fn list_flights(&self, _: Request<Criteria>) -> Answer<FlightInfo> {
-        Err(Status::unimplemented("list_flights"))
-    }
-
-    async fn poll_flight_info(&self, _: Request<FlightDescriptor>) -> Result<Response<PollInfo>, Status> {
-        Err(Status::unimplemented("poll_flight_info"))
-    }
-
-    async fn get_schema(&self, _: Request<FlightDescriptor>) -> Result<Response<SchemaResult>, Status> {
-        Err(Status::unimplemented("get_schema"))
-    }
-
-    async fn do_put(&self, _: Request<Streaming<FlightData>>) -> Answer<PutResult> {
-        Err(Status::unimplemented("do_put"))
-    }
-
-    async fn list_actions(&self, _: Request<Empty>) -> Answer<ActionType> {
-        Err(Status::unimplemented("list_actions"))
-    }
-
-    async fn do_exchange(&self, _: Request<Streaming<FlightData>>) -> Answer<FlightData> {
-        Err(Status::unimplemented("do_exchange"))
+    fn act(&self, action: &str) {
+        self.actions.send(action.to_owned()).expect("the test listens");
     }
 }
 
 /// A server on a free port, and the actions it is asked for.
 async fn serve() -> (String, mpsc::UnboundedReceiver<String>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("port");
-    let url = format!("http://{}", listener.local_addr().expect("address"));
     let (actions, asked) = mpsc::unbounded_channel();
-    let incoming = stream::unfold(listener, async |listener| Some((listener.accept().await.map(|(stream, _)| stream), listener)));
-    tokio::spawn(async move {
-        let incoming = Box::pin(incoming);
-        Server::builder().add_service(FlightServiceServer::new(Stub { actions })).serve_with_incoming(incoming).await
-    });
+    let (url, _) = crate::support::flight::serve(Stub { actions }).await;
     (url, asked)
 }
 

@@ -1,4 +1,4 @@
-//! A Flight SQL server of one answer: every statement takes a set time and returns one row, and is counted by its text.
+//! Flight SQL servers of tests: [`serve`] gives the protocol to what [`Answers`] statements; [`Statements`] is one that counts them.
 
 use std::{
     collections::BTreeMap,
@@ -14,15 +14,52 @@ use arrow_flight::{
     flight_service_server::{FlightService, FlightServiceServer},
 };
 use futures_util::{StreamExt as _, TryStreamExt as _, stream, stream::BoxStream};
-use tokio::net::TcpListener;
-use tonic::{Request, Response, Status, Streaming, transport::Server};
+use tokio::{net::TcpListener, task::JoinHandle};
+use tonic::{Request, Response, Status, Streaming, metadata::MetadataMap, transport::Server};
 
-/// The server. Dropped, it ends.
+/// What a server streams.
+pub type Parts<T> = BoxStream<'static, Result<T, Status>>;
+
+/// What a server of Flight SQL does with statements; all else of the protocol is refused.
+pub trait Answers: Send + Sync + 'static {
+    /// Whether a request with these headers is let in.
+    fn admit(&self, _headers: &MetadataMap) -> Result<(), Status> {
+        Ok(())
+    }
+
+    /// The tickets under which the rows of `statement` are.
+    fn tickets(&self, statement: &str) -> Vec<&'static str>;
+
+    /// The rows under a ticket.
+    fn rows(&self, ticket: &[u8]) -> Parts<FlightData>;
+
+    /// Does what an action such as a cancellation asks for.
+    fn act(&self, _action: &str) {}
+}
+
+/// The rows of `batch` as a stream.
+pub fn encoded(batch: impl Future<Output = RecordBatch> + Send + 'static) -> Parts<FlightData> {
+    FlightDataEncoderBuilder::new().build(stream::once(async move { Ok(batch.await) })).map_err(Status::from).boxed()
+}
+
+/// Serves on a free port; the address, and the task to abort.
+pub async fn serve(answers: impl Answers) -> (String, JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let incoming = stream::unfold(listener, async |listener| Some((listener.accept().await.map(|(stream, _)| stream), listener)));
+    let server = tokio::spawn(async move {
+        let service = FlightServiceServer::new(Service(answers));
+        Server::builder().add_service(service).serve_with_incoming(Box::pin(incoming)).await.unwrap();
+    });
+    (url, server)
+}
+
+/// A server of one answer: every statement takes a set time and returns one row, and is counted by its text. Dropped, it ends.
 #[derive(Debug)]
 pub struct Statements {
     url: String,
     counts: Counts,
-    server: tokio::task::JoinHandle<()>,
+    server: JoinHandle<()>,
 }
 
 type Counts = Arc<Mutex<BTreeMap<String, usize>>>;
@@ -30,14 +67,8 @@ type Counts = Arc<Mutex<BTreeMap<String, usize>>>;
 impl Statements {
     /// Starts a server whose statements take `time`.
     pub async fn start(time: Duration) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
         let counts = Counts::default();
-        let service = FlightServiceServer::new(Service { time, counts: Arc::clone(&counts) });
-        let incoming = stream::unfold(listener, async |listener| Some((listener.accept().await.map(|(stream, _)| stream), listener)));
-        let server = tokio::spawn(async move {
-            Server::builder().add_service(service).serve_with_incoming(Box::pin(incoming)).await.unwrap();
-        });
+        let (url, server) = serve(Counting { time, counts: Arc::clone(&counts) }).await;
         Self { url, counts, server }
     }
 
@@ -58,44 +89,58 @@ impl Drop for Statements {
     }
 }
 
-struct Service {
+struct Counting {
     time: Duration,
     counts: Counts,
 }
 
-type Answer<T> = Result<Response<BoxStream<'static, Result<T, Status>>>, Status>;
+impl Answers for Counting {
+    fn tickets(&self, statement: &str) -> Vec<&'static str> {
+        // The statement is the last field of the message, and begins with one of these.
+        let at = ["SELECT", "WITH"].into_iter().filter_map(|word| statement.find(word)).min().unwrap_or(0);
+        *self.counts.lock().unwrap().entry(statement[at..].to_owned()).or_default() += 1;
+        vec!["rows"]
+    }
+
+    fn rows(&self, _ticket: &[u8]) -> Parts<FlightData> {
+        let time = self.time;
+        encoded(async move {
+            tokio::time::sleep(time).await;
+            RecordBatch::try_from_iter([("number", Arc::new(Int64Array::from(vec![42])) as ArrayRef)]).expect("batch")
+        })
+    }
+}
+
+struct Service<A>(A);
+
+type Answer<T> = Result<Response<Parts<T>>, Status>;
 
 #[tonic::async_trait]
-impl FlightService for Service {
-    type HandshakeStream = BoxStream<'static, Result<HandshakeResponse, Status>>;
-    type ListFlightsStream = BoxStream<'static, Result<FlightInfo, Status>>;
-    type DoGetStream = BoxStream<'static, Result<FlightData, Status>>;
-    type DoPutStream = BoxStream<'static, Result<PutResult, Status>>;
-    type DoActionStream = BoxStream<'static, Result<arrow_flight::Result, Status>>;
-    type ListActionsStream = BoxStream<'static, Result<ActionType, Status>>;
-    type DoExchangeStream = BoxStream<'static, Result<FlightData, Status>>;
+impl<A: Answers> FlightService for Service<A> {
+    type HandshakeStream = Parts<HandshakeResponse>;
+    type ListFlightsStream = Parts<FlightInfo>;
+    type DoGetStream = Parts<FlightData>;
+    type DoPutStream = Parts<PutResult>;
+    type DoActionStream = Parts<arrow_flight::Result>;
+    type ListActionsStream = Parts<ActionType>;
+    type DoExchangeStream = Parts<FlightData>;
 
     async fn get_flight_info(&self, request: Request<FlightDescriptor>) -> Result<Response<FlightInfo>, Status> {
-        let command = String::from_utf8_lossy(&request.get_ref().cmd).into_owned();
-        // The statement is the last field of the message, and begins with one of these.
-        let at = ["SELECT", "WITH"].into_iter().filter_map(|word| command.find(word)).min().unwrap_or(0);
-        *self.counts.lock().unwrap().entry(command[at..].to_owned()).or_default() += 1;
-        Ok(Response::new(FlightInfo::new().with_endpoint(FlightEndpoint::new().with_ticket(Ticket::new("rows")))))
+        self.0.admit(request.metadata())?;
+        let tickets = self.0.tickets(&String::from_utf8_lossy(&request.get_ref().cmd));
+        let with = |info: FlightInfo, ticket| info.with_endpoint(FlightEndpoint::new().with_ticket(Ticket::new(ticket)));
+        Ok(Response::new(tickets.into_iter().fold(FlightInfo::new(), with)))
     }
 
-    async fn do_get(&self, _: Request<Ticket>) -> Answer<FlightData> {
-        let number = Arc::new(Int64Array::from(vec![42])) as ArrayRef;
-        let batch = RecordBatch::try_from_iter([("number", number)]).expect("batch");
-        let time = self.time;
-        let rows = stream::once(async move {
-            tokio::time::sleep(time).await;
-            Ok(batch)
-        });
-        Ok(Response::new(FlightDataEncoderBuilder::new().build(rows).map_err(Status::from).boxed()))
+    async fn do_get(&self, request: Request<Ticket>) -> Answer<FlightData> {
+        self.0.admit(request.metadata())?;
+        Ok(Response::new(self.0.rows(&request.get_ref().ticket)))
     }
 
-    async fn do_action(&self, _: Request<Action>) -> Answer<arrow_flight::Result> {
-        Err(Status::unimplemented("do_action"))
+    async fn do_action(&self, request: Request<Action>) -> Answer<arrow_flight::Result> {
+        self.0.admit(request.metadata())?;
+        self.0.act(&request.get_ref().r#type);
+        Ok(Response::new(stream::iter([Ok(arrow_flight::Result::default())]).boxed()))
     }
 
     async fn handshake(&self, _: Request<Streaming<HandshakeRequest>>) -> Answer<HandshakeResponse> {
