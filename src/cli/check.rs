@@ -15,10 +15,11 @@ use crate::{
 pub async fn run(config: Result<Config, Vec<Error>>) -> anyhow::Result<bool> {
     let mut out = Vec::new();
     writeln!(out, "Configuration")?;
+    let width = VARIABLES.iter().map(|variable| variable.name.len()).max().unwrap_or_default();
     for variable in VARIABLES {
         let is_set = std::env::var(variable.name).is_ok_and(|value| !value.trim().is_empty());
         let state = if is_set { "set".to_owned() } else { format!("default: {}", variable.default) };
-        writeln!(out, "  {:26} {state}", variable.name)?;
+        writeln!(out, "  {:width$} {state}", variable.name)?;
     }
     let is_ready = match config {
         Err(errors) => {

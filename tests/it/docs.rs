@@ -17,8 +17,9 @@ fn configuration() -> String {
     }
     text.push_str(
         "\n`ASKLAKE_LOG` sets what is logged, such as `debug` or `asklake=debug,warn`. Logs go to standard error: for a person on a \
-         terminal, as JSON lines otherwise.\n\nSet to a value that this version cannot serve, the variables of its missing adapters (`COSMOS_ENDPOINT`, \
-         `DATABRICKS_HOST`, `REDIS_URL`, `AzureWebJobsStorage`, …) are errors, not ignored.\n",
+         terminal, as JSON lines otherwise. `asklake functions` logs JSON lines to standard output, where the Functions host reads them.\n\n\
+         `REDIS_URL` is an error in this version, which has no cache, rather than ignored. In Azure (`WEBSITE_INSTANCE_ID` is set there) \
+         an embedded store, queue or warehouse is one too.\n",
     );
     text
 }
