@@ -17,10 +17,19 @@ use crate::{
 /// What is known of a conversation; `None` when there is none by that id.
 pub(super) type Known = Option<Arc<Conversation>>;
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Entry {
-    known: Known,
+    /// What came of the last read: whoever waited for one that failed does not wait for another of his own.
+    outcome: Result<Known, Error>,
+    /// What was known before a read that failed.
+    last: Known,
     at: Instant,
+}
+
+impl Entry {
+    fn known(known: Known) -> Self {
+        Self { outcome: Ok(known.clone()), last: known, at: Instant::now() }
+    }
 }
 
 /// Held while the store is read, so that others wait for that read instead of making their own.
@@ -49,14 +58,16 @@ impl Recent {
         }
         let slot = self.slot(id);
         let mut entry = slot.lock().await;
-        if let Some(Entry { known, at }) = entry.as_ref().filter(|entry| entry.at.elapsed() < self.interval) {
-            return Ok((known.clone(), *at + self.interval));
+        if let Some(Entry { outcome, at, .. }) = entry.as_ref().filter(|entry| entry.at.elapsed() < self.interval) {
+            return outcome.clone().map(|known| (known, *at + self.interval));
         }
-        let read = load().await?;
-        let known = newer(entry.take().and_then(|entry| entry.known), read);
-        let at = Instant::now();
-        *entry = Some(Entry { known: known.clone(), at });
-        Ok((known, at + self.interval))
+        let read = load().await;
+        let last = entry.take().and_then(|entry| entry.last);
+        let read = entry.insert(match read {
+            Ok(read) => Entry::known(newer(last, read)),
+            Err(error) => Entry { outcome: Err(error), last, at: Instant::now() },
+        });
+        read.outcome.clone().map(|known| (known, read.at + self.interval))
     }
 
     /// Notes what was committed in this process: its readers see it without a read.
@@ -66,7 +77,7 @@ impl Recent {
         }
         // While the slot is held a read is under way, which may be older; then the next read shows the commit.
         if let Ok(mut entry) = self.slot(conversation.id).try_lock() {
-            *entry = Some(Entry { known: Some(Arc::new(conversation.clone())), at: Instant::now() });
+            *entry = Some(Entry::known(Some(Arc::new(conversation.clone()))));
         }
     }
 
@@ -131,6 +142,21 @@ mod tests {
         let (recent, reads) = (Recent::new(HOUR), AtomicUsize::new(0));
         let readers = (0..100).map(|_| read(&recent, &reads, 1));
         futures_util::future::join_all(readers).await;
+        assert_eq!(reads.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn readers_that_waited_for_a_read_that_failed_fail_with_it() {
+        let (recent, reads) = (Recent::new(HOUR), AtomicUsize::new(0));
+        let id = conversation(1).id;
+        let fail = || async {
+            reads.fetch_add(1, Ordering::SeqCst);
+            tokio::task::yield_now().await;
+            Err(Error::Unavailable("no answer".into()))
+        };
+        let readers = (0..100).map(|_| recent.get(id, fail));
+        let failed = futures_util::future::join_all(readers).await;
+        assert!(failed.iter().all(|read| matches!(read, Err(Error::Unavailable(_)))));
         assert_eq!(reads.load(Ordering::SeqCst), 1);
     }
 

@@ -54,7 +54,7 @@ pub struct HistoryPage {
 }
 
 /// Why a store operation failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// The id is taken.
     #[error("conversation {0} exists already")]
