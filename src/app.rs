@@ -72,8 +72,8 @@ fn model(config: &Config, timeout: Duration, catalog: &Arc<Catalog>) -> anyhow::
         config::Model::AzureOpenAi { endpoint, deployment, api_version, credential } => {
             let (resource, deployment, api_version) = (endpoint.clone(), deployment.clone(), api_version.clone());
             let authentication = match credential {
-                config::ModelCredential::Key(key) => Authentication::ApiKey(key.expose().to_owned()),
-                config::ModelCredential::ManagedIdentity { client_id } => cloud::model_identity(client_id.as_deref())?,
+                config::AzureCredential::Key(key) => Authentication::ApiKey(key.expose().to_owned()),
+                config::AzureCredential::ManagedIdentity { client_id } => cloud::model_identity(client_id.as_deref())?,
             };
             (Endpoint::Azure { resource, deployment, api_version }, authentication)
         }
@@ -186,8 +186,8 @@ mod cloud {
             bail!("no Cosmos DB is configured")
         };
         let credential = match credential {
-            config::CosmosCredential::Key(key) => cosmos::Credential::Key(key.expose().to_owned().into()),
-            config::CosmosCredential::ManagedIdentity { client_id } => {
+            config::AzureCredential::Key(key) => cosmos::Credential::Key(key.expose().to_owned().into()),
+            config::AzureCredential::ManagedIdentity { client_id } => {
                 cosmos::Credential::Token(azure::managed_identity(client_id.as_deref()).context("no identity for Cosmos DB")?)
             }
         };

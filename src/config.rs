@@ -48,7 +48,7 @@ pub enum Store {
         /// Address of the account.
         endpoint: String,
         /// How to sign in there.
-        credential: CosmosCredential,
+        credential: AzureCredential,
         /// Name of the database.
         database: String,
         /// Name of the container.
@@ -56,10 +56,10 @@ pub enum Store {
     },
 }
 
-/// How to sign in to Cosmos DB.
+/// How to sign in to Cosmos DB or Azure OpenAI.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CosmosCredential {
-    /// With a key of the account.
+pub enum AzureCredential {
+    /// With a key of the account or resource.
     Key(Secret),
     /// As the identity of the machine.
     ManagedIdentity {
@@ -98,7 +98,7 @@ pub enum Model {
         /// Version of the API; `v1` for the path without versions.
         api_version: String,
         /// How to sign in there.
-        credential: ModelCredential,
+        credential: AzureCredential,
     },
     /// A model on a server with OpenAI's API.
     OpenAi {
@@ -108,18 +108,6 @@ pub enum Model {
         model: String,
         /// Its key.
         key: Option<Secret>,
-    },
-}
-
-/// How to sign in to Azure OpenAI.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ModelCredential {
-    /// With a key of the resource.
-    Key(Secret),
-    /// As the identity of the machine.
-    ManagedIdentity {
-        /// Its client id; absent for the system-assigned one.
-        client_id: Option<String>,
     },
 }
 
@@ -366,8 +354,8 @@ mod tests {
             database: "imdb_chat".into(),
             container: "conversations".into(),
         };
-        assert_eq!(store(&[("COSMOS_ENDPOINT", "https://c"), ("COSMOS_KEY", "k")]), cosmos(CosmosCredential::Key(Secret("k".into()))));
-        let identity = |client_id: Option<&str>| cosmos(CosmosCredential::ManagedIdentity { client_id: client_id.map(str::to_owned) });
+        assert_eq!(store(&[("COSMOS_ENDPOINT", "https://c"), ("COSMOS_KEY", "k")]), cosmos(AzureCredential::Key(Secret("k".into()))));
+        let identity = |client_id: Option<&str>| cosmos(AzureCredential::ManagedIdentity { client_id: client_id.map(str::to_owned) });
         assert_eq!(store(&[("COSMOS_ENDPOINT", "https://c")]), identity(None));
         assert_eq!(store(&[("COSMOS_ENDPOINT", "https://c"), ("AZURE_CLIENT_ID", "i")]), identity(Some("i")));
         assert!(read(&[("COSMOS_KEY", "k")]).is_err(), "a key for nothing");
@@ -401,9 +389,9 @@ mod tests {
             api_version: api_version.into(),
             credential,
         };
-        let identity = ModelCredential::ManagedIdentity { client_id: Some("i".into()) };
+        let identity = AzureCredential::ManagedIdentity { client_id: Some("i".into()) };
         assert_eq!(model(&[azure[0], azure[1], ("AZURE_CLIENT_ID", "i")]), on_azure("v1", identity));
-        let key = ModelCredential::Key(Secret("k".into()));
+        let key = AzureCredential::Key(Secret("k".into()));
         let older = ("AZURE_OPENAI_ENDPOINT", "https://n.openai.azure.com/");
         assert_eq!(model(&[older, azure[1], ("AZURE_OPENAI_API_KEY", "k")]), on_azure("2024-10-21", key));
 

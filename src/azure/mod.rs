@@ -64,12 +64,17 @@ pub(crate) fn error_text(error: &azure_core::Error) -> String {
         };
     }
     let message = error.to_string();
-    let mut cause: &dyn std::error::Error = error;
+    let cause = innermost(error);
+    without_queries(&if cause == message { message } else { format!("{message}: {cause}") })
+}
+
+/// The innermost cause: the outer ones mostly say only that sending failed.
+pub(crate) fn innermost(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
     while let Some(source) = cause.source() {
         cause = source;
     }
-    let cause = cause.to_string();
-    without_queries(&if cause == message { message } else { format!("{message}: {cause}") })
+    cause.to_string()
 }
 
 /// `text` without what follows a question mark, up to the next space or bracket.

@@ -3,8 +3,8 @@
 use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
 use super::{
-    CosmosCredential, DatabricksCompute, DatabricksCredential, DatabricksParameter, Error, Model, ModelCall, ModelCredential, Queue,
-    Secret, Store, Warehouse,
+    AzureCredential, DatabricksCompute, DatabricksCredential, DatabricksParameter, Error, Model, ModelCall, Queue, Secret, Store,
+    Warehouse,
     variables::{AZURE_INSTANCE, UNSUPPORTED, VARIABLES},
 };
 
@@ -147,11 +147,15 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
             return Store::Embedded;
         };
         self.check_address("COSMOS_ENDPOINT", &endpoint);
-        let credential =
-            key.map_or_else(|| CosmosCredential::ManagedIdentity { client_id: self.text("AZURE_CLIENT_ID") }, CosmosCredential::Key);
+        let credential = self.credential(key);
         let database = self.text("COSMOS_DATABASE").unwrap_or_else(|| "imdb_chat".into());
         let container = self.text("COSMOS_CONTAINER").unwrap_or_else(|| "conversations".into());
         Store::Cosmos { endpoint, credential, database, container }
+    }
+
+    /// The key where there is one, else the identity of the machine.
+    fn credential(&self, key: Option<Secret>) -> AzureCredential {
+        key.map_or_else(|| AzureCredential::ManagedIdentity { client_id: self.text("AZURE_CLIENT_ID") }, AzureCredential::Key)
     }
 
     /// The same names as the Functions host reads, so that both find the same queue.
@@ -217,8 +221,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
         if !is_segment(&api_version) {
             self.fault("AZURE_OPENAI_API_VERSION", "it must be a version such as 2024-10-21, or v1");
         }
-        let credential =
-            key.map_or_else(|| ModelCredential::ManagedIdentity { client_id: self.text("AZURE_CLIENT_ID") }, ModelCredential::Key);
+        let credential = self.credential(key);
         Some(Model::AzureOpenAi { endpoint: endpoint.to_owned(), deployment: deployment.unwrap_or_default(), api_version, credential })
     }
 

@@ -5,7 +5,7 @@
 
 use uuid::Uuid;
 
-use crate::conversation::{ConversationId, Timestamp};
+use crate::conversation::{Conversation, ConversationId, Timestamp};
 
 /// Namespace of the check sums.
 const NAMESPACE: Uuid = Uuid::from_u128(0x2c1b_7a0e_5f3d_4c8a_9d61_0e7b_48f2_a935);
@@ -20,6 +20,11 @@ pub(super) struct Cursor {
 }
 
 impl Cursor {
+    /// The text by which clients ask for what follows `page`; none after the last one.
+    pub(super) fn after(page: &[Conversation], has_more: bool) -> Option<String> {
+        page.last().filter(|_| has_more).map(|last| Self { created_at: last.created_at, id: last.id }.encode())
+    }
+
     /// The text that clients send back.
     pub(super) fn encode(self) -> String {
         let place = format!("{:016x}{}", self.created_at.unix_millis(), self.id.to_string().replace('-', ""));

@@ -114,8 +114,7 @@ impl Store for SqliteStore {
         let mut conversations = rows.into_iter().collect::<Result<Vec<_>, _>>()?;
         let has_more = conversations.len() > limit;
         conversations.truncate(limit);
-        let last = conversations.last().filter(|_| has_more);
-        let next_cursor = last.map(|last| Cursor { created_at: last.created_at, id: last.id }.encode());
+        let next_cursor = Cursor::after(&conversations, has_more);
         Ok(HistoryPage { conversations, next_cursor })
     }
 

@@ -2,6 +2,8 @@
 
 use asklake::sql::{Catalog, Guard};
 
+use crate::support::embedded::TABLES;
+
 fn faults(yaml: &str) -> Vec<String> {
     Catalog::parse(yaml).expect_err("the catalog has faults").iter().map(ToString::to_string).collect()
 }
@@ -10,14 +12,7 @@ fn faults(yaml: &str) -> Vec<String> {
 fn the_embedded_catalog_is_valid_and_its_queries_pass_the_guard() {
     let catalog = Catalog::embedded().unwrap_or_else(|faults| panic!("{faults:#?}"));
     assert!(catalog.queries.len() >= 10);
-    for name in [
-        "imdb.movies_delta",
-        "imdb.ratings_delta",
-        "imdb.persons_delta",
-        "imdb.principals_delta",
-        "imdb.movies_with_ratings",
-        "imdb.movie_cast",
-    ] {
+    for name in TABLES {
         assert!(catalog.relation(name).is_some(), "{name}");
     }
     let guard = Guard::new(&catalog, 1000);

@@ -33,6 +33,16 @@ impl Embedded {
     }
 }
 
+/// The tables and views of the catalog in the binary.
+pub const TABLES: [&str; 6] = [
+    "imdb.movies_delta",
+    "imdb.ratings_delta",
+    "imdb.persons_delta",
+    "imdb.principals_delta",
+    "imdb.movies_with_ratings",
+    "imdb.movie_cast",
+];
+
 /// The guard over the catalog in the binary.
 pub fn guard() -> Guard {
     Guard::new(&Catalog::embedded().unwrap(), 1000)

@@ -203,8 +203,7 @@ impl CosmosStore {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let has_more = found.len() > limit;
         let conversations = found.into_iter().take(limit).map(items::conversation).collect::<Result<Vec<_>, _>>()?;
-        let last = conversations.last().filter(|_| has_more);
-        let next_cursor = last.map(|last| Cursor { created_at: last.created_at, id: last.id }.encode());
+        let next_cursor = Cursor::after(&conversations, has_more);
         Ok(HistoryPage { conversations, next_cursor })
     }
 

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{Workspace, auth::Session};
-use crate::warehouse::Error;
+use crate::{azure::innermost, warehouse::Error};
 
 /// Time for one request and its answer.
 const REQUEST: Duration = Duration::from_secs(20);
@@ -179,22 +179,13 @@ impl Client {
 /// What a broken connection to `host` means.
 pub(super) fn unreachable(host: &str, error: &reqwest::Error) -> Failure {
     let detail = if error.is_connect() {
-        format!("nobody answers at {host} ({}); check DATABRICKS_HOST and the network", cause(error))
+        format!("nobody answers at {host} ({}); check DATABRICKS_HOST and the network", innermost(error))
     } else if error.is_timeout() {
         format!("{host} did not answer within {} s", REQUEST.as_secs())
     } else {
-        format!("the connection to {host} broke ({})", cause(error))
+        format!("the connection to {host} broke ({})", innermost(error))
     };
     Failure::Unavailable { detail, retry_after: None }
-}
-
-/// The innermost cause: the outer ones only say that sending failed.
-fn cause(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
 }
 
 /// The body of an answer of `host`, or what it says is wrong.

@@ -14,18 +14,12 @@ use sqlparser::{
     tokenizer::{Token, Tokenizer, Whitespace},
 };
 
+use crate::support::embedded::TABLES;
+
 static GUARD: LazyLock<Guard> = LazyLock::new(super::guard);
 static CORPUS: LazyLock<Vec<String>> =
     LazyLock::new(|| super::legitimate().into_iter().chain(super::hostile()).map(|entry| entry.sql).collect());
 
-const TABLES: [&str; 6] = [
-    "imdb.movies_delta",
-    "imdb.ratings_delta",
-    "imdb.persons_delta",
-    "imdb.principals_delta",
-    "imdb.movies_with_ratings",
-    "imdb.movie_cast",
-];
 const TABLE_FUNCTIONS: [&str; 4] = ["explode", "posexplode", "range", "stack"];
 
 /// Judges `sql` and checks every promise about an admitted statement; whether it was admitted.
