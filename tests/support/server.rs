@@ -14,7 +14,7 @@ use asklake::{
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::embedded::{Embedded, guard};
+use super::embedded::{Embedded, lake};
 
 /// A running server.
 pub struct TestServer {
@@ -44,7 +44,7 @@ impl TestServer {
         worker: worker::Settings,
     ) -> Self {
         let ports = Ports { store: Arc::clone(&embedded.store), wakes: Arc::clone(&embedded.sender), model, warehouse };
-        let service = Service::new(ports, guard(), Budgets::default(), Settings::default());
+        let service = Service::new(ports, lake(), Budgets::default(), Settings::default());
         let app = App { service, receiver: Arc::clone(&embedded.receiver), worker, http };
         let server = Server::start(app, SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         Self { base: format!("http://{}", server.address()), client: reqwest::Client::new(), server, _embedded: embedded }
