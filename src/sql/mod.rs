@@ -1,6 +1,7 @@
 //! SQL on its way to a warehouse: what the lake holds (`catalog`), what a language model is told of it (`prompt`, `similar`, and
 //! `repair` when a statement failed), which statements may reach it (`guard`) and the one that finds a value's spelling (`lookup`).
 
+pub mod assumptions;
 pub mod catalog;
 pub mod guard;
 pub mod lookup;
@@ -11,3 +12,4 @@ mod words;
 
 pub use catalog::Catalog;
 pub use guard::{Admitted, Guard, Refusal};
+pub use lake::Lake;
