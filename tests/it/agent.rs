@@ -33,10 +33,7 @@ impl Talk {
         Self::by(Settings::default(), move |request, call| Ok(script(request, call))).await
     }
 
-    async fn by(
-        settings: Settings,
-        script: impl Fn(&Request, usize) -> Result<Decision, model::Error> + Send + Sync + 'static,
-    ) -> Self {
+    async fn by(settings: Settings, script: impl Fn(&Request, usize) -> Result<Decision, model::Error> + Send + Sync + 'static) -> Self {
         let requests: Arc<Mutex<Vec<Request>>> = Arc::default();
         let seen = Arc::clone(&requests);
         let model = ScriptedModel::new(Duration::ZERO, move |request, _| {
@@ -188,7 +185,11 @@ async fn where_only_data_may_answer_recall_is_refused_after_one_more_try() {
 
     let talk = Talk::with(move |_, _| recall()).await;
     let status = talk.ask(QUESTION).await;
-    assert_eq!((&status["answer_basis"], &status["final_answer"]), (&"model_knowledge".into(), &"Jaws is a film.".into()), "else it is marked");
+    assert_eq!(
+        (&status["answer_basis"], &status["final_answer"]),
+        (&"model_knowledge".into(), &"Jaws is a film.".into()),
+        "else it is marked"
+    );
 }
 
 #[tokio::test]
