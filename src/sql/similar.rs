@@ -191,10 +191,15 @@ impl Lexicon {
             ] {
                 lexicon.add(words, &[&name, &format!("<{} {of_measure}>", measure.name), aspect, either]);
             }
+            if measure.default {
+                lexicon.add(&["top".to_owned()], &[&name, &format!("<{} high>", measure.name), "<high>", "<ranking>"]);
+            }
             lexicon.add(&measure.nouns, &[&name]);
             lexicon.add(&measure.before_bound, &[&name]);
             lexicon.add(measure.units.iter().flat_map(|unit| &unit.words), &[&name, "<unit>"]);
         }
+        // What is made is no less an event than somebody's part.
+        lexicon.add(&vocabulary.entity.events, &["<event>"]);
         if let Some(people) = &vocabulary.people {
             for role in &people.roles {
                 let name = format!("<role {}>", role.name);
@@ -210,7 +215,6 @@ impl Lexicon {
             lexicon.add(people.nouns.iter().chain([&people.plural]), &["<person>"]);
         }
         lexicon.add(&vocabulary.entity.name_nouns, &["<name noun>"]);
-        lexicon.add(&vocabulary.entity.events, &["<event>"]);
         lexicon.add(vocabulary.decades.iter().flat_map(|decade| &decade.words), &["<decade>"]);
         for absent in &vocabulary.absent {
             lexicon.add(&absent.words, &[ABSENT, &format!("<absent {}>", absent.label)]);
