@@ -10,8 +10,8 @@ use std::{collections::BTreeSet, rc::Rc};
 
 use sqlparser::ast::{
     AccessExpr, BinaryOperator, Cte, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, GroupByWithModifier,
-    Ident, Join, JoinConstraint, JoinOperator, LateralView, NamedWindowExpr, ObjectName, OneOrManyWithParens, OrderBy, OrderByExpr,
-    OrderByKind, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Subscript, TableAlias, TableFactor,
+    Ident, Join, JoinConstraint, JoinOperator, LambdaFunction, LateralView, NamedWindowExpr, ObjectName, OneOrManyWithParens, OrderBy,
+    OrderByExpr, OrderByKind, Query, Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, Subscript, TableAlias, TableFactor,
     TableFunctionArgs, TableWithJoins, Value, WildcardAdditionalOptions, WindowFrameBound, WindowSpec, WindowType,
 };
 
@@ -204,42 +204,44 @@ impl Check<'_> {
     }
 
     fn select(&self, select: &mut Select, order_by: Option<&mut OrderBy>, outer: Outer<'_>, ctes: &Ctes) -> Result<Columns, Refusal> {
-        let aliases: Rc<Vec<String>> = Rc::new(select.projection.iter().flat_map(aliases).collect());
-        let mut scope = Scope { too_early: Rc::clone(&aliases), ..Scope::within(outer) };
+        let mut scope = Scope { too_early: Rc::new(select.projection.iter().flat_map(aliases).collect()), ..Scope::within(outer) };
         self.from(&mut select.from, &mut scope, ctes)?;
-        for view in &mut select.lateral_views {
-            self.lateral_view(view, &mut scope, ctes)?;
-        }
-        if let Some(filter) = &mut select.selection {
-            self.expr(filter, &scope, ctes)?;
-        }
-        let mut columns: Option<Vec<Column>> = Some(Vec::new());
-        for item in &mut select.projection {
-            let of_item = self.select_item(item, &scope, ctes)?;
-            // An alias may be used by the items after it.
-            scope.names.extend(self::aliases(item));
-            columns = columns.zip(of_item).map(|(mut columns, more)| {
-                columns.extend(more);
-                columns
-            });
-        }
-        let columns: Columns = columns.filter(|columns| columns.len() <= MOST).map(Rc::new);
-        scope.too_early = Rc::default();
-        self.group_by(&mut select.group_by, &scope, ctes)?;
-        for expr in [&mut select.having, &mut select.qualify].into_iter().flatten() {
-            self.expr(expr, &scope, ctes)?;
-        }
-        for window in &mut select.named_window {
-            if let NamedWindowExpr::WindowSpec(spec) = &mut window.1 {
-                self.window(spec, &scope, ctes)?;
-            }
-        }
+        select.lateral_views.iter_mut().try_for_each(|view| self.lateral_view(view, &mut scope, ctes))?;
+        select.selection.as_mut().map_or(Ok(()), |filter| self.expr(filter, &scope, ctes))?;
+        let columns = self.projection(&mut select.projection, &mut scope, ctes)?;
+        self.clauses(select, &scope, ctes)?;
         if let Some(order_by) = order_by {
             // What is selected can be ordered by under its own name, which so is not ambiguous.
             scope.names.extend(columns.iter().flat_map(|columns| columns.iter().map(|column| column.name.clone())));
             self.order_by(order_by, &scope, ctes)?;
         }
         Ok(columns)
+    }
+
+    /// Checks what is selected, gives its columns, and puts its aliases in scope.
+    fn projection(&self, items: &mut [SelectItem], scope: &mut Scope<'_>, ctes: &Ctes) -> Result<Columns, Refusal> {
+        let mut columns: Option<Vec<Column>> = Some(Vec::new());
+        for item in items {
+            let of_item = self.select_item(item, scope, ctes)?;
+            // An alias may be used by the items after it.
+            scope.names.extend(aliases(item));
+            columns = columns.zip(of_item).map(|(mut columns, more)| {
+                columns.extend(more);
+                columns
+            });
+        }
+        scope.too_early = Rc::default();
+        Ok(columns.filter(|columns| columns.len() <= MOST).map(Rc::new))
+    }
+
+    /// Checks the clauses that may use aliases of SELECT.
+    fn clauses(&self, select: &mut Select, scope: &Scope<'_>, ctes: &Ctes) -> Result<(), Refusal> {
+        self.group_by(&mut select.group_by, scope, ctes)?;
+        [&mut select.having, &mut select.qualify].into_iter().flatten().try_for_each(|expr| self.expr(expr, scope, ctes))?;
+        select.named_window.iter_mut().try_for_each(|window| match &mut window.1 {
+            NamedWindowExpr::WindowSpec(spec) => self.window(spec, scope, ctes),
+            NamedWindowExpr::NamedWindow(_) => Ok(()),
+        })
     }
 
     fn group_by(&self, group_by: &mut GroupByExpr, scope: &Scope<'_>, ctes: &Ctes) -> Result<(), Refusal> {
@@ -368,46 +370,57 @@ impl Check<'_> {
 
     /// Checks what stands in FROM, with the sources before it in scope for what is lateral.
     fn factor(&self, factor: &mut TableFactor, scope: &Scope<'_>, ctes: &Ctes) -> Result<Vec<Source>, Refusal> {
-        let source = |columns: Columns, alias: Option<&TableAlias>| vec![aliased(Vec::new(), None, columns, alias)];
         match factor {
             TableFactor::Table { name, alias, args: Some(TableFunctionArgs { args, .. }), .. }
             | TableFactor::Function { name, args, alias, .. } => {
                 self.arguments(name, args, scope, ctes)?;
-                let range = name.to_string().eq_ignore_ascii_case("range").then(|| Rc::new(vec![Column::plain("id")]));
-                let given = alias.as_ref().filter(|alias| !alias.columns.is_empty());
-                let given = given.map(|alias| Rc::new(alias.columns.iter().map(|column| Column::plain(&column.name.value)).collect()));
-                let mut sources = source(given.or(range), alias.as_ref());
-                if let (None, [only]) = (alias, sources.as_mut_slice()) {
-                    only.name = vec![name.to_string()];
-                }
-                Ok(sources)
+                Ok(vec![table_function(name, alias.as_ref())])
             }
             TableFactor::Table { name, alias, args: None, .. } => Ok(vec![self.table(name, alias.as_ref(), ctes)]),
             TableFactor::Derived { lateral, subquery, alias, .. } => {
                 let outer = if *lateral { Some(scope) } else { scope.outer };
-                Ok(source(self.query(subquery, outer, ctes)?, alias.as_ref()))
+                Ok(vec![aliased(Vec::new(), None, self.query(subquery, outer, ctes)?, alias.as_ref())])
             }
-            TableFactor::NestedJoin { table_with_joins, alias } => {
-                let mut inner = Scope::within(scope.outer);
-                self.from(std::slice::from_mut(table_with_joins), &mut inner, ctes)?;
-                match alias {
-                    Some(alias) => Ok(source(all(&inner.sources).map(Rc::new), Some(alias))),
-                    None => Ok(inner.sources),
-                }
-            }
+            TableFactor::NestedJoin { table_with_joins, alias } => self.nested_join(table_with_joins, alias.as_ref(), scope, ctes),
+            // The columns that these make are the engine's business.
             TableFactor::Pivot { table, aggregate_functions, value_column, alias, .. } => {
-                let inner = Scope { sources: self.factor(table, scope, ctes)?, ..Scope::within(scope.outer) };
                 let exprs = aggregate_functions.iter_mut().map(|item| &mut item.expr).chain(value_column);
-                exprs.into_iter().try_for_each(|expr| self.expr(expr, &inner, ctes))?;
-                Ok(source(None, alias.as_ref()))
+                self.turned(table, exprs, scope, ctes)?;
+                Ok(vec![aliased(Vec::new(), None, None, alias.as_ref())])
             }
             TableFactor::Unpivot { table, columns, alias, .. } => {
-                let inner = Scope { sources: self.factor(table, scope, ctes)?, ..Scope::within(scope.outer) };
-                columns.iter_mut().try_for_each(|item| self.expr(&mut item.expr, &inner, ctes))?;
-                Ok(source(None, alias.as_ref()))
+                self.turned(table, columns.iter_mut().map(|item| &mut item.expr), scope, ctes)?;
+                Ok(vec![aliased(Vec::new(), None, None, alias.as_ref())])
             }
-            _ => Ok(source(None, None)),
+            _ => Ok(vec![aliased(Vec::new(), None, None, None)]),
         }
+    }
+
+    fn nested_join(
+        &self,
+        tables: &mut TableWithJoins,
+        alias: Option<&TableAlias>,
+        scope: &Scope<'_>,
+        ctes: &Ctes,
+    ) -> Result<Vec<Source>, Refusal> {
+        let mut inner = Scope::within(scope.outer);
+        self.from(std::slice::from_mut(tables), &mut inner, ctes)?;
+        Ok(match alias {
+            Some(alias) => vec![aliased(Vec::new(), None, all(&inner.sources).map(Rc::new), Some(alias))],
+            None => inner.sources,
+        })
+    }
+
+    /// Checks a table that is turned around, and the expressions over it.
+    fn turned<'e>(
+        &self,
+        table: &mut TableFactor,
+        mut exprs: impl Iterator<Item = &'e mut Expr>,
+        scope: &Scope<'_>,
+        ctes: &Ctes,
+    ) -> Result<(), Refusal> {
+        let inner = Scope { sources: self.factor(table, scope, ctes)?, ..Scope::within(scope.outer) };
+        exprs.try_for_each(|expr| self.expr(expr, &inner, ctes))
     }
 
     fn table(&self, name: &ObjectName, alias: Option<&TableAlias>, ctes: &Ctes) -> Source {
@@ -428,8 +441,7 @@ impl Check<'_> {
         let mut expr = expr;
         while let Expr::BinaryOp { left, op, right } = expr {
             if matches!(op, BinaryOperator::Eq | BinaryOperator::NotEq) {
-                comparable(left, right, scope)?;
-                comparable(right, left, scope)?;
+                comparable(left, right, scope).and_then(|()| comparable(right, left, scope))?;
             }
             self.expr(right, scope, ctes)?;
             expr = left;
@@ -448,14 +460,7 @@ impl Check<'_> {
             | Expr::Ceil { expr: inner, .. }
             | Expr::Floor { expr: inner, .. } => self.expr(inner, scope, ctes),
             Expr::Interval(interval) => self.expr(&mut interval.value, scope, ctes),
-            Expr::Lambda(lambda) => {
-                let names = match &lambda.params {
-                    OneOrManyWithParens::One(param) => vec![param.name.value.clone()],
-                    OneOrManyWithParens::Many(params) => params.iter().map(|param| param.name.value.clone()).collect(),
-                };
-                let inner = Scope { names, ..Scope::within(Some(scope)) };
-                self.expr(&mut lambda.body, &inner, ctes)
-            }
+            Expr::Lambda(lambda) => self.lambda(lambda, scope, ctes),
             Expr::CompoundFieldAccess { root, access_chain } => {
                 self.expr(root, scope, ctes)?;
                 access_chain.iter_mut().try_for_each(|access| match access {
@@ -464,16 +469,18 @@ impl Check<'_> {
                 })
             }
             other => {
-                match other {
-                    Expr::Like { expr, pattern, .. } | Expr::ILike { expr, pattern, .. } | Expr::RLike { expr, pattern, .. } => {
-                        comparable(expr, pattern, scope)?;
-                    }
-                    Expr::InList { expr, list, .. } => list.iter().try_for_each(|value| comparable(expr, value, scope))?,
-                    _ => {}
-                }
+                comparable_parts(other, scope)?;
                 visit_parts(other, |part| self.expr(part, scope, ctes)).map(drop)
             }
         }
+    }
+
+    fn lambda(&self, lambda: &mut LambdaFunction, scope: &Scope<'_>, ctes: &Ctes) -> Result<(), Refusal> {
+        let names = match &lambda.params {
+            OneOrManyWithParens::One(param) => vec![param.name.value.clone()],
+            OneOrManyWithParens::Many(params) => params.iter().map(|param| param.name.value.clone()).collect(),
+        };
+        self.expr(&mut lambda.body, &Scope { names, ..Scope::within(Some(scope)) }, ctes)
     }
 
     fn function(&self, function: &mut Function, scope: &Scope<'_>, ctes: &Ctes) -> Result<(), Refusal> {
@@ -567,7 +574,9 @@ impl Check<'_> {
             sources.iter().flat_map(|source| source.columns.iter().flat_map(|columns| columns.iter())).map(|column| column.name.as_str())
         };
         let near = nearest(column, known(), SUGGESTED);
-        let elsewhere = self.elsewhere(column, sources);
+        // A result can be joined with nothing that it did not select.
+        let elsewhere =
+            if sources.iter().any(|source| source.relation.is_some()) { self.elsewhere(column, sources) } else { String::new() };
         let hint = match (near.as_slice(), elsewhere.is_empty()) {
             ([], true) => {
                 let mut all: Vec<&str> = known().collect();
@@ -593,6 +602,16 @@ impl Check<'_> {
             .collect();
         if others.is_empty() { String::new() } else { format!(" {} has it: join it.", others.join(" or ")) }
     }
+}
+
+/// The columns of a table function: those of its alias, else what is known of it.
+fn table_function(name: &ObjectName, alias: Option<&TableAlias>) -> Source {
+    let named = alias.filter(|alias| !alias.columns.is_empty());
+    let columns = match named {
+        Some(alias) => Some(Rc::new(alias.columns.iter().map(|column| Column::plain(&column.name.value)).collect())),
+        None => name.to_string().eq_ignore_ascii_case("range").then(|| Rc::new(vec![Column::plain("id")])),
+    };
+    aliased(vec![name.to_string()], None, columns, alias)
 }
 
 /// Looks a name up from the inside out; none if there is none.
@@ -632,6 +651,17 @@ fn find(idents: &[Ident], scope: &Scope<'_>) -> Result<Option<Found>, Refusal> {
         }
     }
     Ok(None)
+}
+
+/// The same for LIKE and IN.
+fn comparable_parts(expr: &Expr, scope: &Scope<'_>) -> Result<(), Refusal> {
+    match expr {
+        Expr::Like { expr, pattern, .. } | Expr::ILike { expr, pattern, .. } | Expr::RLike { expr, pattern, .. } => {
+            comparable(expr, pattern, scope)
+        }
+        Expr::InList { expr, list, .. } => list.iter().try_for_each(|value| comparable(expr, value, scope)),
+        _ => Ok(()),
+    }
 }
 
 /// Refuses an array compared with a string, which Spark refuses too.
