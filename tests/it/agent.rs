@@ -33,10 +33,7 @@ impl Talk {
         Self::by(Settings::default(), move |request, call| Ok(script(request, call))).await
     }
 
-    async fn by(
-        settings: Settings,
-        script: impl Fn(&Request, usize) -> Result<Decision, model::Error> + Send + Sync + 'static,
-    ) -> Self {
+    async fn by(settings: Settings, script: impl Fn(&Request, usize) -> Result<Decision, model::Error> + Send + Sync + 'static) -> Self {
         let requests: Arc<Mutex<Vec<Request>>> = Arc::default();
         let seen = Arc::clone(&requests);
         let model = ScriptedModel::new(Duration::ZERO, move |request, _| {
@@ -188,7 +185,11 @@ async fn where_only_data_may_answer_recall_is_refused_after_one_more_try() {
 
     let talk = Talk::with(move |_, _| recall()).await;
     let status = talk.ask(QUESTION).await;
-    assert_eq!((&status["answer_basis"], &status["final_answer"]), (&"model_knowledge".into(), &"Jaws is a film.".into()), "else it is marked");
+    assert_eq!(
+        (&status["answer_basis"], &status["final_answer"]),
+        (&"model_knowledge".into(), &"Jaws is a film.".into()),
+        "else it is marked"
+    );
 }
 
 #[tokio::test]
@@ -233,6 +234,20 @@ async fn what_an_unusable_reply_has_cost_counts() {
     assert_eq!(status["error_detail"]["code"], "model_failed");
     let usage = &status["usage"];
     assert_eq!((&usage["prompt_tokens"], &usage["completion_tokens"], &usage["model_calls"]), (&2000.into(), &7.into(), &1.into()));
+}
+
+#[tokio::test]
+async fn rows_for_which_the_model_finds_no_words_are_the_answer() {
+    let talk = Talk::by(Settings::default(), |_, call| match call {
+        0 => Ok(query(SQL)),
+        _ => Err(model::Error::Unusable { detail: "It was empty.".into(), prompt_tokens: 2000, completion_tokens: 7 }),
+    })
+    .await;
+    let status = talk.ask(QUESTION).await;
+    let text = status["final_answer"].as_str().unwrap();
+    assert!(text.contains("no words") && text.contains("| primaryTitle |") && text.contains("=One"), "{text}");
+    assert_eq!((&status["answer_basis"], &status["unverified"]), (&"data".into(), &Value::Array(vec![])));
+    assert_eq!(status["usage"]["prompt_tokens"], 2010);
 }
 
 #[tokio::test]
