@@ -51,7 +51,10 @@ impl App {
         let model_timeout = times.model_timeout.min(config.model_call.timeout + MODEL_GRACE);
         let model = model(config, model_timeout.saturating_sub(MODEL_GRACE), &catalog)?;
         let ports = Ports { store, wakes: sender, model, warehouse: warehouse(config, &catalog)? };
-        let times = Settings { model_timeout, ..times };
+        // The others stop a query themselves, counting from the moment that it is sent.
+        let is_databricks = matches!(config.warehouse, config::Warehouse::Databricks { .. });
+        let query_time_limit = is_databricks.then_some(config.query_timeout);
+        let times = Settings { model_timeout, query_time_limit, ..times };
         let service = Service::new(ports, guard, Budgets::default(), times);
         let http = http::Settings {
             cors_allowed_origins: config.cors_allowed_origins.clone(),

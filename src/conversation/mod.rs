@@ -12,7 +12,7 @@ pub mod stage;
 pub use machine::{Decision, Effect, Outcome, QueryDecision, Transition, apply, effect};
 pub use model::{
     Answer, AnswerBasis, Conversation, ConversationId, ErrorCode, ErrorDetail, Job, JobStatus, LimitSource, Message, NewConversation,
-    ResultSummary, Revision, Role, RunId, Spent, Timestamp, ToolCall, ToolOutcome, ToolStatus, Usage,
+    Phase, PublicJobStatus, ResultSummary, Revision, Role, RunId, Spent, Timestamp, ToolCall, ToolOutcome, ToolStatus, Usage,
 };
 pub use result::{Column, ResultSet};
 pub use retry::Budgets;
