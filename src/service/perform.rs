@@ -82,15 +82,14 @@ impl Service {
         (run, phase): (&RunId, Phase),
         left: Duration,
     ) -> Result<Outcome, store::Error> {
-        let limit = self.time_limit(conversation, index);
-        let wait = limit.map_or(left, |limit| limit.left.min(left));
+        let wait = self.time_limit(conversation, index).map_or(left, |limit| limit.left.min(left));
         let polled = timeout(wait + self.settings.warehouse_timeout, self.ports.warehouse.poll(run, phase, wait)).await;
         let state = match polled {
             Ok(Ok(state)) => state,
             Ok(Err(error)) => return Ok(failed_call(index, error)),
             Err(_) => return Ok(self.no_answer("tell how the query is doing")),
         };
-        let passed = limit.filter(|limit| limit.left <= wait).map(|limit| time_limit_passed(limit.of));
+        let passed = self.time_limit(conversation, index).filter(|limit| limit.left.is_zero()).map(|limit| time_limit_passed(limit.of));
         Ok(match state {
             RunState::Running(Phase::Executing) if let Some(error) = passed => {
                 self.stop(run).await;
@@ -141,8 +140,7 @@ impl Service {
     }
 }
 
-/// How long a query may execute.
-#[derive(Clone, Copy)]
+/// How long a query may execute, and how much of that is left to it.
 struct TimeLimit {
     of: Duration,
     left: Duration,

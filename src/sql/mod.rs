@@ -1,9 +1,8 @@
-//! SQL on its way to a warehouse: what the lake holds (`catalog`), what a language model is told of it (`prompt`), which statements
-//! may reach it (`guard`) and with what in place of their parameters (`parameters`).
+//! SQL on its way to a warehouse: what the lake holds (`catalog`), what a language model is told of it (`prompt`) and which statements
+//! may reach it (`guard`).
 
 pub mod catalog;
 pub mod guard;
-pub mod parameters;
 pub mod prompt;
 
 pub use catalog::Catalog;

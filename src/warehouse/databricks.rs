@@ -43,7 +43,8 @@ async fn until_news<L: Future<Output = Result<RunState, Error>>>(
 ) -> Result<RunState, Error> {
     let until = Instant::now() + wait;
     let (mut pause, longest) = PAUSES;
-    for looks in 0.. {
+    let mut looks = 0;
+    loop {
         let state = look(looks).await?;
         let left = until.saturating_duration_since(Instant::now());
         if state != RunState::Running(known) || left.is_zero() {
@@ -51,6 +52,6 @@ async fn until_news<L: Future<Output = Result<RunState, Error>>>(
         }
         sleep(pause.min(left)).await;
         pause = (pause * 3 / 2).min(longest);
+        looks += 1;
     }
-    Ok(RunState::Running(known))
 }

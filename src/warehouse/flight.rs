@@ -20,10 +20,10 @@ pub(super) use faults::Names;
 pub use runs::Keep;
 pub(super) use runs::{Report, Runs, permits};
 
-use super::{Error, Run, RunState, Statement, Warehouse, time_limit_passed};
+use super::{Error, Run, RunState, Statement, Warehouse, parameters, time_limit_passed};
 use crate::{
     conversation::{Phase, RunId},
-    sql::{Catalog, parameters},
+    sql::Catalog,
 };
 
 /// Memory that the rows of one result take at most, in bytes; further rows are cut off and the result is `truncated`.

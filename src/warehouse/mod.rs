@@ -11,6 +11,7 @@
 #[cfg(feature = "azure")]
 pub mod databricks;
 pub mod flight;
+pub mod parameters;
 #[cfg(feature = "local")]
 pub mod sail;
 
@@ -19,7 +20,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::conversation::{ConversationId, Phase, ResultSet, RunId};
-pub use crate::sql::parameters::{Parameter, Value};
+pub use parameters::{Parameter, Value};
 
 /// A statement to launch: one that the guard admitted.
 #[derive(Clone, Debug, PartialEq)]

@@ -82,7 +82,7 @@ fn numbered<'a>(digits: &'a [char], length: usize, value: &mut String) -> Result
 }
 
 /// The canonical text between single quotes.
-pub(in crate::sql) fn encode(value: &str) -> String {
+pub(super) fn encode(value: &str) -> String {
     let mut body = String::with_capacity(value.len());
     let mut chars = value.chars().peekable();
     while let Some(found) = chars.next() {

@@ -21,7 +21,7 @@ mod functions;
 mod keywords;
 mod lexer;
 mod limit;
-pub(super) mod literal;
+mod literal;
 mod query;
 mod relations;
 mod types;

@@ -168,9 +168,10 @@ impl JobRun {
             .filter(|message| !message.is_empty());
         let failed = |what: &str| Stand::Failed(message.map_or_else(|| what.to_owned(), |message| format!("{what}: {message}")));
         match (life_cycle(&self.state, self.status.as_ref()), result) {
-            ("TERMINATED" | "SKIPPED" | "INTERNAL_ERROR", "MAXIMUM_CONCURRENT_RUNS_REACHED" | "MAX_CONCURRENT_RUNS_EXCEEDED") => {
-                Stand::Full
-            }
+            (
+                "TERMINATED" | "SKIPPED" | "INTERNAL_ERROR",
+                "MAXIMUM_CONCURRENT_RUNS_REACHED" | "MAX_CONCURRENT_RUNS_EXCEEDED" | "MAX_JOB_QUEUE_SIZE_EXCEEDED",
+            ) => Stand::Full,
             ("TERMINATED", "SUCCESS" | "SUCCESS_WITH_FAILURES") => Stand::Succeeded,
             ("TERMINATED", "CANCELED" | "USER_CANCELED") => Stand::Canceled,
             ("TERMINATED", "TIMEDOUT" | "RUN_EXECUTION_TIMED_OUT") => {
@@ -223,7 +224,8 @@ impl Job {
             Stand::Running(phase) => Ok(RunState::Running(phase)),
             Stand::Canceled => Ok(RunState::Canceled),
             Stand::Full => Err(Error::Misconfigured(format!(
-                "job {} has as many runs at once as it allows; raise its max_concurrent_runs or enable its queue",
+                "job {} takes no further run: it has as many at once as it allows, or as its queue holds; raise its max_concurrent_runs or \
+                 enable its queue",
                 self.id
             ))),
             Stand::Succeeded => self.output(&run, None).await,
@@ -469,6 +471,8 @@ mod tests {
         let status = |code: &str| stand(json!({"status": {"state": "TERMINATED", "termination_details": {"code": code, "message": "m"}}}));
         assert_eq!(status("SUCCESS"), Stand::Succeeded);
         assert_eq!(status("USER_CANCELED"), Stand::Canceled);
+        assert_eq!(status("MAX_JOB_QUEUE_SIZE_EXCEEDED"), Stand::Full);
+        assert!(matches!(status("RUN_EXECUTION_TIMED_OUT"), Stand::Failed(message) if message.contains("longer than the job allows")));
         assert_eq!(status("CLOUD_FAILURE"), Stand::Failed("the job run ended as CLOUD_FAILURE: m".into()));
     }
 

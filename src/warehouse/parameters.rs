@@ -3,13 +3,13 @@
 //! Owns the values and their spelling as Spark SQL. Judges no statement: the guard refuses parameters in what a model writes, so they
 //! are for statements of our own.
 
+use std::fmt::Write as _;
+
 use serde_json::{Value as Json, json};
 use sqlparser::{
     dialect::DatabricksDialect,
     tokenizer::{Location, Token, TokenWithSpan, Tokenizer, TokenizerError},
 };
-
-use super::guard::literal;
 
 /// A value that a statement names as `:name`.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,7 +81,6 @@ impl Value {
 
     /// As an expression of Spark SQL that can stand wherever a parameter can.
     fn to_sql(&self) -> String {
-        let quoted = |text: &str| format!("'{}'", literal::encode(text));
         match self {
             Self::Null => "CAST(NULL AS STRING)".into(),
             Self::Text(text) => quoted(text),
@@ -96,6 +95,24 @@ impl Value {
             Self::Timestamp(text) => format!("CAST({} AS TIMESTAMP)", quoted(text)),
         }
     }
+}
+
+/// A string literal of Spark SQL. What is no letter, digit or space is written as its code, so that every reader, whatever its rules for
+/// quotes, backslashes and `${…}`, sees the same text that ends at the same place.
+fn quoted(text: &str) -> String {
+    let mut literal = String::with_capacity(text.len() + 2);
+    literal.push('\'');
+    for found in text.chars() {
+        let code = u32::from(found);
+        // Writing to a String cannot fail.
+        let _ = match found {
+            plain if plain.is_alphanumeric() || plain == ' ' => write!(literal, "{plain}"),
+            _ if code > 0xFFFF => write!(literal, "\\U{code:08X}"),
+            _ => write!(literal, "\\u{code:04X}"),
+        };
+    }
+    literal.push('\'');
+    literal
 }
 
 /// As Spark casts it back.
@@ -188,8 +205,8 @@ mod tests {
     fn values_are_spelled_so_that_nothing_in_them_is_sql() {
         let cases = [
             (Value::Null, "CAST(NULL AS STRING)"),
-            (Value::Text("x' OR '1'='1' --\n\\".into()), r"'x\u0027 OR \u00271\u0027=\u00271\u0027 --\n\\'"),
-            (Value::Text("${env:HOME} Amélie :p".into()), r"'\u0024{env:HOME} Amélie :p'"),
+            (Value::Text("x' OR 1\n\\".into()), r"'x\u0027 OR 1\u000A\u005C'"),
+            (Value::Text("${p} Amélie :p \u{1f3ac}".into()), r"'\u0024\u007Bp\u007D Amélie \u003Ap \U0001F3AC'"),
             (Value::Integer(7), "7"),
             (Value::Integer(-7), "(-7)"),
             (Value::Integer(i64::MAX), "9223372036854775807"),
@@ -197,8 +214,8 @@ mod tests {
             (Value::Double(0.1), "CAST('0.1' AS DOUBLE)"),
             (Value::Double(f64::NEG_INFINITY), "CAST('-Infinity' AS DOUBLE)"),
             (Value::Boolean(true), "true"),
-            (Value::Date("2001-04-25".into()), "CAST('2001-04-25' AS DATE)"),
-            (Value::Timestamp("'; DROP".into()), r"CAST('\u0027; DROP' AS TIMESTAMP)"),
+            (Value::Date("2001-04-25".into()), r"CAST('2001\u002D04\u002D25' AS DATE)"),
+            (Value::Timestamp("'; DROP".into()), r"CAST('\u0027\u003B DROP' AS TIMESTAMP)"),
         ];
         for (value, spelled) in cases {
             assert_eq!(bound("SELECT a -:p", value.clone()), format!("SELECT a -{spelled}"), "{value:?}");
