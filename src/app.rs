@@ -16,7 +16,7 @@ use crate::{
     queue::{Receiver, Sender},
     runtime::worker,
     service::{Ports, Service, Settings},
-    sql::{Catalog, Guard, catalog::Fault},
+    sql::{Catalog, Guard, Lake, catalog::Fault, prompt::Profile},
     store::Store,
     warehouse::{
         Warehouse,
@@ -44,18 +44,19 @@ impl App {
     /// When the catalog has faults, an adapter is not in this build, or the embedded file cannot be opened.
     pub fn build(config: &Config, times: Settings) -> anyhow::Result<Self> {
         let catalog = Arc::new(catalog(config)?);
-        let guard = Guard::new(&catalog, config.max_rows);
-        check_queries(&catalog, &guard)?;
+        let lake = Lake::new(Arc::clone(&catalog), config.max_rows);
+        check_queries(&catalog, &lake.guard)?;
         let (Storage { store, sender, receiver }, times) = storage(config, times)?;
         // The model keeps to its time by itself, and knows better what took it.
         let model_timeout = times.model_timeout.min(config.model_call.timeout + MODEL_GRACE);
         let model = model(config, model_timeout.saturating_sub(MODEL_GRACE), &catalog)?;
         let ports = Ports { store, wakes: sender, model, warehouse: warehouse(config, &catalog)? };
+        let advises = config.model_call.profile != config::ModelProfile::Plain;
         // The others stop a query themselves, counting from the moment that it is sent.
         let is_databricks = matches!(config.warehouse, config::Warehouse::Databricks { .. });
         let query_time_limit = is_databricks.then_some(config.query_timeout);
-        let times = Settings { model_timeout, query_time_limit, ..times };
-        let service = Service::new(ports, guard, Budgets::default(), times);
+        let times = Settings { model_timeout, query_time_limit, advises, data_only: config.data_only, ..times };
+        let service = Service::new(ports, lake, Budgets::default(), times);
         let http = http::Settings {
             cors_allowed_origins: config.cors_allowed_origins.clone(),
             example_questions: catalog.questions.iter().take(6).cloned().collect(),
@@ -85,10 +86,15 @@ fn model(config: &Config, timeout: Duration, catalog: &Arc<Catalog>) -> anyhow::
             (Endpoint::OpenAi { base_url: base_url.clone(), model: model.clone() }, authentication)
         }
     };
-    let config::ModelCall { temperature_hundredths, max_tokens, structured_answer, .. } = config.model_call.clone();
+    let config::ModelCall { temperature_hundredths, max_tokens, structured_answer, profile, .. } = config.model_call.clone();
     let temperature = f64::from(temperature_hundredths) / 100.0;
     let answer_format = if structured_answer { AnswerFormat::JsonSchema } else { AnswerFormat::Text };
-    let settings = openai::Config { endpoint, timeout, temperature, max_tokens, answer_format, max_rows: config.max_rows };
+    let profile = match profile {
+        config::ModelProfile::Large => Profile::Large,
+        config::ModelProfile::Small => Profile::Small,
+        config::ModelProfile::Plain => Profile::Plain,
+    };
+    let settings = openai::Config { endpoint, timeout, temperature, max_tokens, answer_format, max_rows: config.max_rows, profile };
     Ok(Arc::new(OpenAi::new(settings, authentication, catalog)?))
 }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::{
     model::{
-        Answer, Conversation, ErrorCode, ErrorDetail, Job, JobStatus, LimitSource, Message, Phase, ResultSummary, Role, RunId, Timestamp,
-        ToolCall, ToolOutcome, ToolStatus,
+        Answer, Conversation, Draft, ErrorCode, ErrorDetail, Job, JobStatus, LimitSource, Lookup, Message, Phase, ResultSummary, Review,
+        Role, RunId, Timestamp, ToolCall, ToolOutcome, ToolStatus,
     },
     retry::{Budgets, backoff},
     stage::{Stage, raw_percentage},
@@ -50,6 +50,8 @@ pub struct QueryDecision {
     pub call_id: String,
     /// The statement.
     pub sql_query: String,
+    /// What it looks up, where the model did not write the statement itself.
+    pub lookup: Option<Lookup>,
     /// Why.
     pub reasoning: String,
 }
@@ -70,6 +72,8 @@ pub enum Outcome {
     ModelReplied {
         /// What it decided.
         decision: Decision,
+        /// What asklake finds of it; nothing of queries.
+        review: Review,
         /// Its name.
         model: String,
         /// Tokens it read.
@@ -78,6 +82,24 @@ pub enum Outcome {
         completion_tokens: u64,
         /// How long it took, in milliseconds.
         model_ms: u64,
+    },
+    /// The model replied with nothing that can be worked with: the turn ends, and what it used counts.
+    ModelUnusable {
+        /// Why, for a person.
+        detail: String,
+        /// Tokens it read.
+        prompt_tokens: u64,
+        /// Tokens it wrote.
+        completion_tokens: u64,
+        /// How long it took, in milliseconds.
+        model_ms: u64,
+    },
+    /// The statement of `job` is one that this turn has run or tried before.
+    QueryRepeated {
+        /// Index of the job.
+        job: usize,
+        /// Index of the earlier one, which has ended.
+        of: usize,
     },
     /// The guard refused the statement of `job`.
     QueryRefused {
@@ -183,14 +205,19 @@ pub fn apply(mut conversation: Conversation, outcome: Outcome, budgets: &Budgets
     let before = conversation.percentage.max(raw_percentage(&conversation));
     let failures = std::mem::take(&mut conversation.spent.failures);
     let delay = match outcome {
-        Outcome::ModelReplied { decision, model, prompt_tokens, completion_tokens, model_ms } => {
-            conversation.usage.prompt_tokens += prompt_tokens;
-            conversation.usage.completion_tokens += completion_tokens;
-            conversation.usage.model_ms += model_ms;
-            conversation.usage.model_calls += 1;
-            conversation.spent.model_calls += 1;
+        Outcome::ModelReplied { decision, review, model, prompt_tokens, completion_tokens, model_ms } => {
+            model_was_asked(&mut conversation, prompt_tokens, completion_tokens, model_ms);
             conversation.answered_by = Some(model);
-            decide(&mut conversation, decision, budgets, now);
+            decide(&mut conversation, decision, review, budgets, now);
+            Duration::ZERO
+        }
+        Outcome::ModelUnusable { detail, prompt_tokens, completion_tokens, model_ms } => {
+            model_was_asked(&mut conversation, prompt_tokens, completion_tokens, model_ms);
+            end(&mut conversation, ErrorCode::ModelFailed, detail, now);
+            Duration::ZERO
+        }
+        Outcome::QueryRepeated { job, of } => {
+            repeated(&mut conversation, job, of, budgets, now);
             Duration::ZERO
         }
         Outcome::QueryRefused { job, reason: error } | Outcome::QueryFailed { job, error } => {
@@ -251,9 +278,26 @@ fn commit(mut conversation: Conversation, before: u8, delay: Duration, now: Time
     Transition { conversation, wake }
 }
 
-fn decide(conversation: &mut Conversation, decision: Decision, budgets: &Budgets, now: Timestamp) {
+fn model_was_asked(conversation: &mut Conversation, prompt_tokens: u64, completion_tokens: u64, model_ms: u64) {
+    conversation.usage.prompt_tokens += prompt_tokens;
+    conversation.usage.completion_tokens += completion_tokens;
+    conversation.usage.model_ms += model_ms;
+    conversation.usage.model_calls += 1;
+    conversation.spent.model_calls += 1;
+}
+
+fn decide(conversation: &mut Conversation, decision: Decision, review: Review, budgets: &Budgets, now: Timestamp) {
+    conversation.draft = None;
     match decision {
-        Decision::Answer(answer) => answered(conversation, answer, now),
+        Decision::Answer(answer) => {
+            let may_rewrite = conversation.spent.rewrites < budgets.rewrites && conversation.spent.model_calls < budgets.model_calls;
+            if may_rewrite && !review.objections.is_empty() {
+                conversation.spent.rewrites += 1;
+                conversation.draft = Some(Draft { text: answer.text, objections: review.objections });
+            } else {
+                answered(conversation, answer, review, now);
+            }
+        }
         Decision::Query(queries) => {
             let wanted = u32::try_from(queries.len()).unwrap_or(u32::MAX);
             if conversation.spent.queries.saturating_add(wanted) > budgets.queries {
@@ -273,20 +317,35 @@ fn decide(conversation: &mut Conversation, decision: Decision, budgets: &Budgets
     }
 }
 
-fn answered(conversation: &mut Conversation, answer: Answer, now: Timestamp) {
+fn answered(conversation: &mut Conversation, answer: Answer, review: Review, now: Timestamp) {
+    let text = with_notes(answer.text, &review);
     let turn = conversation.turn;
-    conversation.messages.push(Message {
-        role: Role::Assistant,
-        content: answer.text.clone(),
-        timestamp: now,
-        turn,
-        tool_calls: Vec::new(),
-    });
-    conversation.final_answer = Some(answer.text);
+    conversation.messages.push(Message { role: Role::Assistant, content: text.clone(), timestamp: now, turn, tool_calls: Vec::new() });
+    conversation.final_answer = Some(text);
     conversation.answer_basis = Some(answer.basis);
     conversation.assumptions = answer.assumptions;
+    for assumption in review.assumptions {
+        if !conversation.assumptions.contains(&assumption) {
+            conversation.assumptions.push(assumption);
+        }
+    }
+    conversation.unverified = review.unverified;
+    conversation.verified_queries = review.verified_queries;
     conversation.suggested_questions = answer.suggested_questions;
     conversation.stage = Stage::Completed;
+}
+
+/// The answer with what asklake has to say of it. It stands in the text, because that is all that many clients show.
+fn with_notes(mut text: String, review: &Review) -> String {
+    if !review.verified_queries.is_empty() {
+        let named: Vec<String> = review.verified_queries.iter().map(|question| format!("“{question}”")).collect();
+        let (noun, list) = (if named.len() == 1 { "query" } else { "queries" }, named.join(", "));
+        text.push_str(&format!("\n\nFollows the verified {noun} {list}."));
+    }
+    if !review.unverified.is_empty() {
+        text.push_str(&format!("\n\nNot found in the rows: {}. Check before you rely on it.", review.unverified.join("; ")));
+    }
+    text
 }
 
 fn decided(conversation: &mut Conversation, queries: Vec<QueryDecision>, now: Timestamp) {
@@ -296,6 +355,7 @@ fn decided(conversation: &mut Conversation, queries: Vec<QueryDecision>, now: Ti
         tool_calls.push(ToolCall {
             id: call_id.clone(),
             sql_query: query.sql_query.clone(),
+            lookup: query.lookup,
             reasoning: query.reasoning.clone(),
             result: None,
         });
@@ -350,17 +410,43 @@ fn succeeded(conversation: &mut Conversation, index: usize, summary: ResultSumma
 }
 
 fn fail_job(conversation: &mut Conversation, index: usize, error: String, budgets: &Budgets, now: Timestamp) {
-    let Some(job) = conversation.databricks_jobs.get_mut(index) else { return };
-    job.status = JobStatus::Failed;
-    job.error = Some(error.clone());
-    finish(conversation, index, now);
-    record(conversation, index, ToolStatus::Error);
-    if conversation.spent.repairs >= budgets.repairs {
+    fail(conversation, index, error.clone(), now);
+    if conversation.spent.repairs < budgets.repairs {
+        conversation.spent.repairs += 1;
+    } else if has_rows(conversation) {
+        // What it has may do: the model is to answer, and sees which queries failed.
+        conversation.spent.queries = conversation.spent.queries.max(budgets.queries);
+    } else {
         let detail = format!("The query failed and {} repairs did not help: {error}", budgets.repairs);
         return end(conversation, ErrorCode::QueryFailed, detail, now);
     }
-    conversation.spent.repairs += 1;
     after_job(conversation);
+}
+
+/// Notes that a job ended without rows.
+fn fail(conversation: &mut Conversation, index: usize, error: String, now: Timestamp) {
+    let Some(job) = conversation.databricks_jobs.get_mut(index) else { return };
+    job.status = JobStatus::Failed;
+    job.error = Some(error);
+    finish(conversation, index, now);
+    record(conversation, index, ToolStatus::Error);
+}
+
+/// A statement that failed fails again, and one that ran shows nothing new: then the model is to answer from what it has.
+fn repeated(conversation: &mut Conversation, index: usize, of: usize, budgets: &Budgets, now: Timestamp) {
+    let number = of + 1;
+    match conversation.databricks_jobs.get(of) {
+        Some(Job { status: JobStatus::Completed, .. }) => {
+            fail(conversation, index, format!("This is the statement of query {number}, whose rows are there: it was not run again."), now);
+            conversation.spent.queries = conversation.spent.queries.max(budgets.queries);
+            after_job(conversation);
+        }
+        earlier => {
+            let error = earlier.and_then(|job| job.error.as_deref()).unwrap_or("it failed");
+            let error = format!("This is the statement of query {number} again, so it was not run: {error}");
+            fail_job(conversation, index, error, budgets, now);
+        }
+    }
 }
 
 /// Notes when a job ended, and for how long it had the warehouse.
@@ -393,7 +479,7 @@ fn lost(conversation: &mut Conversation, index: usize, budgets: &Budgets, now: T
 fn after_job(conversation: &mut Conversation) {
     conversation.stage = if pending(conversation).is_some() {
         Stage::Submitting
-    } else if conversation.turn_jobs().any(|(_, job)| job.status == JobStatus::Completed) {
+    } else if has_rows(conversation) {
         Stage::Answering
     } else {
         Stage::Planning
@@ -429,6 +515,10 @@ fn end(conversation: &mut Conversation, code: ErrorCode, detail: String, now: Ti
 
 fn running(conversation: &Conversation) -> Option<(usize, &RunId)> {
     conversation.turn_jobs().find(|(_, job)| job.status == JobStatus::Running).and_then(|(index, job)| Some((index, job.run_id.as_ref()?)))
+}
+
+fn has_rows(conversation: &Conversation) -> bool {
+    conversation.turn_jobs().any(|(_, job)| job.status == JobStatus::Completed)
 }
 
 fn pending(conversation: &Conversation) -> Option<usize> {

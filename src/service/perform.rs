@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 
-use super::{Service, transcript};
+use super::Service;
 use crate::{
-    conversation::{Conversation, Effect, ErrorCode, Job, Outcome, Phase, RunId},
-    model, store,
+    conversation::{Conversation, Decision, Effect, ErrorCode, Job, Outcome, Phase, Review, RunId},
+    model,
+    sql::Admitted,
+    store,
     warehouse::{self, Origin, RunState, Statement, time_limit_passed},
 };
 
@@ -26,19 +28,25 @@ impl Service {
     }
 
     async fn ask_model(&self, conversation: &Conversation, queries_left: u32) -> Result<Outcome, store::Error> {
-        let request = transcript::request(conversation, queries_left, self.ports.store.as_ref()).await?;
+        let results = self.results(conversation).await?;
+        let request = self.request(conversation, queries_left, &results);
         let began = Instant::now();
         let reply = timeout(self.settings.model_timeout, self.ports.model.reply(&request)).await;
         let model_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         Ok(match reply {
-            Ok(Ok(reply)) => Outcome::ModelReplied {
-                decision: reply.decision,
-                model: self.ports.model.name().to_owned(),
-                prompt_tokens: reply.prompt_tokens,
-                completion_tokens: reply.completion_tokens,
-                model_ms,
-            },
-            Ok(Err(error)) => no_reply(error),
+            Ok(Ok(reply)) => {
+                let (decision, review) = match reply.decision {
+                    Decision::Answer(answer) => {
+                        let (answer, review) = self.review(conversation, answer, &results);
+                        (Decision::Answer(answer), review)
+                    }
+                    decision @ Decision::Query(_) => (decision, Review::default()),
+                };
+                let (prompt_tokens, completion_tokens) = (reply.prompt_tokens, reply.completion_tokens);
+                let model = self.ports.model.name().to_owned();
+                Outcome::ModelReplied { decision, review, model, prompt_tokens, completion_tokens, model_ms }
+            }
+            Ok(Err(error)) => no_reply(error, model_ms),
             Err(_) => {
                 let detail = format!("The model did not reply within {} s.", self.settings.model_timeout.as_secs());
                 Outcome::Unavailable { code: ErrorCode::ModelFailed, detail, retry_after: None }
@@ -48,11 +56,14 @@ impl Service {
 
     async fn launch(&self, conversation: &Conversation, index: usize) -> Outcome {
         let Some(job) = conversation.databricks_jobs.get(index) else { return missing_job(index) };
-        let admitted = match self.guard.admit(&job.sql_query) {
+        let admitted = match self.lake.guard.admit(&job.sql_query) {
             Ok(admitted) => admitted,
             Err(refusal) => return Outcome::QueryRefused { job: index, reason: refusal.reason },
         };
-        let sql = self.guard.lay_out(&admitted);
+        if let Some(of) = self.earlier(conversation, index, &admitted) {
+            return Outcome::QueryRepeated { job: index, of };
+        }
+        let sql = self.lake.guard.lay_out(&admitted);
         let statement = Statement {
             token: launch_token(conversation, index, job),
             sql: sql.clone(),
@@ -73,6 +84,13 @@ impl Service {
             Ok(Err(error)) => failed_call(index, error),
             Err(_) => self.no_answer("launch the query"),
         }
+    }
+
+    /// The query of this turn that ended before and was the same statement, whatever its layout.
+    fn earlier(&self, conversation: &Conversation, index: usize, admitted: &Admitted) -> Option<usize> {
+        let is_same =
+            |job: &Job| job.status.is_over() && self.lake.guard.admit(&job.sql_query).is_ok_and(|other| other.sql == admitted.sql);
+        conversation.turn_jobs().find(|(other, job)| *other < index && is_same(job)).map(|(other, _)| other)
     }
 
     async fn poll(
@@ -146,7 +164,7 @@ struct TimeLimit {
     left: Duration,
 }
 
-fn no_reply(error: model::Error) -> Outcome {
+fn no_reply(error: model::Error, model_ms: u64) -> Outcome {
     match error {
         model::Error::Unavailable { detail, retry_after } => {
             Outcome::Unavailable { code: ErrorCode::ModelFailed, detail: format!("The model is unavailable: {detail}"), retry_after }
@@ -157,8 +175,9 @@ fn no_reply(error: model::Error) -> Outcome {
         model::Error::Refused(detail) => {
             Outcome::Ended { code: ErrorCode::ModelRefused, detail: format!("The model refused the request: {detail}") }
         }
-        model::Error::Unusable(detail) => {
-            Outcome::Ended { code: ErrorCode::ModelFailed, detail: format!("The model's replies cannot be used: {detail}") }
+        model::Error::Unusable { detail, prompt_tokens, completion_tokens } => {
+            let detail = format!("The model's replies cannot be used: {detail}");
+            Outcome::ModelUnusable { detail, prompt_tokens, completion_tokens, model_ms }
         }
     }
 }

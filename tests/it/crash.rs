@@ -21,7 +21,7 @@ use async_trait::async_trait;
 use tokio::sync::Notify;
 
 use crate::support::{
-    embedded::{Embedded, guard},
+    embedded::{Embedded, lake},
     scripted::{ScriptedModel, ScriptedWarehouse},
 };
 
@@ -166,7 +166,7 @@ impl World {
             model: Arc::new(Fused { inner: model, fuse: Arc::clone(&fuse) }),
             warehouse: Arc::new(Fused { inner: Arc::clone(&warehouse), fuse: Arc::clone(&fuse) }),
         };
-        let service = Service::new(ports, guard(), Budgets::default(), Settings { invocation, ..Settings::default() });
+        let service = Service::new(ports, lake(), Budgets::default(), Settings { invocation, ..Settings::default() });
         Self { fuse, embedded, warehouse, service }
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use asklake::conversation::{
     Answer, AnswerBasis, Budgets, Conversation, ConversationId, Decision, Effect, ErrorCode, JobStatus, NewConversation, Outcome, Phase,
-    PublicJobStatus, QueryDecision, ResultSummary, RunId, Stage, Timestamp, Transition, apply, effect,
+    PublicJobStatus, QueryDecision, ResultSummary, Review, RunId, Stage, Timestamp, Transition, apply, effect,
 };
 use proptest::prelude::*;
 
@@ -31,11 +31,11 @@ struct Event {
 
 fn events() -> impl Strategy<Value = Vec<Event>> {
     let seconds = prop_oneof![20 => 0_u64..30, 1 => 1000_u64..3000];
-    prop::collection::vec((0_u8..12, 0_usize..4, seconds).prop_map(|(kind, queries, seconds)| Event { kind, queries, seconds }), 1..60)
+    prop::collection::vec((0_u8..14, 0_usize..4, seconds).prop_map(|(kind, queries, seconds)| Event { kind, queries, seconds }), 1..60)
 }
 
 fn reply(decision: Decision) -> Outcome {
-    Outcome::ModelReplied { decision, model: "test".into(), prompt_tokens: 1, completion_tokens: 1, model_ms: 1 }
+    Outcome::ModelReplied { decision, review: Review::default(), model: "test".into(), prompt_tokens: 1, completion_tokens: 1, model_ms: 1 }
 }
 
 fn answer() -> Outcome {
@@ -43,9 +43,16 @@ fn answer() -> Outcome {
     reply(Decision::Answer(Answer { text: "42".into(), basis: AnswerBasis::Data, assumptions, suggested_questions }))
 }
 
+/// An answer that no row supports.
+fn unsupported() -> Outcome {
+    let Outcome::ModelReplied { decision, model, prompt_tokens, completion_tokens, model_ms, .. } = answer() else { unreachable!() };
+    let review = Review { objections: vec!["42 is not in the rows.".into()], unverified: vec!["42".into()], ..Review::default() };
+    Outcome::ModelReplied { decision, review, model, prompt_tokens, completion_tokens, model_ms }
+}
+
 fn queries(count: usize) -> Outcome {
     // Every call has the same id: the machine must tell them apart.
-    let query = QueryDecision { call_id: "call".into(), sql_query: "SELECT 1".into(), reasoning: "because".into() };
+    let query = QueryDecision { call_id: "call".into(), sql_query: "SELECT 1".into(), lookup: None, reasoning: "because".into() };
     reply(Decision::Query(vec![query; count]))
 }
 
@@ -64,8 +71,13 @@ fn outcome(effect: &Effect, event: &Event) -> Outcome {
         (_, 0) => unavailable(None),
         (_, 1) => unavailable(Some(Duration::from_secs(600))),
         (Effect::AskModel { .. }, 2..=4) => answer(),
+        (Effect::AskModel { .. }, 5..=6) => unsupported(),
+        (Effect::AskModel { .. }, 7) => {
+            Outcome::ModelUnusable { detail: "nonsense".into(), prompt_tokens: 1, completion_tokens: 1, model_ms: 1 }
+        }
         (Effect::AskModel { .. }, _) => queries(1 + event.queries),
         (Effect::Launch { job }, 2..=4) => Outcome::QueryRefused { job: *job, reason: "no".into() },
+        (Effect::Launch { job }, 5) if *job > 0 => Outcome::QueryRepeated { job: *job, of: *job - 1 },
         (Effect::Launch { job }, _) => Outcome::QueryLaunched {
             job: *job,
             run_id: RunId::Number(7),
@@ -121,11 +133,21 @@ proptest! {
         let budgets = Budgets::default();
         live(&events, &budgets, |_, after| {
             let spent = &after.conversation.spent;
-            assert!(spent.queries <= budgets.queries && spent.model_calls <= budgets.model_calls && spent.repairs <= budgets.repairs);
+            assert!(spent.queries <= budgets.queries && spent.model_calls <= budgets.model_calls && spent.repairs <= budgets.repairs && spent.rewrites <= budgets.rewrites);
             assert!(spent.failures <= budgets.failures + 1);
             assert!(after.conversation.databricks_jobs.len() <= budgets.queries as usize);
             assert!(after.conversation.databricks_jobs.iter().all(|job| job.lost <= budgets.relaunches + 1));
         });
+    }
+
+    #[test]
+    fn no_unsupported_answer_goes_out_unmarked(events in events()) {
+        let (last, _) = live(&events, &Budgets::default(), |_, after| {
+            let draft = after.conversation.draft.as_ref();
+            assert!(draft.is_none_or(|_| !after.conversation.stage.is_terminal() || after.conversation.stage == Stage::Failed));
+        });
+        let answer = last.final_answer.unwrap_or_default();
+        prop_assert_eq!(answer.contains("Not found in the rows: 42"), !last.unverified.is_empty());
     }
 
     #[test]

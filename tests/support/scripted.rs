@@ -21,6 +21,11 @@ use serde_json::json;
 /// A statement that every guard of the tests admits.
 pub const SQL: &str = "SELECT primaryTitle FROM imdb.movies_delta LIMIT 2";
 
+/// The statement of query `number`, from 0: [`SQL`] and others like it.
+pub fn statement(number: usize) -> String {
+    SQL.replace('2', &(number + 2).to_string())
+}
+
 type Script = dyn Fn(&Request, usize) -> Result<Decision, model::Error> + Send + Sync;
 
 /// A model whose replies a closure gives, from the request and the number of queries that came before.
@@ -37,15 +42,20 @@ impl ScriptedModel {
         Self { script: Box::new(script), time, calls: AtomicUsize::new(0) }
     }
 
-    /// A model that runs `queries` queries, one after the other, and then answers.
+    /// A model that runs `queries` queries, one after the other and each another one, and then answers.
     pub fn querying(queries: usize, time: Duration) -> Self {
-        Self::new(time, move |_, done| Ok(if done < queries { query(SQL) } else { answer("two films") }))
+        Self::new(time, move |_, done| Ok(if done < queries { query(&statement(done)) } else { answer("two films") }))
     }
 }
 
 /// The decision to run `sql`.
 pub fn query(sql: &str) -> Decision {
-    Decision::Query(vec![QueryDecision { call_id: String::new(), sql_query: sql.into(), reasoning: "to see the films".into() }])
+    Decision::Query(vec![QueryDecision {
+        call_id: String::new(),
+        sql_query: sql.into(),
+        lookup: None,
+        reasoning: "to see the films".into(),
+    }])
 }
 
 /// The decision to answer with `text`.

@@ -45,6 +45,9 @@ pub struct Catalog {
     /// Questions with a query that is known to answer them.
     #[serde(default)]
     pub queries: Vec<VerifiedQuery>,
+    /// Questions that people ask and the lake does not answer.
+    #[serde(default)]
+    pub unanswerable: Vec<Unanswerable>,
     /// Example questions shown to users. The offline planner understands each of them.
     #[serde(default)]
     pub questions: Vec<String>,
@@ -144,6 +147,15 @@ pub struct VerifiedQuery {
     pub question: String,
     /// Spark SQL over the catalog's tables; may hold `{parameter}`.
     pub sql: String,
+}
+
+/// A question that the lake does not answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unanswerable {
+    /// As a user would ask.
+    pub question: String,
+    /// What the lake does not hold, to be read after "It holds nothing about".
+    pub missing: String,
 }
 
 /// A function of the warehouse.

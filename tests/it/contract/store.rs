@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use asklake::{
     conversation::{
-        AnswerBasis, Column, Conversation, ConversationId, ErrorCode, ErrorDetail, Job, JobStatus, LimitSource, Message, NewConversation,
-        ResultSet, Role, RunId, Stage, Timestamp, ToolCall, ToolOutcome, ToolStatus,
+        AnswerBasis, Column, Conversation, ConversationId, ErrorCode, ErrorDetail, Job, JobStatus, LimitSource, Lookup, Message,
+        NewConversation, ResultSet, Role, RunId, Stage, Timestamp, ToolCall, ToolOutcome, ToolStatus,
     },
     store::{
         ETag, Error, HistoryFilter, Store,
@@ -105,6 +105,7 @@ pub fn answered() -> Conversation {
     let call = ToolCall {
         id: "call_1".into(),
         sql_query: "SELECT 'it''s'\n-- \t\u{2028}".into(),
+        lookup: Some(Lookup { column: "s.t.c".into(), text: "ü".into() }),
         reasoning: "to rank".into(),
         result: Some(ToolOutcome { status: ToolStatus::Success, run_id: Some(RunId::Number(u64::MAX)), row_count: Some(10), error: None }),
     };

@@ -18,7 +18,7 @@ use asklake::{
     service,
     sql::{
         Catalog,
-        prompt::{self, Limits},
+        prompt::{Limits, Profile, Prompt},
     },
 };
 use fake::{Answer, Fake, config as settings, model};
@@ -53,6 +53,7 @@ fn advanced() -> Request {
     let query = |call_id: &str, sql: &str, result| Entry::Query {
         call_id: call_id.into(),
         sql_query: sql.into(),
+        lookup: None,
         reasoning: "to see them".into(),
         result,
     };
@@ -82,8 +83,8 @@ fn text(decision: Decision) -> String {
 
 #[test]
 fn the_prompt_of_the_shipped_catalog_has_the_published_wording_and_fits() {
-    let catalog = Catalog::embedded().unwrap();
-    let prompt = prompt::system(&catalog, Limits { max_rows: 1000, rows_shown: ROWS_SHOWN });
+    let limits = Limits { max_rows: 1000, rows_shown: ROWS_SHOWN };
+    let prompt = Prompt::new(Arc::new(Catalog::embedded().unwrap()), Profile::Large, limits).system().to_owned();
     assert!(prompt.chars().count() / 4 < 2700, "{} characters; with the form of the reply it must be below 3,000 tokens", prompt.len());
     assert!(!prompt.contains("{{") && !prompt.contains("{top_rated"), "every placeholder is filled");
     insta::assert_snapshot!(prompt);
@@ -111,7 +112,7 @@ async fn azure_is_asked_at_its_own_paths_with_its_own_header() {
         let server = Fake::start(vec![Answer::call(TOOL, ARGUMENTS)]).await;
         let endpoint = Endpoint::Azure { resource: server.base.clone(), deployment: "d".into(), api_version: api_version.into() };
         let settings = settings(endpoint, AnswerFormat::JsonSchema);
-        let model = OpenAi::new(settings, Authentication::ApiKey("hunter2".into()), &Catalog::embedded().unwrap()).unwrap();
+        let model = OpenAi::new(settings, Authentication::ApiKey("hunter2".into()), &Arc::new(Catalog::embedded().unwrap())).unwrap();
         assert_eq!((model.kind(), model.name()), ("Azure OpenAI", "d"));
         assert!(!format!("{model:?}").contains("hunter2"));
         let reply = model.reply(&asked()).await.unwrap();
@@ -143,7 +144,7 @@ async fn the_identity_of_the_machine_signs_in() {
     let server = Fake::start(vec![Answer::text("Two.", "stop")]).await;
     let endpoint = Endpoint::Azure { resource: server.base.clone(), deployment: "d".into(), api_version: "v1".into() };
     let authentication = Authentication::Identity(Arc::new(Identity));
-    let model = OpenAi::new(settings(endpoint, AnswerFormat::Text), authentication, &Catalog::embedded().unwrap()).unwrap();
+    let model = OpenAi::new(settings(endpoint, AnswerFormat::Text), authentication, &Arc::new(Catalog::embedded().unwrap())).unwrap();
     assert_eq!(text(model.reply(&asked()).await.unwrap().decision), "Two.");
     assert_eq!(server.seen()[0].headers["authorization"], "Bearer a-token");
 }
@@ -197,7 +198,7 @@ async fn a_server_that_is_not_there_or_says_nothing_is_unavailable() {
         let endpoint = Endpoint::OpenAi { base_url, model: "m".into() };
         let mut settings = settings(endpoint, AnswerFormat::Text);
         settings.timeout = Duration::from_millis(300);
-        let model = OpenAi::new(settings, Authentication::None, &Catalog::embedded().unwrap()).unwrap();
+        let model = OpenAi::new(settings, Authentication::None, &Arc::new(Catalog::embedded().unwrap())).unwrap();
         assert!(matches!(model.reply(&asked()).await, Err(Error::Unavailable { .. })));
     }
 }
@@ -260,7 +261,7 @@ async fn a_reply_that_cannot_be_used_is_asked_for_once_more_with_its_fault() {
 
         let server = Fake::start(vec![broken.clone(), broken]).await;
         let error = server.model().reply(&asked()).await.expect_err("twice in vain");
-        assert!(matches!(&error, Error::Unusable(told) if told.contains(fault)), "{error}");
+        assert!(matches!(&error, Error::Unusable { detail: told, .. } if told.contains(fault)), "{error}");
         assert_eq!(server.seen().len(), 2);
     }
 }
@@ -302,7 +303,7 @@ async fn the_probe_costs_no_tokens() {
         let server = Fake::start(vec![Answer::new(status, "{}")]).await;
         let endpoint = Endpoint::Azure { resource: server.base.clone(), deployment: "d".into(), api_version: "2024-10-21".into() };
         let authentication = Authentication::ApiKey("k".into());
-        let model = OpenAi::new(settings(endpoint, AnswerFormat::Text), authentication, &Catalog::embedded().unwrap()).unwrap();
+        let model = OpenAi::new(settings(endpoint, AnswerFormat::Text), authentication, &Arc::new(Catalog::embedded().unwrap())).unwrap();
         assert_eq!(model.probe().await.is_ok(), is_fine, "{status}");
         assert_eq!(server.seen()[0].body, json!({"model": "d"}));
     }
@@ -312,7 +313,10 @@ async fn the_probe_costs_no_tokens() {
 async fn a_model_that_is_not_set_up_ends_the_turn_at_once() {
     for (error, told) in [
         (Error::Misconfigured("check the key".into()), "The model is not set up: check the key"),
-        (Error::Unusable("It was empty.".into()), "The model's replies cannot be used: It was empty."),
+        (
+            Error::Unusable { detail: "It was empty.".into(), prompt_tokens: 1, completion_tokens: 1 },
+            "The model's replies cannot be used: It was empty.",
+        ),
     ] {
         let error = std::sync::Mutex::new(Some(error));
         let failing = move |_: &Request, _| Err(error.lock().unwrap().take().expect("it is asked once"));
