@@ -52,7 +52,10 @@ impl App {
         let model = model(config, model_timeout.saturating_sub(MODEL_GRACE), &catalog)?;
         let ports = Ports { store, wakes: sender, model, warehouse: warehouse(config, &catalog)? };
         let advises = config.model_call.profile != config::ModelProfile::Plain;
-        let times = Settings { model_timeout, advises, data_only: config.data_only, ..times };
+        // The others stop a query themselves, counting from the moment that it is sent.
+        let is_databricks = matches!(config.warehouse, config::Warehouse::Databricks { .. });
+        let query_time_limit = is_databricks.then_some(config.query_timeout);
+        let times = Settings { model_timeout, query_time_limit, advises, data_only: config.data_only, ..times };
         let service = Service::new(ports, lake, Budgets::default(), times);
         let http = http::Settings {
             cors_allowed_origins: config.cors_allowed_origins.clone(),
