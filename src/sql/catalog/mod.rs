@@ -5,6 +5,7 @@
 
 mod check;
 mod lines;
+pub mod nearest;
 pub mod vocabulary;
 
 use std::{collections::BTreeMap, fmt, path::Path};
