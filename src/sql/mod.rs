@@ -4,6 +4,7 @@
 pub mod assumptions;
 pub mod catalog;
 pub mod guard;
+mod lake;
 pub mod lookup;
 pub mod prompt;
 pub mod repair;
