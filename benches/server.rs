@@ -22,7 +22,7 @@ use asklake::{
     queue::sqlite::SqliteQueue,
     runtime::{standalone, worker},
     service::{Ports, Service, Settings},
-    sql::{Catalog, Guard},
+    sql::{Catalog, Lake},
     sqlite::{Database, Options},
     store::sqlite::SqliteStore,
 };
@@ -57,7 +57,7 @@ async fn serve(folder: &str) {
         model: Arc::new(ScriptedModel::querying(1, MODEL)),
         warehouse: Arc::new(ScriptedWarehouse::new(WAREHOUSE)),
     };
-    let service = Service::new(ports, Guard::new(&Catalog::embedded().unwrap(), 1000), Budgets::default(), Settings::default());
+    let service = Service::new(ports, Lake::new(Arc::new(Catalog::embedded().unwrap()), 1000), Budgets::default(), Settings::default());
     let app = App { service, receiver: queue, worker: worker::Settings::default(), http: http::Settings::default() };
     let server = standalone::Server::start(app, SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
     println!("{}", server.address());

@@ -18,7 +18,7 @@ use crate::{
     queue::{Receiver, Sender},
     runtime::worker,
     service::{Ports, Service, Settings},
-    sql::{Catalog, Guard, catalog::Fault},
+    sql::{Catalog, Guard, Lake, catalog::Fault, prompt::Profile},
     store::Store,
     warehouse::{
         Warehouse,
@@ -58,38 +58,41 @@ impl App {
         let folder = tempfile::Builder::new().prefix("asklake-eval-").tempdir()?;
         let mut config = config.clone();
         (config.store, config.queue, config.data_dir) = (config::Store::Embedded, config::Queue::Embedded, folder.path().to_owned());
-        let (app, Parts { catalog, guard, warehouse }) = Self::assemble(&config, times)?;
+        let (app, Parts { lake, warehouse }) = Self::assemble(&config, times)?;
         let service = app.service.clone();
-        Ok((app, Bench { service, guard, warehouse, catalog, folder }))
+        Ok((app, Bench { service, lake, warehouse, folder }))
     }
 
     fn assemble(config: &Config, times: Settings) -> anyhow::Result<(Self, Parts)> {
         let catalog = Arc::new(catalog(config)?);
-        let guard = Guard::new(&catalog, config.max_rows);
-        check_queries(&catalog, &guard)?;
+        let lake = Lake::new(Arc::clone(&catalog), config.max_rows);
+        check_queries(&catalog, &lake.guard)?;
         let (Storage { store, sender, receiver }, times) = storage(config, times)?;
         // The model keeps to its time by itself, and knows better what took it.
         let model_timeout = times.model_timeout.min(config.model_call.timeout + MODEL_GRACE);
         let model = model(config, model_timeout.saturating_sub(MODEL_GRACE), &catalog)?;
         let warehouse = warehouse(config, &catalog)?;
         let ports = Ports { store, wakes: sender, model, warehouse: Arc::clone(&warehouse) };
-        let times = Settings { model_timeout, ..times };
-        let service = Service::new(ports, guard.clone(), Budgets::default(), times);
+        let advises = config.model_call.profile != config::ModelProfile::Plain;
+        // The others stop a query themselves, counting from the moment that it is sent.
+        let is_databricks = matches!(config.warehouse, config::Warehouse::Databricks { .. });
+        let query_time_limit = is_databricks.then_some(config.query_timeout);
+        let times = Settings { model_timeout, query_time_limit, advises, data_only: config.data_only, ..times };
+        let service = Service::new(ports, lake.clone(), Budgets::default(), times);
         let http = http::Settings {
             cors_allowed_origins: config.cors_allowed_origins.clone(),
             example_questions: catalog.questions.iter().take(6).cloned().collect(),
             lake_title: catalog.name.clone(),
         };
         let worker = worker::Settings { concurrency: config.worker_concurrency, ..worker::Settings::default() };
-        Ok((Self { service, receiver, worker, http }, Parts { catalog, guard, warehouse }))
+        Ok((Self { service, receiver, worker, http }, Parts { lake, warehouse }))
     }
 }
 
 /// What an app is made of that an evaluation needs as well.
 #[cfg_attr(not(feature = "local"), expect(dead_code, reason = "evaluations need the embedded store"))]
 struct Parts {
-    catalog: Arc<Catalog>,
-    guard: Guard,
+    lake: Lake,
     warehouse: Arc<dyn Warehouse>,
 }
 
@@ -112,10 +115,15 @@ fn model(config: &Config, timeout: Duration, catalog: &Arc<Catalog>) -> anyhow::
             (Endpoint::OpenAi { base_url: base_url.clone(), model: model.clone() }, authentication)
         }
     };
-    let config::ModelCall { temperature_hundredths, max_tokens, structured_answer, .. } = config.model_call.clone();
+    let config::ModelCall { temperature_hundredths, max_tokens, structured_answer, profile, .. } = config.model_call.clone();
     let temperature = f64::from(temperature_hundredths) / 100.0;
     let answer_format = if structured_answer { AnswerFormat::JsonSchema } else { AnswerFormat::Text };
-    let settings = openai::Config { endpoint, timeout, temperature, max_tokens, answer_format, max_rows: config.max_rows };
+    let profile = match profile {
+        config::ModelProfile::Large => Profile::Large,
+        config::ModelProfile::Small => Profile::Small,
+        config::ModelProfile::Plain => Profile::Plain,
+    };
+    let settings = openai::Config { endpoint, timeout, temperature, max_tokens, answer_format, max_rows: config.max_rows, profile };
     Ok(Arc::new(OpenAi::new(settings, authentication, catalog)?))
 }
 

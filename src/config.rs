@@ -141,6 +141,19 @@ pub struct ModelCall {
     pub max_tokens: u32,
     /// Whether the answer is asked for as JSON of a schema.
     pub structured_answer: bool,
+    /// For how much of a model the prompt is written.
+    pub profile: ModelProfile,
+}
+
+/// For how much of a language model the prompt is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ModelProfile {
+    /// One that follows written rules.
+    Large,
+    /// One that follows examples.
+    Small,
+    /// Any, told of nothing but tables and columns: what `eval --baseline` measures. No variable asks for it.
+    Plain,
 }
 
 /// What of a Databricks workspace runs statements.
@@ -224,6 +237,8 @@ pub struct Config {
     pub model: Model,
     /// What a call of it may use, unless it is offline.
     pub model_call: ModelCall,
+    /// Whether answers from what a model remembers are refused.
+    pub data_only: bool,
     /// Which warehouse.
     pub warehouse: Warehouse,
     /// Rows a query may return.
@@ -252,6 +267,7 @@ impl Config {
             store: reader.store(),
             queue: reader.queue(),
             model_call: reader.model_call(&model),
+            data_only: reader.flag("DATA_ONLY"),
             model,
             warehouse: reader.warehouse(),
             max_rows: reader.number("MAX_ROWS", 1000, 1, 10_000),

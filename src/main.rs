@@ -9,7 +9,7 @@ use std::{
 use asklake::{
     app::App,
     cli,
-    config::{Config, Queue},
+    config::{Config, ModelProfile, Queue},
     runtime::{functions, standalone, stopped},
     telemetry::{self, Output},
 };
@@ -63,6 +63,9 @@ enum Command {
     Eval {
         /// The suite, a YAML file; docs/eval.md says how to write one
         file: PathBuf,
+        /// Tell the model of nothing but tables and columns: what it does by itself
+        #[arg(long)]
+        baseline: bool,
         /// Ask at most so many questions
         #[arg(long, value_name = "N")]
         limit: Option<usize>,
@@ -140,8 +143,12 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             }
         }
         #[cfg(feature = "local")]
-        Command::Eval { file, limit, only, json, concurrency } => {
-            evaluate(config().map_err(joined)?, cli::eval::Options { file, limit, only, json, concurrency }).await
+        Command::Eval { file, baseline, limit, only, json, concurrency } => {
+            let mut config = config().map_err(joined)?;
+            if baseline {
+                config.model_call.profile = ModelProfile::Plain;
+            }
+            evaluate(config, cli::eval::Options { file, limit, only, json, concurrency }).await
         }
         #[cfg(feature = "local")]
         Command::Import { dir, lake } => {

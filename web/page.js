@@ -77,7 +77,8 @@ function renderProgress(status) {
   el("asked").textContent = status.question;
   el("progress").hidden = status.status !== "processing";
   el("progress").querySelector("progress").value = status.progress.percentage;
-  el("step").textContent = status.progress.current_step;
+  const { current_step: step, reasoning } = status.progress;
+  el("step").textContent = reasoning ? `${step} ${reasoning}` : step;
 }
 
 async function renderEnd(id, status) {

@@ -61,6 +61,16 @@ struct Status {
 struct Progress {
     current_step: String,
     percentage: u64,
+    reasoning: Option<String>,
+}
+
+impl Progress {
+    fn text(&self) -> String {
+        match &self.reasoning {
+            Some(reasoning) => format!("{} {reasoning}", self.current_step),
+            None => self.current_step.clone(),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -108,7 +118,7 @@ async fn follow(client: &Client, id: &str) -> anyhow::Result<Value> {
         let body = client.get(&format!("/api/chat/{id}/status?wait={WAIT}&after={after}")).await?;
         let status: Status = serde_json::from_value(body.clone()).context("the server's status is not what this version expects")?;
         bar.set_position(status.progress.percentage);
-        bar.set_message(status.progress.current_step);
+        bar.set_message(status.progress.text());
         after = status.revision;
         if status.status != "processing" {
             bar.finish_and_clear();
@@ -132,7 +142,8 @@ async fn print_json(client: &Client, id: &str, status: &Status, mut body: Value)
 async fn print_text(client: &Client, id: &str, status: &Status) -> anyhow::Result<()> {
     let mut out = Vec::new();
     for (number, job) in (1..).zip(&status.databricks_jobs) {
-        writeln!(out, "-- Query {number}: {}\n{}\n", job.reasoning, job.sql_query)?;
+        let why = if job.reasoning.is_empty() { String::new() } else { format!(": {}", job.reasoning) };
+        writeln!(out, "-- Query {number}{why}\n{}\n", job.sql_query)?;
         if let Some(error) = &job.error {
             writeln!(out, "{error}\n")?;
         } else if job.row_count == Some(0) {

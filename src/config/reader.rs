@@ -3,8 +3,8 @@
 use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
 use super::{
-    AzureCredential, DatabricksCompute, DatabricksCredential, DatabricksParameter, Error, Model, ModelCall, Queue, Secret, Store,
-    Warehouse,
+    AzureCredential, DatabricksCompute, DatabricksCredential, DatabricksParameter, Error, Model, ModelCall, ModelProfile, Queue, Secret,
+    Store, Warehouse,
     variables::{AZURE_INSTANCE, UNSUPPORTED, VARIABLES},
 };
 
@@ -241,11 +241,34 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
                 false
             }
         };
+        let profile = match self.text("MODEL_PROFILE").as_deref() {
+            None | Some("large") => ModelProfile::Large,
+            Some("small") => ModelProfile::Small,
+            Some(other) => {
+                let fault = format!("{other:?} is neither small nor large");
+                self.fault("MODEL_PROFILE", fault);
+                ModelProfile::Large
+            }
+        };
         ModelCall {
+            profile,
             timeout: Duration::from_secs(self.number("MODEL_TIMEOUT_SECONDS", 90, 1, 300)),
             temperature_hundredths: self.hundredths("MODEL_TEMPERATURE", 200),
             max_tokens: self.number("MODEL_MAX_TOKENS", 4096, 64, 131_072),
             structured_answer,
+        }
+    }
+
+    /// A choice that is off unless it is 1 or true.
+    pub(super) fn flag(&mut self, name: &'static str) -> bool {
+        match self.text(name).as_deref() {
+            None | Some("0" | "false") => false,
+            Some("1" | "true") => true,
+            Some(other) => {
+                let fault = format!("{other:?} is neither 1 nor 0");
+                self.fault(name, fault);
+                false
+            }
         }
     }
 

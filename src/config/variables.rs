@@ -59,6 +59,11 @@ pub const VARIABLES: &[Variable] = &[
         "Address of the Cosmos DB account that keeps conversations instead of the embedded store, such as https://NAME.documents.azure.com.",
     ),
     variable("COSMOS_KEY", "the managed identity", "Key of that account."),
+    variable(
+        "DATA_ONLY",
+        "0",
+        "1 refuses answers that rest on what a model remembers: then every answer rests on rows, or says what is missing.",
+    ),
     variable("DATABRICKS_CATALOG", "the workspace's default", "Catalog of tables that are named without one, on the SQL warehouse."),
     variable("DATABRICKS_CLIENT_ID", "none", "Application id of the service principal that signs in to Databricks."),
     variable("DATABRICKS_CLIENT_SECRET", "none", "OAuth secret of that service principal."),
@@ -91,6 +96,12 @@ pub const VARIABLES: &[Variable] = &[
         "Whether a language model is made to answer as JSON of a schema (json_schema), or writes text.",
     ),
     variable("MODEL_MAX_TOKENS", "4096", "Tokens of one reply of a language model at most."),
+    variable(
+        "MODEL_PROFILE",
+        "large",
+        "For how much of a language model the prompt is written: large for one that follows rules, small for one of few billion parameters, \
+         which follows examples.",
+    ),
     variable("MODEL_TEMPERATURE", "0", "Sampling temperature of a language model, from 0 to 2."),
     variable("MODEL_TIMEOUT_SECONDS", "90", "How long one call of a language model may take, with all that is sent again."),
     variable("OPENAI_API_KEY", "none", "Key for OPENAI_BASE_URL, sent as a bearer token."),
@@ -100,7 +111,11 @@ pub const VARIABLES: &[Variable] = &[
         "Address of a server with OpenAI's API that answers instead of the offline planner, up to and with /v1.",
     ),
     variable("OPENAI_MODEL", "none", "Name of the model on OPENAI_BASE_URL."),
-    variable("QUERY_TIMEOUT_SECONDS", "120", "How long a query may run on Sail or over Flight SQL."),
+    variable(
+        "QUERY_TIMEOUT_SECONDS",
+        "120",
+        "How long a query may run. On Databricks the time in which it is queued or the warehouse starts does not count.",
+    ),
     variable("SAIL_BIN", ".tools/venv/bin/sail", "The sail command of pysail."),
     variable("SAIL_MEMORY_MIB", "half of the machine's, at most 4096", "Memory the local Sail may use."),
     variable(

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::{
     model::{
-        Answer, Conversation, ErrorCode, ErrorDetail, Job, JobStatus, LimitSource, Message, ResultSummary, Role, RunId, Timestamp,
-        ToolCall, ToolOutcome, ToolStatus,
+        Answer, Conversation, Draft, ErrorCode, ErrorDetail, Job, JobStatus, LimitSource, Lookup, Message, Phase, ResultSummary, Review,
+        Role, RunId, Timestamp, ToolCall, ToolOutcome, ToolStatus,
     },
     retry::{Budgets, backoff},
     stage::{Stage, raw_percentage},
@@ -33,6 +33,8 @@ pub enum Effect {
         job: usize,
         /// Its run.
         run: RunId,
+        /// Its phase as recorded: another one is worth a commit.
+        phase: Phase,
     },
     /// The turn is past its deadline: stop the run, if there is one.
     Expire {
@@ -48,6 +50,8 @@ pub struct QueryDecision {
     pub call_id: String,
     /// The statement.
     pub sql_query: String,
+    /// What it looks up, where the model did not write the statement itself.
+    pub lookup: Option<Lookup>,
     /// Why.
     pub reasoning: String,
 }
@@ -68,6 +72,8 @@ pub enum Outcome {
     ModelReplied {
         /// What it decided.
         decision: Decision,
+        /// What asklake finds of it; nothing of queries.
+        review: Review,
         /// Its name.
         model: String,
         /// Tokens it read.
@@ -76,6 +82,24 @@ pub enum Outcome {
         completion_tokens: u64,
         /// How long it took, in milliseconds.
         model_ms: u64,
+    },
+    /// The model replied with nothing that can be worked with: the turn ends, and what it used counts.
+    ModelUnusable {
+        /// Why, for a person.
+        detail: String,
+        /// Tokens it read.
+        prompt_tokens: u64,
+        /// Tokens it wrote.
+        completion_tokens: u64,
+        /// How long it took, in milliseconds.
+        model_ms: u64,
+    },
+    /// The statement of `job` is one that this turn has run or tried before.
+    QueryRepeated {
+        /// Index of the job.
+        job: usize,
+        /// Index of the earlier one, which has ended.
+        of: usize,
     },
     /// The guard refused the statement of `job`.
     QueryRefused {
@@ -96,11 +120,15 @@ pub enum Outcome {
         limit_source: Option<LimitSource>,
         /// A page of the warehouse about the run.
         run_page_url: Option<String>,
+        /// What the warehouse is doing about it.
+        phase: Phase,
     },
     /// The run of `job` has not ended.
     QueryRunning {
         /// Index of the job.
         job: usize,
+        /// What the warehouse is doing about it.
+        phase: Phase,
     },
     /// The run of `job` ended and its rows are stored.
     QuerySucceeded {
@@ -159,7 +187,10 @@ pub fn effect(conversation: &Conversation, budgets: &Budgets, now: Timestamp) ->
     }
     let ask = Effect::AskModel { queries_left: budgets.queries.saturating_sub(conversation.spent.queries) };
     Some(match conversation.stage {
-        Stage::Executing => running(conversation).map_or(ask, |(job, run)| Effect::Poll { job, run: run.clone() }),
+        Stage::Executing => running(conversation).map_or(ask, |(job, run)| {
+            let phase = conversation.databricks_jobs.get(job).and_then(|job| job.phase).unwrap_or_default();
+            Effect::Poll { job, run: run.clone(), phase }
+        }),
         Stage::Submitting => pending(conversation).map_or(ask, |job| Effect::Launch { job }),
         _ => ask,
     })
@@ -174,22 +205,27 @@ pub fn apply(mut conversation: Conversation, outcome: Outcome, budgets: &Budgets
     let before = conversation.percentage.max(raw_percentage(&conversation));
     let failures = std::mem::take(&mut conversation.spent.failures);
     let delay = match outcome {
-        Outcome::ModelReplied { decision, model, prompt_tokens, completion_tokens, model_ms } => {
-            conversation.usage.prompt_tokens += prompt_tokens;
-            conversation.usage.completion_tokens += completion_tokens;
-            conversation.usage.model_ms += model_ms;
-            conversation.usage.model_calls += 1;
-            conversation.spent.model_calls += 1;
+        Outcome::ModelReplied { decision, review, model, prompt_tokens, completion_tokens, model_ms } => {
+            model_was_asked(&mut conversation, prompt_tokens, completion_tokens, model_ms);
             conversation.answered_by = Some(model);
-            decide(&mut conversation, decision, budgets, now);
+            decide(&mut conversation, decision, review, budgets, now);
+            Duration::ZERO
+        }
+        Outcome::ModelUnusable { detail, prompt_tokens, completion_tokens, model_ms } => {
+            model_was_asked(&mut conversation, prompt_tokens, completion_tokens, model_ms);
+            end(&mut conversation, ErrorCode::ModelFailed, detail, now);
+            Duration::ZERO
+        }
+        Outcome::QueryRepeated { job, of } => {
+            repeated(&mut conversation, job, of, budgets, now);
             Duration::ZERO
         }
         Outcome::QueryRefused { job, reason: error } | Outcome::QueryFailed { job, error } => {
             fail_job(&mut conversation, job, error, budgets, now);
             Duration::ZERO
         }
-        Outcome::QueryLaunched { job, run_id, sql_query, limit_source, run_page_url } => {
-            if let Some(job) = conversation.databricks_jobs.get_mut(job) {
+        Outcome::QueryLaunched { job: index, run_id, sql_query, limit_source, run_page_url, phase } => {
+            if let Some(job) = conversation.databricks_jobs.get_mut(index) {
                 job.launched_at = Some(now);
                 job.run_id = Some(run_id);
                 job.sql_query = sql_query;
@@ -197,14 +233,20 @@ pub fn apply(mut conversation: Conversation, outcome: Outcome, budgets: &Budgets
                 job.run_page_url = run_page_url;
                 job.status = JobStatus::Running;
             }
+            enter(&mut conversation, index, phase, now);
             conversation.usage.queries += 1;
             conversation.spent.polls = 0;
             conversation.stage = Stage::Executing;
             Duration::ZERO
         }
-        Outcome::QueryRunning { .. } => {
-            conversation.spent.polls = conversation.spent.polls.saturating_add(1);
-            backoff(conversation.spent.polls)
+        Outcome::QueryRunning { job, phase } => {
+            if enter(&mut conversation, job, phase, now) {
+                conversation.spent.polls = 0;
+                Duration::ZERO
+            } else {
+                conversation.spent.polls = conversation.spent.polls.saturating_add(1);
+                backoff(conversation.spent.polls)
+            }
         }
         Outcome::QuerySucceeded { job, summary } => {
             succeeded(&mut conversation, job, summary, now);
@@ -236,9 +278,26 @@ fn commit(mut conversation: Conversation, before: u8, delay: Duration, now: Time
     Transition { conversation, wake }
 }
 
-fn decide(conversation: &mut Conversation, decision: Decision, budgets: &Budgets, now: Timestamp) {
+fn model_was_asked(conversation: &mut Conversation, prompt_tokens: u64, completion_tokens: u64, model_ms: u64) {
+    conversation.usage.prompt_tokens += prompt_tokens;
+    conversation.usage.completion_tokens += completion_tokens;
+    conversation.usage.model_ms += model_ms;
+    conversation.usage.model_calls += 1;
+    conversation.spent.model_calls += 1;
+}
+
+fn decide(conversation: &mut Conversation, decision: Decision, review: Review, budgets: &Budgets, now: Timestamp) {
+    conversation.draft = None;
     match decision {
-        Decision::Answer(answer) => answered(conversation, answer, now),
+        Decision::Answer(answer) => {
+            let may_rewrite = conversation.spent.rewrites < budgets.rewrites && conversation.spent.model_calls < budgets.model_calls;
+            if may_rewrite && !review.objections.is_empty() {
+                conversation.spent.rewrites += 1;
+                conversation.draft = Some(Draft { text: answer.text, objections: review.objections });
+            } else {
+                answered(conversation, answer, review, now);
+            }
+        }
         Decision::Query(queries) => {
             let wanted = u32::try_from(queries.len()).unwrap_or(u32::MAX);
             if conversation.spent.queries.saturating_add(wanted) > budgets.queries {
@@ -258,20 +317,35 @@ fn decide(conversation: &mut Conversation, decision: Decision, budgets: &Budgets
     }
 }
 
-fn answered(conversation: &mut Conversation, answer: Answer, now: Timestamp) {
+fn answered(conversation: &mut Conversation, answer: Answer, review: Review, now: Timestamp) {
+    let text = with_notes(answer.text, &review);
     let turn = conversation.turn;
-    conversation.messages.push(Message {
-        role: Role::Assistant,
-        content: answer.text.clone(),
-        timestamp: now,
-        turn,
-        tool_calls: Vec::new(),
-    });
-    conversation.final_answer = Some(answer.text);
+    conversation.messages.push(Message { role: Role::Assistant, content: text.clone(), timestamp: now, turn, tool_calls: Vec::new() });
+    conversation.final_answer = Some(text);
     conversation.answer_basis = Some(answer.basis);
     conversation.assumptions = answer.assumptions;
+    for assumption in review.assumptions {
+        if !conversation.assumptions.contains(&assumption) {
+            conversation.assumptions.push(assumption);
+        }
+    }
+    conversation.unverified = review.unverified;
+    conversation.verified_queries = review.verified_queries;
     conversation.suggested_questions = answer.suggested_questions;
     conversation.stage = Stage::Completed;
+}
+
+/// The answer with what asklake has to say of it. It stands in the text, because that is all that many clients show.
+fn with_notes(mut text: String, review: &Review) -> String {
+    if !review.verified_queries.is_empty() {
+        let named: Vec<String> = review.verified_queries.iter().map(|question| format!("“{question}”")).collect();
+        let (noun, list) = (if named.len() == 1 { "query" } else { "queries" }, named.join(", "));
+        text.push_str(&format!("\n\nFollows the verified {noun} {list}."));
+    }
+    if !review.unverified.is_empty() {
+        text.push_str(&format!("\n\nNot found in the rows: {}. Check before you rely on it.", review.unverified.join("; ")));
+    }
+    text
 }
 
 fn decided(conversation: &mut Conversation, queries: Vec<QueryDecision>, now: Timestamp) {
@@ -281,6 +355,7 @@ fn decided(conversation: &mut Conversation, queries: Vec<QueryDecision>, now: Ti
         tool_calls.push(ToolCall {
             id: call_id.clone(),
             sql_query: query.sql_query.clone(),
+            lookup: query.lookup,
             reasoning: query.reasoning.clone(),
             result: None,
         });
@@ -291,8 +366,10 @@ fn decided(conversation: &mut Conversation, queries: Vec<QueryDecision>, now: Ti
             sql_query: query.sql_query,
             reasoning: query.reasoning,
             status: JobStatus::Pending,
+            phase: None,
             started_at: now,
             launched_at: None,
+            executing_since: None,
             finished_at: None,
             row_count: None,
             truncated: None,
@@ -312,6 +389,15 @@ fn unique_call_id(conversation: &Conversation, wanted: String) -> String {
     if wanted.is_empty() || taken { format!("call_{}", conversation.databricks_jobs.len() + 1) } else { wanted }
 }
 
+/// Notes the phase of a launched job, and since when it executes. Returns whether it is another one than before.
+fn enter(conversation: &mut Conversation, index: usize, phase: Phase, now: Timestamp) -> bool {
+    let Some(job) = conversation.databricks_jobs.get_mut(index) else { return false };
+    let is_other = job.phase.unwrap_or_default() != phase;
+    job.phase = Some(phase);
+    job.executing_since = (phase == Phase::Executing).then(|| job.executing_since.unwrap_or(now));
+    is_other
+}
+
 fn succeeded(conversation: &mut Conversation, index: usize, summary: ResultSummary, now: Timestamp) {
     let Some(job) = conversation.databricks_jobs.get_mut(index) else { return };
     job.status = JobStatus::Completed;
@@ -324,23 +410,50 @@ fn succeeded(conversation: &mut Conversation, index: usize, summary: ResultSumma
 }
 
 fn fail_job(conversation: &mut Conversation, index: usize, error: String, budgets: &Budgets, now: Timestamp) {
-    let Some(job) = conversation.databricks_jobs.get_mut(index) else { return };
-    job.status = JobStatus::Failed;
-    job.error = Some(error.clone());
-    finish(conversation, index, now);
-    record(conversation, index, ToolStatus::Error);
-    if conversation.spent.repairs >= budgets.repairs {
+    fail(conversation, index, error.clone(), now);
+    if conversation.spent.repairs < budgets.repairs {
+        conversation.spent.repairs += 1;
+    } else if has_rows(conversation) {
+        // What it has may do: the model is to answer, and sees which queries failed.
+        conversation.spent.queries = conversation.spent.queries.max(budgets.queries);
+    } else {
         let detail = format!("The query failed and {} repairs did not help: {error}", budgets.repairs);
         return end(conversation, ErrorCode::QueryFailed, detail, now);
     }
-    conversation.spent.repairs += 1;
     after_job(conversation);
+}
+
+/// Notes that a job ended without rows.
+fn fail(conversation: &mut Conversation, index: usize, error: String, now: Timestamp) {
+    let Some(job) = conversation.databricks_jobs.get_mut(index) else { return };
+    job.status = JobStatus::Failed;
+    job.error = Some(error);
+    finish(conversation, index, now);
+    record(conversation, index, ToolStatus::Error);
+}
+
+/// A statement that failed fails again, and one that ran shows nothing new: then the model is to answer from what it has.
+fn repeated(conversation: &mut Conversation, index: usize, of: usize, budgets: &Budgets, now: Timestamp) {
+    let number = of + 1;
+    match conversation.databricks_jobs.get(of) {
+        Some(Job { status: JobStatus::Completed, .. }) => {
+            fail(conversation, index, format!("This is the statement of query {number}, whose rows are there: it was not run again."), now);
+            conversation.spent.queries = conversation.spent.queries.max(budgets.queries);
+            after_job(conversation);
+        }
+        earlier => {
+            let error = earlier.and_then(|job| job.error.as_deref()).unwrap_or("it failed");
+            let error = format!("This is the statement of query {number} again, so it was not run: {error}");
+            fail_job(conversation, index, error, budgets, now);
+        }
+    }
 }
 
 /// Notes when a job ended, and for how long it had the warehouse.
 fn finish(conversation: &mut Conversation, index: usize, now: Timestamp) {
     let Some(job) = conversation.databricks_jobs.get_mut(index) else { return };
     job.finished_at = Some(now);
+    job.phase = None;
     if let Some(launched_at) = job.launched_at {
         conversation.usage.warehouse_ms += u64::try_from(now.since(launched_at).as_millis()).unwrap_or(u64::MAX);
     }
@@ -351,6 +464,8 @@ fn lost(conversation: &mut Conversation, index: usize, budgets: &Budgets, now: T
     job.lost += 1;
     job.run_id = None;
     job.status = JobStatus::Pending;
+    job.phase = None;
+    job.executing_since = None;
     let lost = job.lost;
     conversation.stage = Stage::Submitting;
     if lost > budgets.relaunches {
@@ -364,7 +479,7 @@ fn lost(conversation: &mut Conversation, index: usize, budgets: &Budgets, now: T
 fn after_job(conversation: &mut Conversation) {
     conversation.stage = if pending(conversation).is_some() {
         Stage::Submitting
-    } else if conversation.turn_jobs().any(|(_, job)| job.status == JobStatus::Completed) {
+    } else if has_rows(conversation) {
         Stage::Answering
     } else {
         Stage::Planning
@@ -400,6 +515,10 @@ fn end(conversation: &mut Conversation, code: ErrorCode, detail: String, now: Ti
 
 fn running(conversation: &Conversation) -> Option<(usize, &RunId)> {
     conversation.turn_jobs().find(|(_, job)| job.status == JobStatus::Running).and_then(|(index, job)| Some((index, job.run_id.as_ref()?)))
+}
+
+fn has_rows(conversation: &Conversation) -> bool {
+    conversation.turn_jobs().any(|(_, job)| job.status == JobStatus::Completed)
 }
 
 fn pending(conversation: &Conversation) -> Option<usize> {

@@ -3,6 +3,7 @@
 //! Owns the stored shape of a conversation, its stages and published progress, and the state machine with its budgets.
 //! Refuses to know HTTP, SQL text beyond carrying it, and every vendor.
 
+pub mod grounding;
 pub mod machine;
 pub mod model;
 pub mod result;
@@ -11,8 +12,9 @@ pub mod stage;
 
 pub use machine::{Decision, Effect, Outcome, QueryDecision, Transition, apply, effect};
 pub use model::{
-    Answer, AnswerBasis, Conversation, ConversationId, ErrorCode, ErrorDetail, Job, JobStatus, LimitSource, Message, NewConversation,
-    ResultSummary, Revision, Role, RunId, Spent, Timestamp, ToolCall, ToolOutcome, ToolStatus, Usage,
+    Answer, AnswerBasis, Conversation, ConversationId, Draft, ErrorCode, ErrorDetail, Job, JobStatus, LimitSource, Lookup, Message,
+    NewConversation, Phase, PublicJobStatus, ResultSummary, Review, Revision, Role, RunId, Spent, Timestamp, ToolCall, ToolOutcome,
+    ToolStatus, Usage,
 };
 pub use result::{Column, ResultSet};
 pub use retry::Budgets;

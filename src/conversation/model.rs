@@ -232,6 +232,15 @@ pub struct Conversation {
     /// What was assumed to answer, for the user to judge.
     #[serde(default)]
     pub assumptions: Vec<String>,
+    /// Numbers and names of the answer that no row supports. The answer says so itself as well.
+    #[serde(default)]
+    pub unverified: Vec<String>,
+    /// Questions of the catalog's verified queries that the answer follows. The answer names them as well.
+    #[serde(default)]
+    pub verified_queries: Vec<String>,
+    /// An answer of this turn that was given back to the model; absent once there is another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub draft: Option<Draft>,
     /// Questions that would work next.
     #[serde(default)]
     pub suggested_questions: Vec<String>,
@@ -295,6 +304,9 @@ impl Conversation {
             error_detail: None,
             answer_basis: None,
             assumptions: Vec::new(),
+            unverified: Vec::new(),
+            verified_queries: Vec::new(),
+            draft: None,
             suggested_questions: Vec::new(),
             answered_by: None,
             usage: Usage::default(),
@@ -356,12 +368,24 @@ pub struct Message {
 pub struct ToolCall {
     /// The model's id of the call, unique within the conversation.
     pub id: String,
-    /// The statement as the model wrote it.
+    /// The statement as the model wrote it, or the one that a lookup comes to.
     pub sql_query: String,
+    /// What the model looked up, where it did not write the statement itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lookup: Option<Lookup>,
     /// Why the model wants it.
     pub reasoning: String,
     /// What came of it.
     pub result: Option<ToolOutcome>,
+}
+
+/// A question for the stored spelling of a value: asklake writes the statement for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lookup {
+    /// The column that holds such values, `schema.table.column`.
+    pub column: String,
+    /// The value as the user spelt it.
+    pub text: String,
 }
 
 /// What a tool call came to. The rows are kept beside the conversation, not in it.
@@ -402,11 +426,17 @@ pub struct Job {
     pub reasoning: String,
     /// Where it stands.
     pub status: JobStatus,
+    /// What the warehouse is doing about it; absent unless it is launched and has not ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<Phase>,
     /// When the model decided on it.
     pub started_at: Timestamp,
     /// When it was launched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub launched_at: Option<Timestamp>,
+    /// Since when it is known to execute: the time that it was queued, and that the warehouse took to start, is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub executing_since: Option<Timestamp>,
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Timestamp>,
@@ -426,13 +456,57 @@ pub struct Job {
     pub lost: u32,
 }
 
+impl Job {
+    /// The published status: a launched query that does not execute yet counts as pending there.
+    #[must_use]
+    pub fn public_status(&self) -> PublicJobStatus {
+        match self.status {
+            JobStatus::Pending => PublicJobStatus::Pending,
+            JobStatus::Running if self.phase.unwrap_or_default() != Phase::Executing => PublicJobStatus::Pending,
+            JobStatus::Running => PublicJobStatus::Running,
+            JobStatus::Completed => PublicJobStatus::Completed,
+            JobStatus::Failed => PublicJobStatus::Failed,
+            JobStatus::Canceled => PublicJobStatus::Canceled,
+        }
+    }
+}
+
+/// What a warehouse is doing about a run that has not ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// It is kept waiting by others.
+    Queued,
+    /// It waits for the warehouse or a cluster to start.
+    Starting,
+    /// It computes, as far as is known.
+    #[default]
+    Executing,
+}
+
 /// The published status of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PublicJobStatus {
+    /// Not launched, or launched and waiting in the warehouse.
+    Pending,
+    /// Executing.
+    Running,
+    /// Ended with rows.
+    Completed,
+    /// Refused or failed.
+    Failed,
+    /// Canceled.
+    Canceled,
+}
+
+/// Where a job stands for the machine. Clients see [`Job::public_status`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum JobStatus {
     /// Decided, not launched.
     Pending,
-    /// Launched.
+    /// Launched; its phase tells whether it executes.
     Running,
     /// Ended with rows.
     Completed,
@@ -471,6 +545,15 @@ pub struct ResultSummary {
     pub limit_source: Option<LimitSource>,
 }
 
+/// An answer that asklake did not let pass, for the model to write again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Draft {
+    /// The answer as it was.
+    pub text: String,
+    /// What is wrong with it, each in one sentence for the model.
+    pub objections: Vec<String>,
+}
+
 /// What a model answers with when it needs no further query.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
@@ -484,6 +567,19 @@ pub struct Answer {
     /// Questions that would work next.
     #[serde(default)]
     pub suggested_questions: Vec<String>,
+}
+
+/// What asklake itself finds of an answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Review {
+    /// What the model is to put right, each in one sentence; empty when the answer may go out.
+    pub objections: Vec<String>,
+    /// Numbers and names that no row supports: they are marked where the answer goes out all the same.
+    pub unverified: Vec<String>,
+    /// What the statements assumed that the user did not say.
+    pub assumptions: Vec<String>,
+    /// Questions of the verified queries that the statements follow.
+    pub verified_queries: Vec<String>,
 }
 
 /// What an answer rests on.
@@ -557,8 +653,11 @@ pub struct Spent {
     pub queries: u32,
     /// Queries that were refused or failed and given back to the model.
     pub repairs: u32,
+    /// Answers that were given back to the model.
+    #[serde(default)]
+    pub rewrites: u32,
     /// Failures in a row of the same effect that are worth another try.
     pub failures: u32,
-    /// Polls in a row of the running query that found it still running.
+    /// Polls in a row of the running query that found it still running, and in the same phase.
     pub polls: u32,
 }

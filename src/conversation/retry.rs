@@ -9,6 +9,8 @@ use super::model::{Conversation, Timestamp};
 pub struct Budgets {
     /// Refused or failed queries that are given back to the model for repair.
     pub repairs: u32,
+    /// Answers that are given back to the model because rows do not support them.
+    pub rewrites: u32,
     /// Queries decided on.
     pub queries: u32,
     /// Answered calls of the model.
@@ -23,7 +25,7 @@ pub struct Budgets {
 
 impl Default for Budgets {
     fn default() -> Self {
-        Self { repairs: 2, queries: 6, model_calls: 12, failures: 6, relaunches: 4, turn: Duration::from_secs(30 * 60) }
+        Self { repairs: 2, rewrites: 1, queries: 6, model_calls: 12, failures: 6, relaunches: 4, turn: Duration::from_secs(30 * 60) }
     }
 }
 

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::model::{Conversation, JobStatus};
+use super::model::{Conversation, JobStatus, Phase};
 
 /// Where a turn stands. The serialised names are part of the status body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -63,23 +63,43 @@ pub struct Progress {
     pub current_step: String,
     /// 0 to 100; never goes down within a turn.
     pub percentage: u8,
+    /// Why the model wants the query that the step is about, in its words; absent when it is about none, or the model gave no reason.
+    pub reasoning: Option<String>,
 }
 
 impl Progress {
     /// The progress to show for `conversation`.
     #[must_use]
     pub fn of(conversation: &Conversation) -> Self {
-        Self { current_step: current_step(conversation), percentage: conversation.percentage.max(raw_percentage(conversation)) }
+        Self {
+            current_step: current_step(conversation),
+            percentage: conversation.percentage.max(raw_percentage(conversation)),
+            reasoning: reasoning(conversation).map(str::to_owned),
+        }
     }
+}
+
+/// The reason of the query at hand: the one that runs or is to be launched, else the one whose rows are read.
+fn reasoning(conversation: &Conversation) -> Option<&str> {
+    let jobs = || conversation.turn_jobs().map(|(_, job)| job);
+    let job = match conversation.stage {
+        Stage::Submitting | Stage::Executing => jobs().find(|job| !job.status.is_over()),
+        Stage::Answering => jobs().filter(|job| job.status == JobStatus::Completed).last(),
+        Stage::Planning | Stage::Completed | Stage::Failed | Stage::Canceled => None,
+    };
+    job.map(|job| job.reasoning.trim()).filter(|reasoning| !reasoning.is_empty())
 }
 
 fn current_step(conversation: &Conversation) -> String {
     let (done, all) = executed(conversation);
     match conversation.stage {
+        Stage::Planning | Stage::Answering if conversation.draft.is_some() => {
+            "Preparing the answer: checking it against the rows...".into()
+        }
         Stage::Planning if all == 0 => "Analyzing the question...".into(),
         Stage::Planning => "Generating Spark SQL: repairing the query...".into(),
         Stage::Submitting if done == 0 => "Generating Spark SQL: submitting the query...".into(),
-        Stage::Submitting | Stage::Executing => format!("Executing Spark SQL ({done}/{all} queries completed)..."),
+        Stage::Submitting | Stage::Executing => format!("Executing Spark SQL ({done}/{all} queries completed){}...", wait(conversation)),
         Stage::Answering => "Processing results...".into(),
         Stage::Completed => "Completed".into(),
         Stage::Failed => "Error".into(),
@@ -87,10 +107,21 @@ fn current_step(conversation: &Conversation) -> String {
     }
 }
 
+/// What keeps the launched query from executing.
+fn wait(conversation: &Conversation) -> &'static str {
+    let phase = conversation.turn_jobs().find(|(_, job)| job.status == JobStatus::Running).and_then(|(_, job)| job.phase);
+    match phase.unwrap_or_default() {
+        Phase::Queued => ": queued in the warehouse",
+        Phase::Starting => ": waiting for the warehouse to start",
+        Phase::Executing => "",
+    }
+}
+
 /// The percentage of the stage alone; `machine` keeps the highest one seen in the turn.
 pub(super) fn raw_percentage(conversation: &Conversation) -> u8 {
     let (done, all) = executed(conversation);
     match conversation.stage {
+        Stage::Planning | Stage::Answering if conversation.draft.is_some() => 95,
         Stage::Planning if all == 0 => 10,
         Stage::Planning => 30,
         Stage::Submitting if done == 0 => 35,

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     conversation::{AnswerBasis, Conversation, ConversationId, JobStatus, NewConversation, ResultSet, Revision},
     service::{Service, Wait},
-    sql::{Catalog, Guard},
+    sql::Lake,
     warehouse::{RunState, Statement, Warehouse},
 };
 
@@ -23,12 +23,10 @@ use crate::{
 pub struct Bench {
     /// Who is asked.
     pub service: Service,
-    /// Who admits the known statements.
-    pub guard: Guard,
+    /// What the known statements are about, and who admits them.
+    pub lake: Lake,
     /// Who runs them.
     pub warehouse: Arc<dyn Warehouse>,
-    /// Whose parameters they may hold.
-    pub catalog: Arc<Catalog>,
     /// Folder of the store and queue, gone with the bench.
     pub folder: tempfile::TempDir,
 }
@@ -74,6 +72,9 @@ pub struct Judged {
     pub known_rows: Option<Sample>,
     /// The answer.
     pub answer: Option<String>,
+    /// What the answer says that its rows do not.
+    #[serde(default)]
+    pub unverified: Vec<String>,
     /// What it took.
     pub cost: Cost,
 }
@@ -187,7 +188,7 @@ impl Bench {
     ) -> anyhow::Result<Compared> {
         let mut first = None;
         for statement in statements {
-            let sql = self.catalog.fill(statement);
+            let sql = self.lake.catalog.fill(statement);
             let known = match self.known(&sql).await? {
                 Ok(known) => known,
                 Err(fault) => return Ok(Compared::Fault(format!("{fault}\n{sql}"))),
@@ -213,16 +214,19 @@ impl Bench {
 
     /// The rows of a known statement, or what is wrong with it.
     async fn known(&self, sql: &str) -> anyhow::Result<Result<ResultSet, String>> {
-        let admitted = match self.guard.admit(sql) {
+        let admitted = match self.lake.guard.admit(sql) {
             Ok(admitted) => admitted,
             Err(refusal) => return Ok(Err(format!("the guard refuses the known statement: {}", refusal.reason))),
         };
         let token = format!("known-{}", uuid::Uuid::new_v4());
-        let statement = Statement { token, sql: admitted.sql, max_rows: admitted.max_rows };
-        let run = self.warehouse.launch(&statement).await?;
+        let run = self.warehouse.launch(&Statement::new(token, admitted.sql, admitted.max_rows)).await?;
+        let mut phase = run.phase;
         loop {
-            let problem = match self.warehouse.poll(&run.id, WAIT).await? {
-                RunState::Running => continue,
+            let problem = match self.warehouse.poll(&run.id, phase, WAIT).await? {
+                RunState::Running(now) => {
+                    phase = now;
+                    continue;
+                }
                 RunState::Succeeded(rows) if rows.rows.is_empty() => "the known statement gives no rows, so nothing can be compared".into(),
                 RunState::Succeeded(rows) if rows.truncated && admitted.limit_source == crate::conversation::LimitSource::Server => {
                     format!("the known statement gives more than the {} rows that MAX_ROWS allows", admitted.max_rows)
@@ -267,13 +271,14 @@ fn judged(question: &Question, conversation: &Conversation, total_ms: u64) -> Ju
         rows: None,
         known_rows: None,
         answer: conversation.final_answer.clone(),
+        unverified: conversation.unverified.clone(),
         cost,
     }
 }
 
-/// Number (from 1) and statement of the last query that gave rows.
+/// Number (from 1) and statement of the last query that gave rows; what was looked up to write one is none.
 fn last_rows(conversation: &Conversation) -> Option<(u32, &str)> {
-    let (index, job) = conversation.turn_jobs().filter(|(_, job)| job.status == JobStatus::Completed).last()?;
+    let (index, job) = conversation.turn_jobs().filter(|(_, job)| job.status == JobStatus::Completed && job.lookup.is_none()).last()?;
     Some((u32::try_from(index + 1).ok()?, &job.sql_query))
 }
 

@@ -5,7 +5,7 @@ use warp::{http::StatusCode, reply::Response};
 
 use super::problem::Problem;
 use crate::{
-    conversation::{ConversationId, Message, Role, Timestamp, ToolCall, ToolOutcome},
+    conversation::{ConversationId, Lookup, Message, Role, Timestamp, ToolCall, ToolOutcome},
     service::Service,
 };
 
@@ -32,15 +32,19 @@ struct CallView<'a> {
     result: Option<&'a ToolOutcome>,
 }
 
+/// Of a lookup the statement that it came to stands beside what was looked up.
 #[derive(Serialize)]
 struct Arguments<'a> {
     sql_query: &'a str,
     reasoning: &'a str,
+    #[serde(flatten)]
+    lookup: Option<&'a Lookup>,
 }
 
 fn call(call: &ToolCall) -> CallView<'_> {
-    let arguments = Arguments { sql_query: &call.sql_query, reasoning: &call.reasoning };
-    CallView { id: &call.id, name: "execute_spark_sql", arguments, result: call.result.as_ref() }
+    let arguments = Arguments { sql_query: &call.sql_query, reasoning: &call.reasoning, lookup: call.lookup.as_ref() };
+    let name = if call.lookup.is_some() { "find_values" } else { "execute_spark_sql" };
+    CallView { id: &call.id, name, arguments, result: call.result.as_ref() }
 }
 
 fn message(message: &Message) -> MessageView<'_> {

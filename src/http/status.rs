@@ -11,7 +11,7 @@ use warp::{
 use super::{problem::Problem, request::Query};
 use crate::{
     conversation::{
-        AnswerBasis, Conversation, ConversationId, ErrorDetail, Job, JobStatus, LimitSource, Progress, PublicStatus, Revision, RunId,
+        AnswerBasis, Conversation, ConversationId, ErrorDetail, Job, LimitSource, Progress, PublicJobStatus, PublicStatus, Revision, RunId,
         Stage, Timestamp, Usage,
     },
     service::{Service, Wait},
@@ -40,6 +40,8 @@ struct Status<'a> {
     answer_basis: Option<AnswerBasis>,
     answered_by: Option<&'a str>,
     assumptions: &'a [String],
+    unverified: &'a [String],
+    verified_queries: &'a [String],
     suggested_questions: &'a [String],
     usage: &'a Usage,
     chart: Option<()>,
@@ -50,7 +52,7 @@ struct Status<'a> {
 struct JobView<'a> {
     run_id: Option<&'a RunId>,
     sql_query: &'a str,
-    status: JobStatus,
+    status: PublicJobStatus,
     started_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     finished_at: Option<Timestamp>,
@@ -67,7 +69,7 @@ impl<'a> JobView<'a> {
         Self {
             run_id: job.run_id.as_ref(),
             sql_query: &job.sql_query,
-            status: job.status,
+            status: job.public_status(),
             started_at: job.started_at,
             finished_at: job.finished_at,
             reasoning: &job.reasoning,
@@ -98,6 +100,8 @@ impl<'a> Status<'a> {
             answer_basis: conversation.answer_basis,
             answered_by: conversation.answered_by.as_deref(),
             assumptions: &conversation.assumptions,
+            unverified: &conversation.unverified,
+            verified_queries: &conversation.verified_queries,
             suggested_questions: &conversation.suggested_questions,
             usage: &conversation.usage,
             chart: None,

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::conversation::{Decision, ResultSet};
+use crate::conversation::{Decision, Lookup, ResultSet};
 
 /// What the model is asked.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,12 +34,21 @@ pub enum Entry {
     Query {
         /// The model's id of the call.
         call_id: String,
-        /// The statement as the model wrote it.
+        /// The statement as the model wrote it, or that of its lookup.
         sql_query: String,
+        /// What it looked up, where it did not write the statement itself.
+        lookup: Option<Lookup>,
         /// Why it wanted it.
         reasoning: String,
         /// Its rows, at most [`ROWS_SHOWN`], or the error.
         result: Result<Shown, String>,
+    },
+    /// An answer to the last question that did not pass, and why. Always the last entry: the model is to put it right.
+    Draft {
+        /// The answer.
+        text: String,
+        /// What is wrong with it.
+        objections: Vec<String>,
     },
 }
 
@@ -82,8 +91,15 @@ pub enum Error {
     #[error("the model refused the request: {0}")]
     Refused(String),
     /// It replied, and again after it was told what was wrong, but with nothing that can be worked with.
-    #[error("the model's replies cannot be used: {0}")]
-    Unusable(String),
+    #[error("the model's replies cannot be used: {detail}")]
+    Unusable {
+        /// What is wrong with the last one.
+        detail: String,
+        /// Tokens it read.
+        prompt_tokens: u64,
+        /// Tokens it wrote.
+        completion_tokens: u64,
+    },
 }
 
 /// A language model, or what stands in for one.

@@ -5,6 +5,8 @@ mod perform;
 pub mod protocol;
 mod read;
 mod recent;
+mod review;
+mod rows_alone;
 mod start;
 mod step;
 mod transcript;
@@ -19,7 +21,7 @@ use crate::{
     conversation::{Budgets, Timestamp},
     model::Model,
     queue::Sender,
-    sql::Guard,
+    sql::Lake,
     store::Store,
     warehouse::Warehouse,
 };
@@ -33,11 +35,17 @@ pub struct Settings {
     pub model_timeout: Duration,
     /// How long one call of the warehouse may take, the wait of a poll not counted.
     pub warehouse_timeout: Duration,
+    /// How long a query may execute before it is stopped, for a warehouse that does not see to that itself.
+    pub query_time_limit: Option<Duration>,
     /// How long clients may be shown what was read before instead of reading the store again. Zero for a store that costs nothing.
     pub read_interval: Duration,
     /// How long a replica of the store may lag behind what was written elsewhere: for so long a worker that is shown too old a state,
     /// or a client that is shown none, reads again. Zero for a store without replicas.
     pub replica_lag: Duration,
+    /// Whether answers from what the model remembers are refused.
+    pub data_only: bool,
+    /// Whether a model is told how to repair a query, besides its error. Off only where a bare model is measured.
+    pub advises: bool,
     /// How overdue a wake must be before a status read sends it again.
     pub wake_grace: Duration,
 }
@@ -48,8 +56,11 @@ impl Default for Settings {
             invocation: Duration::from_secs(25),
             model_timeout: Duration::from_secs(90),
             warehouse_timeout: Duration::from_secs(30),
+            query_time_limit: None,
             read_interval: Duration::ZERO,
             replica_lag: Duration::ZERO,
+            data_only: false,
+            advises: true,
             wake_grace: Duration::from_secs(180),
         }
     }
@@ -72,7 +83,7 @@ pub struct Ports {
 #[derive(Clone)]
 pub struct Service {
     ports: Ports,
-    guard: Guard,
+    lake: Lake,
     budgets: Budgets,
     settings: Settings,
     changes: Arc<changes::Changes>,
@@ -80,11 +91,11 @@ pub struct Service {
 }
 
 impl Service {
-    /// A service over `ports` that admits statements by `guard`.
+    /// A service over `ports` for the questions about `lake`.
     #[must_use]
-    pub fn new(ports: Ports, guard: Guard, budgets: Budgets, settings: Settings) -> Self {
+    pub fn new(ports: Ports, lake: Lake, budgets: Budgets, settings: Settings) -> Self {
         let recent = Arc::new(recent::Recent::new(settings.read_interval));
-        Self { ports, guard, budgets, settings, changes: Arc::default(), recent }
+        Self { ports, lake, budgets, settings, changes: Arc::default(), recent }
     }
 
     /// The name of the model that answers.

@@ -234,7 +234,7 @@ async fn server(model: Arc<ScriptedModel>, warehouse: Arc<ScriptedWarehouse>) ->
         max_dequeue_count: 2,
         ..worker::Settings::default()
     };
-    (TestServer::start_on(ports, model, warehouse, http::Settings::default(), worker).await, fresh)
+    (TestServer::start_on(ports, model, warehouse, http::Settings::default(), worker, asklake::service::Settings::default()).await, fresh)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

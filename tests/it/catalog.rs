@@ -25,7 +25,7 @@ fn refusals_of_the_guard_become_faults_of_the_query() {
     let catalog = Catalog::embedded().unwrap();
     let refused = catalog.check_queries(|sql| if sql.contains("titanic") { Err("no ships".into()) } else { Ok(()) });
     assert_eq!(refused.len(), 1);
-    assert_eq!(refused[0].to_string(), "queries[8].sql: the guard refuses it: no ships");
+    assert_eq!(refused[0].to_string(), "queries[11].sql: the guard refuses it: no ships");
 }
 
 #[test]

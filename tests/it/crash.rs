@@ -10,7 +10,7 @@ use std::{
 };
 
 use asklake::{
-    conversation::{Budgets, Conversation, ConversationId, NewConversation, ResultSet, Role, RunId, Stage},
+    conversation::{Budgets, Conversation, ConversationId, NewConversation, Phase, ResultSet, Role, RunId, Stage},
     model::{self, Model, Reply, Request},
     queue::{self, Lane, Receiver, Sender, Wake},
     service::{Ports, Service, Settings},
@@ -21,7 +21,7 @@ use async_trait::async_trait;
 use tokio::sync::Notify;
 
 use crate::support::{
-    embedded::{Embedded, guard},
+    embedded::{Embedded, lake},
     scripted::{ScriptedModel, ScriptedWarehouse},
 };
 
@@ -133,8 +133,8 @@ impl Warehouse for Fused<Arc<ScriptedWarehouse>> {
         self.fuse.burn().await;
         launched
     }
-    async fn poll(&self, run: &RunId, wait: Duration) -> Result<RunState, warehouse::Error> {
-        let polled = self.inner.poll(run, wait).await;
+    async fn poll(&self, run: &RunId, known: Phase, wait: Duration) -> Result<RunState, warehouse::Error> {
+        let polled = self.inner.poll(run, known, wait).await;
         self.fuse.burn().await;
         polled
     }
@@ -166,7 +166,7 @@ impl World {
             model: Arc::new(Fused { inner: model, fuse: Arc::clone(&fuse) }),
             warehouse: Arc::new(Fused { inner: Arc::clone(&warehouse), fuse: Arc::clone(&fuse) }),
         };
-        let service = Service::new(ports, guard(), Budgets::default(), Settings { invocation, ..Settings::default() });
+        let service = Service::new(ports, lake(), Budgets::default(), Settings { invocation, ..Settings::default() });
         Self { fuse, embedded, warehouse, service }
     }
 

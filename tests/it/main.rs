@@ -12,6 +12,7 @@ mod azure_queue;
 mod catalog;
 // Until a cloud adapter runs it too.
 #[cfg(feature = "local")]
+mod agent;
 mod architecture;
 mod cli;
 mod contract;

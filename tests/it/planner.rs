@@ -37,13 +37,20 @@ fn rows(columns: &[&str], rows: Vec<Vec<Value>>) -> Result<Shown, String> {
 fn request(question: &str, results: &[Result<Shown, String>], queries_left: u32) -> Request {
     let mut transcript = vec![
         Entry::Question("an earlier question".into()),
-        Entry::Query { call_id: "0".into(), sql_query: "SELECT 0".into(), reasoning: String::new(), result: Err("earlier".into()) },
+        Entry::Query {
+            call_id: "0".into(),
+            sql_query: "SELECT 0".into(),
+            lookup: None,
+            reasoning: String::new(),
+            result: Err("earlier".into()),
+        },
         Entry::Answer("an earlier answer".into()),
         Entry::Question(question.into()),
     ];
     transcript.extend(results.iter().map(|result| Entry::Query {
         call_id: "1".into(),
         sql_query: "SELECT 1".into(),
+        lookup: None,
         reasoning: String::new(),
         result: result.clone(),
     }));

@@ -18,7 +18,7 @@ use asklake::{
 use async_trait::async_trait;
 
 use crate::support::{
-    embedded::{Embedded, guard},
+    embedded::{Embedded, lake},
     scripted::{self, ScriptedModel, ScriptedWarehouse},
 };
 
@@ -99,7 +99,7 @@ impl World {
         let store = Arc::new(store);
         let warehouse = Arc::new(ScriptedWarehouse::new(Duration::ZERO));
         let ports = Ports { store: Arc::clone(&store) as _, wakes: Arc::clone(&embedded.sender), model: Arc::new(model), warehouse };
-        let service = Service::new(ports, guard(), Budgets::default(), settings);
+        let service = Service::new(ports, lake(), Budgets::default(), settings);
         Self { store, service, _embedded: embedded }
     }
 

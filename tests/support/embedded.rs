@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use asklake::{
     queue::{Receiver, Sender, sqlite::SqliteQueue},
-    sql::{Catalog, Guard},
+    sql::{Catalog, Lake},
     sqlite::{Database, Options},
     store::{Store, sqlite::SqliteStore},
 };
@@ -43,7 +43,7 @@ pub const TABLES: [&str; 6] = [
     "imdb.movie_cast",
 ];
 
-/// The guard over the catalog in the binary.
-pub fn guard() -> Guard {
-    Guard::new(&Catalog::embedded().unwrap(), 1000)
+/// The lake of the catalog in the binary.
+pub fn lake() -> Lake {
+    Lake::new(Arc::new(Catalog::embedded().unwrap()), 1000)
 }

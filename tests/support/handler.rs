@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     counted::Remote,
-    embedded::{Embedded, guard},
+    embedded::{Embedded, lake},
     scripted::{SQL, ScriptedModel, answer, query},
 };
 
@@ -109,7 +109,7 @@ pub async fn run_if_asked() {
         model: Arc::new(model(&script)),
         warehouse: Arc::new(Remote::new(script.warehouse)),
     };
-    let service = Service::new(ports, guard(), Budgets::default(), script.store.settings(times.parts));
+    let service = Service::new(ports, lake(), Budgets::default(), script.store.settings(times.parts));
     // Nobody receives: the host does.
     let receiver = Embedded::open().receiver;
     let app = App { service, receiver, worker: worker::Settings::default(), http: http::Settings::default() };

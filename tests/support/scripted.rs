@@ -11,7 +11,7 @@ use std::{
 };
 
 use asklake::{
-    conversation::{Answer, AnswerBasis, Column, Decision, QueryDecision, ResultSet, RunId},
+    conversation::{Answer, AnswerBasis, Column, Decision, Phase, QueryDecision, ResultSet, RunId},
     model::{self, Entry, Model, Reply, Request},
     warehouse::{self, Run, RunState, Statement, Warehouse},
 };
@@ -20,6 +20,11 @@ use serde_json::json;
 
 /// A statement that every guard of the tests admits.
 pub const SQL: &str = "SELECT primaryTitle FROM imdb.movies_delta LIMIT 2";
+
+/// The statement of query `number`, from 0: [`SQL`] and others like it.
+pub fn statement(number: usize) -> String {
+    SQL.replace('2', &(number + 2).to_string())
+}
 
 type Script = dyn Fn(&Request, usize) -> Result<Decision, model::Error> + Send + Sync;
 
@@ -37,15 +42,20 @@ impl ScriptedModel {
         Self { script: Box::new(script), time, calls: AtomicUsize::new(0) }
     }
 
-    /// A model that runs `queries` queries, one after the other, and then answers.
+    /// A model that runs `queries` queries, one after the other and each another one, and then answers.
     pub fn querying(queries: usize, time: Duration) -> Self {
-        Self::new(time, move |_, done| Ok(if done < queries { query(SQL) } else { answer("two films") }))
+        Self::new(time, move |_, done| Ok(if done < queries { query(&statement(done)) } else { answer("two films") }))
     }
 }
 
 /// The decision to run `sql`.
 pub fn query(sql: &str) -> Decision {
-    Decision::Query(vec![QueryDecision { call_id: String::new(), sql_query: sql.into(), reasoning: "to see the films".into() }])
+    Decision::Query(vec![QueryDecision {
+        call_id: String::new(),
+        sql_query: sql.into(),
+        lookup: None,
+        reasoning: "to see the films".into(),
+    }])
 }
 
 /// The decision to answer with `text`.
@@ -117,15 +127,15 @@ impl Warehouse for ScriptedWarehouse {
             *self.launches.lock().unwrap().entry(statement.token.clone()).or_default() += 1;
             runs.insert(statement.token.clone(), Instant::now());
         }
-        Ok(Run { id: RunId::Text(statement.token.clone()), page_url: None })
+        Ok(Run { id: RunId::Text(statement.token.clone()), page_url: None, phase: Phase::Executing })
     }
 
-    async fn poll(&self, run: &RunId, wait: Duration) -> Result<RunState, warehouse::Error> {
+    async fn poll(&self, run: &RunId, _known: Phase, wait: Duration) -> Result<RunState, warehouse::Error> {
         self.polls.fetch_add(1, Ordering::SeqCst);
         let Some(began) = self.runs.lock().unwrap().get(&run.to_string()).copied() else { return Ok(RunState::Lost) };
         let left = self.time.saturating_sub(began.elapsed());
         tokio::time::sleep(left.min(wait)).await;
-        Ok(if began.elapsed() >= self.time { RunState::Succeeded(Self::rows()) } else { RunState::Running })
+        Ok(if began.elapsed() >= self.time { RunState::Succeeded(Self::rows()) } else { RunState::Running(Phase::Executing) })
     }
 
     async fn cancel(&self, _run: &RunId) -> Result<(), warehouse::Error> {

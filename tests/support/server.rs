@@ -14,7 +14,7 @@ use asklake::{
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::embedded::{Embedded, guard};
+use super::embedded::{Embedded, lake};
 
 /// A running server.
 pub struct TestServer {
@@ -32,7 +32,12 @@ impl TestServer {
 
     /// Starts a server with settings for HTTP.
     pub async fn start_with(model: Arc<dyn Model>, warehouse: Arc<dyn Warehouse>, http: http::Settings) -> Self {
-        Self::start_on(Embedded::open(), model, warehouse, http, worker::Settings::default()).await
+        Self::start_on(Embedded::open(), model, warehouse, http, worker::Settings::default(), Settings::default()).await
+    }
+
+    /// Starts a server whose service works by `settings`.
+    pub async fn start_as(model: Arc<dyn Model>, warehouse: Arc<dyn Warehouse>, settings: Settings) -> Self {
+        Self::start_on(Embedded::open(), model, warehouse, http::Settings::default(), worker::Settings::default(), settings).await
     }
 
     /// Starts a server over other ports than the embedded ones.
@@ -42,9 +47,10 @@ impl TestServer {
         warehouse: Arc<dyn Warehouse>,
         http: http::Settings,
         worker: worker::Settings,
+        settings: Settings,
     ) -> Self {
         let ports = Ports { store: Arc::clone(&embedded.store), wakes: Arc::clone(&embedded.sender), model, warehouse };
-        let service = Service::new(ports, guard(), Budgets::default(), Settings::default());
+        let service = Service::new(ports, lake(), Budgets::default(), settings);
         let app = App { service, receiver: Arc::clone(&embedded.receiver), worker, http };
         let server = Server::start(app, SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         Self { base: format!("http://{}", server.address()), client: reqwest::Client::new(), server, _embedded: embedded }

@@ -68,7 +68,7 @@ impl<'a> Turn<'a> {
             None if self.queries_left == 0 => {
                 Err(self.none("Answering this would take more queries than one question may run. Ask about fewer names at a time.".into()))
             }
-            None => Err(Stop::Query(QueryDecision { call_id: String::new(), sql_query: sql, reasoning })),
+            None => Err(Stop::Query(QueryDecision { call_id: String::new(), sql_query: sql, lookup: None, reasoning })),
         }
     }
 

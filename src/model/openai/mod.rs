@@ -15,7 +15,7 @@ mod messages;
 mod reading;
 mod rows;
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tokio::time::Instant;
@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use super::{Error, Model, ROWS_SHOWN, Reply, Request};
 use crate::sql::{
     Catalog,
-    prompt::{self, Limits},
+    prompt::{Limits, Profile, Prompt},
 };
 use client::Client;
 use messages::Frame;
@@ -100,6 +100,8 @@ pub struct Config {
     pub answer_format: AnswerFormat,
     /// Rows a query returns at most, which the model is told.
     pub max_rows: u64,
+    /// For how much of a model the prompt is written.
+    pub profile: Profile,
 }
 
 /// A language model on a server.
@@ -109,6 +111,7 @@ pub struct OpenAi {
     frame: Frame,
     timeout: Duration,
     kind: &'static str,
+    catalog: Arc<Catalog>,
 }
 
 impl Endpoint {
@@ -157,16 +160,16 @@ impl OpenAi {
     ///
     /// # Errors
     /// [`Error::Misconfigured`] when this machine has no usable TLS.
-    pub fn new(config: Config, authentication: Authentication, catalog: &Catalog) -> Result<Self, Error> {
-        let Config { endpoint, timeout, temperature, max_tokens, answer_format, max_rows } = config;
+    pub fn new(config: Config, authentication: Authentication, catalog: &Arc<Catalog>) -> Result<Self, Error> {
+        let Config { endpoint, timeout, temperature, max_tokens, answer_format, max_rows, profile } = config;
         let (kind, max_tokens_name) = match &endpoint {
             Endpoint::Azure { .. } => ("Azure OpenAI", "max_completion_tokens"),
             // The older name is the one that every server knows.
             Endpoint::OpenAi { .. } => ("OpenAI-compatible server", "max_tokens"),
         };
-        let prompt = prompt::system(catalog, Limits { max_rows, rows_shown: ROWS_SHOWN });
+        let prompt = Prompt::new(Arc::clone(catalog), profile, Limits { max_rows, rows_shown: ROWS_SHOWN });
         let frame = Frame { prompt, model: endpoint.model().to_owned(), temperature, max_tokens, max_tokens_name, answer_format };
-        Ok(Self { client: Client::new(endpoint, authentication)?, frame, timeout, kind })
+        Ok(Self { client: Client::new(endpoint, authentication)?, frame, timeout, kind, catalog: Arc::clone(catalog) })
     }
 }
 
@@ -195,9 +198,9 @@ impl Model for OpenAi {
             if !completion.refusal.trim().is_empty() {
                 return Err(Error::Refused(rows::clip(completion.refusal.trim(), 500)));
             }
-            match reading::decision(&completion, request) {
+            match reading::decision(&completion, request, &self.catalog) {
                 Ok(decision) => return Ok(Reply { decision, prompt_tokens, completion_tokens }),
-                Err(fault) if is_repair => return Err(Error::Unusable(fault)),
+                Err(detail) if is_repair => return Err(Error::Unusable { detail, prompt_tokens, completion_tokens }),
                 Err(fault) => {
                     tracing::info!(fault, "the model's reply cannot be used; it is asked once more");
                     messages::ask_again(&mut body, &completion.as_written(), &fault);

@@ -9,10 +9,13 @@ use serde_json::{Map, Value};
 use super::{
     super::{Entry, Request},
     completion::{Call, Completion},
-    messages::TOOL,
+    messages::{DECLINE, EXECUTE, FIND},
     rows,
 };
-use crate::conversation::{Answer, AnswerBasis, Decision, QueryDecision};
+use crate::{
+    conversation::{Answer, AnswerBasis, Decision, Lookup, QueryDecision},
+    sql::{Catalog, lookup},
+};
 
 /// Assumptions and suggestions that are kept of an answer.
 const LISTED: usize = 10;
@@ -22,17 +25,17 @@ const SUGGESTED: usize = 3;
 const REASONING_CHARS: usize = 1000;
 
 /// What the completion decides, else what is wrong with it.
-pub(super) fn decision(completion: &Completion, request: &Request) -> Result<Decision, String> {
+pub(super) fn decision(completion: &Completion, request: &Request, catalog: &Catalog) -> Result<Decision, String> {
     let is_cut = completion.finish.as_deref() == Some("length");
     if !completion.calls.is_empty() {
-        return queries(&completion.calls, request.queries_left, is_cut);
+        return called(&completion.calls, request, is_cut, catalog);
     }
     let content = without_thoughts(&completion.content).trim();
     if content.is_empty() {
         return Err(if is_cut { "It was cut off before it said anything; be brief." } else { "It was empty." }.into());
     }
     if let Some(calls) = written_calls(content) {
-        return queries(&calls, request.queries_left, is_cut);
+        return called(&calls, request, is_cut, catalog);
     }
     if is_cut {
         return Err("It was cut off at the limit of tokens; answer in fewer words, with fewer rows.".into());
@@ -47,20 +50,43 @@ pub(super) fn decision(completion: &Completion, request: &Request) -> Result<Dec
         && !has_queried(request)
         && let Some(sql) = fenced(content).filter(|inner| is_statement(inner))
     {
-        return Ok(Decision::Query(vec![QueryDecision { call_id: String::new(), sql_query: sql.to_owned(), reasoning: String::new() }]));
+        return Ok(Decision::Query(vec![statement(String::new(), sql, String::new())]));
     }
     Ok(Decision::Answer(plain(content, request)))
 }
 
+/// What the calls come to: saying that the lake has no answer counts when it is all that is said.
+fn called(calls: &[Call], request: &Request, is_cut: bool, catalog: &Catalog) -> Result<Decision, String> {
+    match calls {
+        [call] if call.name == DECLINE => declined(call, is_cut).map(Decision::Answer),
+        calls => queries(calls, request.queries_left, is_cut, catalog),
+    }
+}
+
+/// The answer that the lake has none.
+fn declined(call: &Call, is_cut: bool) -> Result<Answer, String> {
+    let arguments = if is_cut { strict(&call.arguments) } else { arguments(&call.arguments) };
+    let missing = arguments.as_ref().and_then(|arguments| arguments.get("missing")?.as_str()).map(str::trim).unwrap_or_default();
+    if missing.is_empty() {
+        return Err(format!("The call of {DECLINE} did not say what is missing. Its arguments are {{\"missing\": \"…\"}}."));
+    }
+    let text = format!("The lake does not hold what this needs: {}.", rows::clip(missing.trim_end_matches('.'), REASONING_CHARS));
+    Ok(Answer { text, basis: AnswerBasis::None, assumptions: Vec::new(), suggested_questions: Vec::new() })
+}
+
+fn statement(call_id: String, sql: &str, reasoning: String) -> QueryDecision {
+    QueryDecision { call_id, sql_query: sql.to_owned(), lookup: None, reasoning }
+}
+
 /// The calls that can be run, at most as many as are left; when none can, what is wrong with the first.
-fn queries(calls: &[Call], left: u32, is_cut: bool) -> Result<Decision, String> {
+fn queries(calls: &[Call], left: u32, is_cut: bool, catalog: &Catalog) -> Result<Decision, String> {
     if left == 0 {
         return Err("No queries are left: answer now, from the rows you have.".into());
     }
     let mut queries: Vec<QueryDecision> = Vec::new();
     let mut fault = None;
     for call in calls {
-        match query(call, is_cut) {
+        match query(call, is_cut, catalog) {
             // Running the same statement twice at once shows nothing new.
             Ok(query) if queries.iter().any(|known| known.sql_query == query.sql_query) => {}
             Ok(query) => queries.push(query),
@@ -74,10 +100,10 @@ fn queries(calls: &[Call], left: u32, is_cut: bool) -> Result<Decision, String> 
     }
 }
 
-fn query(call: &Call, is_cut: bool) -> Result<QueryDecision, String> {
-    if call.name != TOOL {
+fn query(call: &Call, is_cut: bool, catalog: &Catalog) -> Result<QueryDecision, String> {
+    if ![EXECUTE, FIND].contains(&call.name.as_str()) {
         let name = rows::clip(&call.name, 60);
-        return Err(format!("There is no tool {name:?}; the only one is {TOOL}, with sql_query and reasoning."));
+        return Err(format!("There is no tool {name:?}; query with {EXECUTE} and its argument sql_query."));
     }
     let arguments = if is_cut { strict(&call.arguments) } else { arguments(&call.arguments) };
     let Some(arguments) = arguments else {
@@ -86,15 +112,23 @@ fn query(call: &Call, is_cut: bool) -> Result<QueryDecision, String> {
         } else {
             "The arguments of the tool call were not a JSON object."
         };
-        return Err(format!("{why} They are {{\"sql_query\": \"SELECT …\", \"reasoning\": \"…\"}}."));
+        let form =
+            if call.name == FIND { r#"{"column": "…", "text": "…"}"# } else { r#"{"sql_query": "SELECT …", "reasoning": "…"}"# };
+        return Err(format!("{why} They are {form}."));
     };
     let text = |names: &[&str]| names.iter().find_map(|name| arguments.get(*name)?.as_str()).map(str::trim);
+    let reasoning = rows::clip(text(&["reasoning", "reason", "explanation"]).unwrap_or_default(), REASONING_CHARS);
+    if call.name == FIND {
+        let (column, text) = (text(&["column"]).unwrap_or_default().to_owned(), text(&["text", "value"]).unwrap_or_default().to_owned());
+        let sql_query = lookup::statement(&column, &text, catalog)?;
+        let reasoning = if reasoning.is_empty() { format!("Looks up how “{text}” is spelt.") } else { reasoning };
+        return Ok(QueryDecision { call_id: call.id.clone(), sql_query, lookup: Some(Lookup { column, text }), reasoning });
+    }
     let sql = text(&["sql_query", "sql", "query", "statement"]).map(|sql| fenced(sql).unwrap_or(sql)).unwrap_or_default();
     if sql.is_empty() {
         return Err("The tool call had no statement: sql_query must hold it.".into());
     }
-    let reasoning = rows::clip(text(&["reasoning", "reason", "explanation"]).unwrap_or_default(), REASONING_CHARS);
-    Ok(QueryDecision { call_id: call.id.clone(), sql_query: sql.to_owned(), reasoning })
+    Ok(statement(call.id.clone(), sql, reasoning))
 }
 
 /// Arguments that leave no doubt that they are whole.
@@ -177,7 +211,7 @@ fn written_call(text: &str) -> Option<Call> {
     {
         return Some(call(name, arguments.as_str().map_or_else(|| arguments.to_string(), str::to_owned)));
     }
-    object.contains_key("sql_query").then(|| call(TOOL, Value::Object(object).to_string()))
+    object.contains_key("sql_query").then(|| call(EXECUTE, Value::Object(object).to_string()))
 }
 
 /// The text after what a model thought aloud, where the server leaves that in.
@@ -250,7 +284,7 @@ mod tests {
     }
 
     fn sql(completion: &Completion) -> Result<Vec<String>, String> {
-        match decision(completion, &request(6))? {
+        match decision(completion, &request(6), &Catalog::embedded().expect("valid"))? {
             Decision::Query(queries) => Ok(queries.into_iter().map(|query| query.sql_query).collect()),
             Decision::Answer(answer) => Err(format!("answer: {}", answer.text)),
         }
@@ -269,21 +303,21 @@ mod tests {
             "{\"sql_query\":\"```sql\\nSELECT 1\\n```\"}",
             "SELECT 1",
         ] {
-            assert_eq!(sql(&call(TOOL, arguments)), Ok(vec![SQL.to_owned()]), "{arguments}");
+            assert_eq!(sql(&call(EXECUTE, arguments)), Ok(vec![SQL.to_owned()]), "{arguments}");
         }
-        assert_eq!(sql(&call(TOOL, "{\"sql_query\":\"SELECT\n 1\"}")), Ok(vec!["SELECT\n 1".to_owned()]));
+        assert_eq!(sql(&call(EXECUTE, "{\"sql_query\":\"SELECT\n 1\"}")), Ok(vec!["SELECT\n 1".to_owned()]));
     }
 
     #[test]
     fn what_leaves_a_doubt_is_told_to_the_model() {
-        let cut = |arguments| Completion { finish: Some("length".into()), ..call(TOOL, arguments) };
+        let cut = |arguments| Completion { finish: Some("length".into()), ..call(EXECUTE, arguments) };
         for (completion, fault) in [
-            (call(TOOL, "{\"sql_query\":\"SELECT 1"), "not a JSON object"),
-            (call(TOOL, "count them"), "not a JSON object"),
-            (call(TOOL, "[1]"), "not a JSON object"),
-            (call(TOOL, ""), "not a JSON object"),
-            (call(TOOL, "{}"), "no statement"),
-            (call(TOOL, r#"{"sql_query":7}"#), "no statement"),
+            (call(EXECUTE, "{\"sql_query\":\"SELECT 1"), "not a JSON object"),
+            (call(EXECUTE, "count them"), "not a JSON object"),
+            (call(EXECUTE, "[1]"), "not a JSON object"),
+            (call(EXECUTE, ""), "not a JSON object"),
+            (call(EXECUTE, "{}"), "no statement"),
+            (call(EXECUTE, r#"{"sql_query":7}"#), "no statement"),
             (call("web_search", r#"{"sql_query":"SELECT 1"}"#), "There is no tool \"web_search\""),
             (cut("SELECT 1 FROM t WHERE"), "cut off"),
             (cut(r#"{"sql_query":"SELECT 1"} and"#), "cut off"),
@@ -304,16 +338,18 @@ mod tests {
         let arguments = |sql: &str| format!(r#"{{"sql_query":"{sql}"}}"#);
         let calls = vec![
             one("other", "{}"),
-            one(TOOL, &arguments("SELECT 1")),
-            one(TOOL, &arguments("SELECT 1")),
-            one(TOOL, &arguments("SELECT 2")),
-            one(TOOL, &arguments("SELECT 3")),
+            one(EXECUTE, &arguments("SELECT 1")),
+            one(EXECUTE, &arguments("SELECT 1")),
+            one(EXECUTE, &arguments("SELECT 2")),
+            one(EXECUTE, &arguments("SELECT 3")),
         ];
         let completion = Completion { calls, ..Completion::default() };
         assert_eq!(sql(&completion), Ok(vec!["SELECT 1".to_owned(), "SELECT 2".to_owned(), "SELECT 3".to_owned()]));
-        let Ok(Decision::Query(kept)) = decision(&completion, &request(2)) else { panic!("queries") };
+        let Ok(Decision::Query(kept)) = decision(&completion, &request(2), &Catalog::embedded().expect("valid")) else { panic!("queries") };
         assert_eq!(kept.len(), 2, "no more than are left");
-        assert!(decision(&completion, &request(0)).expect_err("a fault").contains("No queries are left"));
+        assert!(
+            decision(&completion, &request(0), &Catalog::embedded().expect("valid")).expect_err("a fault").contains("No queries are left")
+        );
     }
 
     #[test]
@@ -337,10 +373,12 @@ mod tests {
         with_rows.transcript.push(Entry::Query {
             call_id: "c".into(),
             sql_query: SQL.into(),
+            lookup: None,
             reasoning: String::new(),
             result: Ok(super::super::super::Shown { result }),
         });
-        let read = |content: &str, request: &Request| match decision(&said(content, "stop"), request) {
+        let read = |content: &str, request: &Request| match decision(&said(content, "stop"), request, &Catalog::embedded().expect("valid"))
+        {
             Ok(Decision::Answer(answer)) => answer,
             other => panic!("{content}: {other:?}"),
         };

@@ -5,6 +5,7 @@
 
 mod check;
 mod lines;
+pub mod nearest;
 pub mod vocabulary;
 
 use std::{collections::BTreeMap, fmt, path::Path};
@@ -46,6 +47,9 @@ pub struct Catalog {
     /// Questions with a query that is known to answer them.
     #[serde(default)]
     pub queries: Vec<VerifiedQuery>,
+    /// Questions that people ask and the lake does not answer.
+    #[serde(default)]
+    pub unanswerable: Vec<Unanswerable>,
     /// Example questions shown to users. The offline planner understands each of them.
     #[serde(default)]
     pub questions: Vec<String>,
@@ -145,6 +149,15 @@ pub struct VerifiedQuery {
     pub question: String,
     /// Spark SQL over the catalog's tables; may hold `{parameter}`.
     pub sql: String,
+}
+
+/// A question that the lake does not answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unanswerable {
+    /// As a user would ask.
+    pub question: String,
+    /// What the lake does not hold, to be read after "It holds nothing about".
+    pub missing: String,
 }
 
 /// A function of the warehouse.

@@ -1,19 +1,27 @@
 //! The prompt: what a language model is told about the lake. Text only; who sends it, and in which form, is the model adapter's.
 //!
-//! The wording is in the templates beside this file, what it says of a lake comes from the catalog. It does not depend on the
-//! question, so a server that keeps the beginning of prompts reads it once.
+//! The wording is in the templates beside this file, what it says of a lake comes from the catalog. The system prompt does not depend
+//! on the question, so a server that keeps the beginning of prompts reads it once; what depends on it are the [`Prompt::examples`].
 
-use std::fmt::Write as _;
+mod tables;
 
-use super::catalog::{Catalog, Column, JoinKind, Relation};
+use std::sync::Arc;
 
-const SYSTEM: &str = include_str!("system.md");
+use super::{
+    catalog::Catalog,
+    similar::{Index, Known},
+};
 
-/// Characters of the verified queries that are shown, about 1,000 tokens; further ones are left out. They are the part that grows with
-/// the use of a catalog, while tables and rules cannot be left out.
-const QUERIES_CHARS: usize = 4000;
-/// Stored values shown for a column.
-const EXAMPLES: usize = 5;
+/// For how much of a model the prompt is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Profile {
+    /// A model that follows written rules: every column is explained, examples are a list of queries.
+    Large,
+    /// A model that follows examples: tables in one line each, examples as turns of a conversation.
+    Small,
+    /// Tables and columns and nothing more: what the others are measured against.
+    Plain,
+}
 
 /// How many rows a model may work with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,21 +32,111 @@ pub struct Limits {
     pub rows_shown: usize,
 }
 
-/// The system prompt for `catalog`, whose parameters are already those of its profile.
-#[must_use]
-pub fn system(catalog: &Catalog, limits: Limits) -> String {
-    let parts = [
-        ("name", catalog.name.clone()),
-        ("description", catalog.description.trim().to_owned()),
-        ("relations", relations(catalog)),
-        ("joins", joins(catalog)),
-        ("functions", functions(catalog)),
-        ("max_rows", limits.max_rows.to_string()),
-        ("rows_shown", limits.rows_shown.to_string()),
-        ("rules", catalog.rules.iter().map(|rule| format!("- {}", catalog.fill(rule.trim()))).collect::<Vec<_>>().join("\n")),
-        ("queries", queries(catalog)),
-    ];
-    render(SYSTEM, &parts)
+/// What is told about one lake.
+#[derive(Clone, Debug)]
+pub struct Prompt {
+    profile: Profile,
+    system: String,
+    catalog: Arc<Catalog>,
+    similar: Index,
+}
+
+/// A question with what is right to do about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Example {
+    /// A query answers it.
+    Query {
+        /// The question.
+        question: String,
+        /// The statement, on one line.
+        sql: String,
+    },
+    /// The lake does not.
+    Unanswerable {
+        /// The question.
+        question: String,
+        /// What is missing.
+        missing: String,
+    },
+}
+
+/// Examples for one question, about 100 tokens each.
+const EXAMPLES: usize = 5;
+
+impl Profile {
+    fn template(self) -> &'static str {
+        match self {
+            Self::Large => include_str!("large.md"),
+            Self::Small => include_str!("small.md"),
+            Self::Plain => include_str!("plain.md"),
+        }
+    }
+}
+
+impl Prompt {
+    /// The prompt about `catalog`, whose parameters are already those of its profile.
+    #[must_use]
+    pub fn new(catalog: Arc<Catalog>, profile: Profile, limits: Limits) -> Self {
+        let parts = [
+            ("name", catalog.name.clone()),
+            ("description", catalog.description.trim().to_owned()),
+            ("relations", tables::explained(&catalog)),
+            ("tables", tables::listed(&catalog)),
+            ("values", tables::values(&catalog)),
+            ("joins", tables::joins(&catalog)),
+            ("functions", tables::functions(&catalog)),
+            ("missing", missing(&catalog)),
+            ("max_rows", limits.max_rows.to_string()),
+            ("rows_shown", limits.rows_shown.to_string()),
+            ("rules", catalog.rules.iter().map(|rule| format!("- {}", catalog.fill(rule.trim()))).collect::<Vec<_>>().join("\n")),
+        ];
+        let system = render(profile.template(), &parts);
+        let similar = Index::new(&catalog);
+        Self { profile, system, catalog, similar }
+    }
+
+    /// For how much of a model it is.
+    #[must_use]
+    pub fn profile(&self) -> Profile {
+        self.profile
+    }
+
+    /// What comes before every conversation.
+    #[must_use]
+    pub fn system(&self) -> &str {
+        &self.system
+    }
+
+    /// What is right to do about questions like this one, the most similar one last: that is the one a model follows most.
+    #[must_use]
+    pub fn examples(&self, question: &str) -> Vec<Example> {
+        if self.profile == Profile::Plain {
+            return Vec::new();
+        }
+        let mut examples: Vec<Example> =
+            self.similar.nearest(question, EXAMPLES).into_iter().filter_map(|known| self.example(known)).collect();
+        examples.reverse();
+        examples
+    }
+
+    fn example(&self, known: Known) -> Option<Example> {
+        Some(match known {
+            Known::Query(at) => {
+                let query = self.catalog.queries.get(at)?;
+                Example::Query { question: self.catalog.fill(query.question.trim()), sql: self.catalog.fill(&one_line(&query.sql)) }
+            }
+            Known::Unanswerable(at) => {
+                let (question, missing) = self.catalog.unanswerable.get(at).map(|one| (one.question.clone(), one.missing.clone()))?;
+                Example::Unanswerable { question, missing }
+            }
+        })
+    }
+
+    /// The first table of the lake, for an example whose answer is known without asking the lake: how many rows it has is made up.
+    #[must_use]
+    pub fn first_table(&self) -> Option<&str> {
+        self.catalog.tables.first().map(|table| table.name.as_str())
+    }
 }
 
 /// Fills every `{{name}}` of `template` in one pass, so that what a catalog says is never taken for a placeholder.
@@ -57,79 +155,15 @@ fn render(template: &str, parts: &[(&str, String)]) -> String {
     text.trim_end().to_owned()
 }
 
-fn relations(catalog: &Catalog) -> String {
-    let mut text = String::new();
-    for relation in &catalog.tables {
-        let key = if relation.primary_key.is_empty() { String::new() } else { format!(" Key: {}.", relation.primary_key.join(", ")) };
-        // Writing to a String cannot fail, here and below.
-        let _ = write!(text, "\n## Table {}\n\n{}{key}\n\n{}", relation.name, relation.description.trim(), columns(relation));
-    }
-    for view in &catalog.views {
-        let relation = &view.relation;
-        let _ = write!(text, "\n## View {}\n\n{}\n\n{}", relation.name, relation.description.trim(), view_columns(catalog, relation));
-    }
-    text
-}
-
-fn columns(relation: &Relation) -> String {
-    relation.columns.iter().fold(String::new(), |mut text, column| {
-        let _ = writeln!(text, "- {} {}: {}{}", column.name, column.data_type, column.description.trim(), examples(column));
-        text
-    })
-}
-
-/// A view's columns are those of tables, mostly: their names are enough where a table has one of the same name and type.
-fn view_columns(catalog: &Catalog, relation: &Relation) -> String {
-    let is_known = |column: &Column| {
-        catalog
-            .tables
-            .iter()
-            .any(|table| table.column(&column.name).is_some_and(|known| known.name == column.name && known.data_type == column.data_type))
-    };
-    let name = |column: &Column| if is_known(column) { column.name.clone() } else { format!("{} {}", column.name, column.data_type) };
-    format!("- {}\n", relation.columns.iter().map(name).collect::<Vec<_>>().join(", "))
-}
-
-fn examples(column: &Column) -> String {
-    let shown: Vec<String> = column.examples.iter().take(EXAMPLES).map(ToString::to_string).collect();
-    if shown.is_empty() { String::new() } else { format!(" {}", shown.join(", ")) }
-}
-
-fn joins(catalog: &Catalog) -> String {
-    if catalog.joins.is_empty() {
-        return String::new();
-    }
-    catalog.joins.iter().fold("\n## Joins\n\n".to_owned(), |mut text, join| {
-        let kind = match join.kind {
-            JoinKind::OneToOne => "one to one",
-            JoinKind::OneToMany => "one to many",
-            JoinKind::ManyToOne => "many to one",
-        };
-        let _ = writeln!(text, "- {} = {} ({kind})", join.from, join.to);
-        text
-    })
-}
-
-fn functions(catalog: &Catalog) -> String {
-    if catalog.functions.is_empty() {
-        return String::new();
-    }
-    catalog.functions.iter().fold("\n## Functions of this lake, besides Spark's own\n\n".to_owned(), |mut text, function| {
-        let _ = writeln!(text, "- {}: {}", function.signature, function.description.trim());
-        text
-    })
-}
-
-fn queries(catalog: &Catalog) -> String {
-    let mut text = String::new();
-    for query in &catalog.queries {
-        let example = format!("\nQuestion: {}\nSQL: {}\n", query.question.trim(), catalog.fill(&one_line(&query.sql)));
-        if text.len() + example.len() > QUERIES_CHARS {
-            break;
+/// What people ask for and the lake does not hold.
+fn missing(catalog: &Catalog) -> String {
+    let mut missing: Vec<&str> = Vec::new();
+    for one in &catalog.unanswerable {
+        if !missing.contains(&one.missing.trim()) {
+            missing.push(one.missing.trim());
         }
-        text.push_str(&example);
     }
-    if text.is_empty() { text } else { format!("\n# Queries that are known to be right\n{text}") }
+    if missing.is_empty() { String::new() } else { format!(" It holds nothing about {}.", missing.join("; ")) }
 }
 
 /// A statement without its line breaks and indents. A comment would swallow what follows, so such a statement stays as it is.
@@ -148,11 +182,20 @@ mod tests {
     }
 
     #[test]
-    fn verified_queries_are_shown_while_there_is_room() {
-        let mut catalog = Catalog::embedded().expect("the catalog is valid");
-        let query = catalog.queries.first().cloned().expect("it has queries");
-        catalog.queries = vec![query; 100];
-        let text = queries(&catalog);
-        assert!(text.len() < QUERIES_CHARS + 100 && text.len() > QUERIES_CHARS / 2, "{}", text.len());
+    fn examples_are_like_the_question_and_the_nearest_is_last() {
+        let catalog = Arc::new(Catalog::embedded().expect("the catalog is valid"));
+        let prompt = |profile| Prompt::new(Arc::clone(&catalog), profile, Limits { max_rows: 1000, rows_shown: 100 });
+        let examples = prompt(Profile::Small).examples("How long is Jaws?");
+        assert_eq!(examples.len(), EXAMPLES);
+        let Some(Example::Query { question, sql }) = examples.last() else { panic!("{examples:?}") };
+        assert_eq!(question, "How long is Titanic?");
+        assert!(sql.starts_with("SELECT") && !sql.contains('\n'), "{sql}");
+        assert!(
+            prompt(Profile::Large)
+                .examples("Which film made the most money in 1990?")
+                .iter()
+                .any(|example| matches!(example, Example::Unanswerable { .. }))
+        );
+        assert!(prompt(Profile::Plain).examples("How long is Jaws?").is_empty());
     }
 }

@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use asklake::{
     conversation::{
-        AnswerBasis, Column, Conversation, ConversationId, ErrorCode, ErrorDetail, Job, JobStatus, LimitSource, Message, NewConversation,
-        ResultSet, Role, RunId, Stage, Timestamp, ToolCall, ToolOutcome, ToolStatus,
+        AnswerBasis, Column, Conversation, ConversationId, ErrorCode, ErrorDetail, Job, JobStatus, LimitSource, Lookup, Message,
+        NewConversation, ResultSet, Role, RunId, Stage, Timestamp, ToolCall, ToolOutcome, ToolStatus,
     },
     store::{
         ETag, Error, HistoryFilter, Store,
@@ -105,6 +105,7 @@ pub fn answered() -> Conversation {
     let call = ToolCall {
         id: "call_1".into(),
         sql_query: "SELECT 'it''s'\n-- \t\u{2028}".into(),
+        lookup: Some(Lookup { column: "s.t.c".into(), text: "ü".into() }),
         reasoning: "to rank".into(),
         result: Some(ToolOutcome { status: ToolStatus::Success, run_id: Some(RunId::Number(u64::MAX)), row_count: Some(10), error: None }),
     };
@@ -118,8 +119,10 @@ pub fn answered() -> Conversation {
         sql_query: "SELECT 'it''s' LIMIT 1001".into(),
         reasoning: "to rank".into(),
         status: JobStatus::Completed,
+        phase: None,
         started_at: at(1),
         launched_at: None,
+        executing_since: Some(at(1)),
         finished_at: Some(Timestamp::from_unix_millis(1_795_000_002_345)),
         row_count: Some(10),
         truncated: Some(true),

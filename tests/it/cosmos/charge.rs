@@ -23,7 +23,7 @@ use crate::{
     contract::store::{advanced, asked},
     support::{
         cosmos::Emulator,
-        embedded::{Embedded, guard},
+        embedded::{Embedded, lake},
         scripted::{ScriptedModel, ScriptedWarehouse},
     },
 };
@@ -112,7 +112,7 @@ async fn a_conversation_with_one_query_takes_at_most_eight_writes() {
     let store: Arc<dyn Store> = fresh.store.clone();
     let model = Arc::new(ScriptedModel::querying(1, Duration::ZERO));
     let ports = Ports { store, wakes: Arc::clone(&embedded.sender), model, warehouse };
-    let service = Service::new(ports, guard(), Budgets::default(), Settings::default());
+    let service = Service::new(ports, lake(), Budgets::default(), Settings::default());
     let conversation = Conversation { turn_started_at: Timestamp::now(), ..asked("q") };
     fresh.store.create(&conversation).await.unwrap();
     service.step(Wake::of(&conversation), 1).await.unwrap();

@@ -9,7 +9,7 @@ use std::{
 
 use asklake::{
     model::openai::{AnswerFormat, Authentication, Config, Endpoint, OpenAi},
-    sql::Catalog,
+    sql::{Catalog, prompt::Profile},
 };
 use bytes::Bytes;
 use serde_json::{Value, json};
@@ -119,12 +119,20 @@ impl Drop for Fake {
 
 /// The settings of the tests for a model at `endpoint`.
 pub fn config(endpoint: Endpoint, answer_format: AnswerFormat) -> Config {
-    Config { endpoint, timeout: Duration::from_secs(20), temperature: 0.0, max_tokens: 500, answer_format, max_rows: 1000 }
+    Config {
+        endpoint,
+        timeout: Duration::from_secs(20),
+        temperature: 0.0,
+        max_tokens: 500,
+        answer_format,
+        max_rows: 1000,
+        profile: Profile::Large,
+    }
 }
 
 /// A model at `base_url`.
 pub fn model(base_url: &str, answer_format: AnswerFormat) -> OpenAi {
     let endpoint = Endpoint::OpenAi { base_url: base_url.into(), model: "m".into() };
-    let catalog = Catalog::embedded().unwrap();
+    let catalog = Arc::new(Catalog::embedded().unwrap());
     OpenAi::new(config(endpoint, answer_format), Authentication::Bearer("hunter2".into()), &catalog).unwrap()
 }

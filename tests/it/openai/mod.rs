@@ -18,11 +18,11 @@ use asklake::{
     service,
     sql::{
         Catalog,
-        prompt::{self, Limits},
+        prompt::{Limits, Profile, Prompt},
     },
 };
 use fake::{Answer, Fake, config as settings, model};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{
     scripted::{ScriptedModel, ScriptedWarehouse},
@@ -53,6 +53,7 @@ fn advanced() -> Request {
     let query = |call_id: &str, sql: &str, result| Entry::Query {
         call_id: call_id.into(),
         sql_query: sql.into(),
+        lookup: None,
         reasoning: "to see them".into(),
         result,
     };
@@ -82,8 +83,8 @@ fn text(decision: Decision) -> String {
 
 #[test]
 fn the_prompt_of_the_shipped_catalog_has_the_published_wording_and_fits() {
-    let catalog = Catalog::embedded().unwrap();
-    let prompt = prompt::system(&catalog, Limits { max_rows: 1000, rows_shown: ROWS_SHOWN });
+    let limits = Limits { max_rows: 1000, rows_shown: ROWS_SHOWN };
+    let prompt = Prompt::new(Arc::new(Catalog::embedded().unwrap()), Profile::Large, limits).system().to_owned();
     assert!(prompt.chars().count() / 4 < 2700, "{} characters; with the form of the reply it must be below 3,000 tokens", prompt.len());
     assert!(!prompt.contains("{{") && !prompt.contains("{top_rated"), "every placeholder is filled");
     insta::assert_snapshot!(prompt);
@@ -111,7 +112,7 @@ async fn azure_is_asked_at_its_own_paths_with_its_own_header() {
         let server = Fake::start(vec![Answer::call(TOOL, ARGUMENTS)]).await;
         let endpoint = Endpoint::Azure { resource: server.base.clone(), deployment: "d".into(), api_version: api_version.into() };
         let settings = settings(endpoint, AnswerFormat::JsonSchema);
-        let model = OpenAi::new(settings, Authentication::ApiKey("hunter2".into()), &Catalog::embedded().unwrap()).unwrap();
+        let model = OpenAi::new(settings, Authentication::ApiKey("hunter2".into()), &Arc::new(Catalog::embedded().unwrap())).unwrap();
         assert_eq!((model.kind(), model.name()), ("Azure OpenAI", "d"));
         assert!(!format!("{model:?}").contains("hunter2"));
         let reply = model.reply(&asked()).await.unwrap();
@@ -143,7 +144,7 @@ async fn the_identity_of_the_machine_signs_in() {
     let server = Fake::start(vec![Answer::text("Two.", "stop")]).await;
     let endpoint = Endpoint::Azure { resource: server.base.clone(), deployment: "d".into(), api_version: "v1".into() };
     let authentication = Authentication::Identity(Arc::new(Identity));
-    let model = OpenAi::new(settings(endpoint, AnswerFormat::Text), authentication, &Catalog::embedded().unwrap()).unwrap();
+    let model = OpenAi::new(settings(endpoint, AnswerFormat::Text), authentication, &Arc::new(Catalog::embedded().unwrap())).unwrap();
     assert_eq!(text(model.reply(&asked()).await.unwrap().decision), "Two.");
     assert_eq!(server.seen()[0].headers["authorization"], "Bearer a-token");
 }
@@ -197,7 +198,7 @@ async fn a_server_that_is_not_there_or_says_nothing_is_unavailable() {
         let endpoint = Endpoint::OpenAi { base_url, model: "m".into() };
         let mut settings = settings(endpoint, AnswerFormat::Text);
         settings.timeout = Duration::from_millis(300);
-        let model = OpenAi::new(settings, Authentication::None, &Catalog::embedded().unwrap()).unwrap();
+        let model = OpenAi::new(settings, Authentication::None, &Arc::new(Catalog::embedded().unwrap())).unwrap();
         assert!(matches!(model.reply(&asked()).await, Err(Error::Unavailable { .. })));
     }
 }
@@ -260,7 +261,7 @@ async fn a_reply_that_cannot_be_used_is_asked_for_once_more_with_its_fault() {
 
         let server = Fake::start(vec![broken.clone(), broken]).await;
         let error = server.model().reply(&asked()).await.expect_err("twice in vain");
-        assert!(matches!(&error, Error::Unusable(told) if told.contains(fault)), "{error}");
+        assert!(matches!(&error, Error::Unusable { detail: told, .. } if told.contains(fault)), "{error}");
         assert_eq!(server.seen().len(), 2);
     }
 }
@@ -302,7 +303,7 @@ async fn the_probe_costs_no_tokens() {
         let server = Fake::start(vec![Answer::new(status, "{}")]).await;
         let endpoint = Endpoint::Azure { resource: server.base.clone(), deployment: "d".into(), api_version: "2024-10-21".into() };
         let authentication = Authentication::ApiKey("k".into());
-        let model = OpenAi::new(settings(endpoint, AnswerFormat::Text), authentication, &Catalog::embedded().unwrap()).unwrap();
+        let model = OpenAi::new(settings(endpoint, AnswerFormat::Text), authentication, &Arc::new(Catalog::embedded().unwrap())).unwrap();
         assert_eq!(model.probe().await.is_ok(), is_fine, "{status}");
         assert_eq!(server.seen()[0].body, json!({"model": "d"}));
     }
@@ -312,7 +313,10 @@ async fn the_probe_costs_no_tokens() {
 async fn a_model_that_is_not_set_up_ends_the_turn_at_once() {
     for (error, told) in [
         (Error::Misconfigured("check the key".into()), "The model is not set up: check the key"),
-        (Error::Unusable("It was empty.".into()), "The model's replies cannot be used: It was empty."),
+        (
+            Error::Unusable { detail: "It was empty.".into(), prompt_tokens: 1, completion_tokens: 1 },
+            "The model's replies cannot be used: It was empty.",
+        ),
     ] {
         let error = std::sync::Mutex::new(Some(error));
         let failing = move |_: &Request, _| Err(error.lock().unwrap().take().expect("it is asked once"));
@@ -341,4 +345,57 @@ async fn the_environment_decides_on_the_model() {
     assert_eq!((model.kind, &model.fault, readiness.model.as_str()), ("OpenAI-compatible server", &None, "qwen"));
     assert_eq!(server.seen()[0].target, "/v1/models");
     assert!(server.seen()[0].headers.get("authorization").is_none(), "there is no key");
+}
+
+/// The messages of the request that `profile` makes of `request`, with the tools.
+async fn sent(profile: Profile, request: &Request) -> Value {
+    let server = Fake::start(vec![Answer::text("Two.", "stop")]).await;
+    let endpoint = Endpoint::OpenAi { base_url: format!("{}/v1", server.base), model: "m".into() };
+    let settings = asklake::model::openai::Config { profile, ..settings(endpoint, AnswerFormat::Text) };
+    let model = OpenAi::new(settings, Authentication::None, &Arc::new(Catalog::embedded().unwrap())).unwrap();
+    model.reply(request).await.unwrap();
+    server.seen().remove(0).body
+}
+
+#[tokio::test]
+async fn a_first_request_is_below_3000_tokens_in_every_profile() {
+    let request = asked();
+    for profile in [Profile::Large, Profile::Small, Profile::Plain] {
+        let body = sent(profile, &request).await;
+        // The rule of thumb: four characters are a token.
+        let tokens = (body["messages"].to_string().chars().count() + body["tools"].to_string().chars().count()) / 4;
+        assert!(tokens < 3000, "{profile:?}: {tokens}");
+        println!("{profile:?}: {tokens} tokens");
+    }
+}
+
+#[tokio::test]
+async fn a_small_model_is_shown_turns_like_the_question_and_a_plain_one_nothing() {
+    let small = sent(Profile::Small, &asked()).await;
+    let messages = small["messages"].as_array().unwrap();
+    assert_eq!(messages.last().unwrap()["content"], "How many films are there?");
+    let nearest = &messages[messages.len() - 3..messages.len() - 1];
+    assert_eq!(nearest[0]["content"], "How many films are there?");
+    assert!(nearest[1]["tool_calls"][0]["function"]["arguments"].as_str().unwrap().contains("COUNT(*)"));
+    let plain = sent(Profile::Plain, &asked()).await;
+    assert_eq!((plain["messages"].as_array().unwrap().len(), plain["tools"].as_array().unwrap().len()), (2, 1));
+    insta::assert_snapshot!("small prompt", messages[0]["content"].as_str().unwrap());
+    insta::assert_snapshot!("plain prompt", plain["messages"][0]["content"].as_str().unwrap());
+}
+
+#[tokio::test]
+async fn of_earlier_turns_the_latest_are_sent_whole_while_the_budget_lasts() {
+    let mut request = asked();
+    let turns = (0..200).flat_map(|turn| {
+        [Entry::Question(format!("Question {turn}? {}", "x".repeat(200))), Entry::Answer(format!("Answer {turn}. {}", "y".repeat(200)))]
+    });
+    request.transcript.splice(0..0, turns);
+    for (profile, budget) in [(Profile::Large, 12_000), (Profile::Small, 3_000)] {
+        let body = sent(profile, &request).await;
+        let earlier: Vec<&str> = body["messages"].as_array().unwrap().iter().filter_map(|message| message["content"].as_str()).collect();
+        let earlier: Vec<&&str> = earlier.iter().filter(|text| text.ends_with('x') || text.ends_with('y')).collect();
+        assert!(earlier.iter().map(|text| text.len()).sum::<usize>() < budget, "{profile:?}");
+        assert!(earlier.len() >= 8 && earlier.len() % 2 == 0, "{profile:?}: {} messages", earlier.len());
+        assert!(earlier[0].starts_with("Question") && earlier.last().unwrap().starts_with("Answer 199."), "{profile:?}");
+    }
 }

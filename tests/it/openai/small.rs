@@ -7,6 +7,7 @@ use std::{
     io::{BufRead as _, BufReader},
     path::Path,
     process::{Child, Command, Stdio},
+    sync::Arc,
     time::Duration,
 };
 
@@ -16,7 +17,7 @@ use asklake::{
         Entry, Error, Model, Request, Shown,
         openai::{AnswerFormat, Authentication, Config, Endpoint, OpenAi},
     },
-    sql::Catalog,
+    sql::{Catalog, prompt::Profile},
 };
 use serde_json::json;
 
@@ -72,8 +73,8 @@ fn model(endpoint: Endpoint) -> OpenAi {
     };
     let timeout = Duration::from_secs(300);
     let answer_format = AnswerFormat::Text;
-    let config = Config { endpoint, timeout, temperature: 0.0, max_tokens: 200, answer_format, max_rows: 1000 };
-    OpenAi::new(config, authentication, &Catalog::parse(CATALOG).unwrap()).unwrap()
+    let config = Config { endpoint, timeout, temperature: 0.0, max_tokens: 200, answer_format, max_rows: 1000, profile: Profile::Small };
+    OpenAi::new(config, authentication, &Arc::new(Catalog::parse(CATALOG).unwrap())).unwrap()
 }
 
 fn count(call_id: &str, city: &str, orders: u32) -> Entry {
@@ -82,6 +83,7 @@ fn count(call_id: &str, city: &str, orders: u32) -> Entry {
     Entry::Query {
         call_id: call_id.into(),
         sql_query: format!("SELECT COUNT(*) AS orders FROM shop.orders WHERE city = '{city}'"),
+        lookup: None,
         reasoning: format!("count the orders from {city}"),
         result: Ok(Shown { result: ResultSet { columns, rows, row_count: 1, truncated: false, limit_source: None } }),
     }

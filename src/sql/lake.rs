@@ -1,0 +1,23 @@
+//! The lake as the service knows it: its catalog and the guard before it, made once and shared.
+
+use std::sync::Arc;
+
+use super::{Catalog, Guard};
+
+/// A catalog, whose parameters are already those of its profile, and the guard that admits its tables.
+#[derive(Clone, Debug)]
+pub struct Lake {
+    /// What is known of the tables.
+    pub catalog: Arc<Catalog>,
+    /// What statements over them must pass.
+    pub guard: Guard,
+}
+
+impl Lake {
+    /// The lake of `catalog`; statements return at most `max_rows` rows.
+    #[must_use]
+    pub fn new(catalog: Arc<Catalog>, max_rows: u64) -> Self {
+        let guard = Guard::new(&catalog, max_rows);
+        Self { catalog, guard }
+    }
+}
