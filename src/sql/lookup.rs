@@ -77,9 +77,12 @@ fn resolve<'a>(written: &str, catalog: &'a Catalog) -> Result<Target<'a>, String
         texts.iter().copied().filter(|target| catalog.tables.iter().any(|table| std::ptr::eq(table, target.relation))).collect();
     match (tables.as_slice(), texts.as_slice(), others.first()) {
         ([only], _, _) | ([], [only], _) => Ok(*only),
-        ([], [], Some(other)) => {
-            Err(format!("{} holds {}, no text: compare it in a query. {}", other.name(), other.column.data_type, possible(&wanted, catalog)))
-        }
+        ([], [], Some(other)) => Err(format!(
+            "{} holds {}, no text: compare it in a query. {}",
+            other.name(),
+            other.column.data_type,
+            possible(&wanted, catalog)
+        )),
         ([], [], None) => Err(format!("There is no column {written}. {}", possible(&wanted, catalog))),
         _ => {
             let names: Vec<String> = texts.iter().map(Target::name).collect();
@@ -190,7 +193,8 @@ mod tests {
 
     #[test]
     fn a_column_is_found_by_any_part_of_its_name_in_any_case() {
-        for column in ["imdb.persons_delta.primaryName", "PERSONS_DELTA.primaryname", "primaryName", "`imdb`.`persons_delta`.`primaryName`"] {
+        for column in ["imdb.persons_delta.primaryName", "PERSONS_DELTA.primaryname", "primaryName", "`imdb`.`persons_delta`.`primaryName`"]
+        {
             assert!(looked_up(column, "x").unwrap().contains("FROM imdb.persons_delta"), "{column}");
         }
         assert!(looked_up("imdb.movie_cast.primaryName", "x").unwrap().contains("FROM imdb.movie_cast"));
@@ -200,7 +204,10 @@ mod tests {
     #[test]
     fn what_cannot_be_looked_up_says_what_can() {
         let error = looked_up("imdb.movies_delta.title", "x").unwrap_err();
-        assert!(error.starts_with("There is no column imdb.movies_delta.title. Columns that can be looked up: imdb.movies_delta.t"), "{error}");
+        assert!(
+            error.starts_with("There is no column imdb.movies_delta.title. Columns that can be looked up: imdb.movies_delta.t"),
+            "{error}"
+        );
         assert!(error.contains("imdb.movies_delta.primaryTitle"), "{error}");
         assert!(looked_up("startYear", "x").unwrap_err().starts_with("imdb.movies_delta.startYear holds int, no text"));
         assert_eq!(
@@ -221,7 +228,9 @@ mod tests {
 
     #[test]
     fn awkward_texts_stay_literals() {
-        for text in ["it's", "\\", "a\\' OR 1=1 --", "100%_", "\n\t", "${env:HOME}", "'; DROP TABLE x; --", "\u{202e}東京", "a\"b`c", "\\u0027"] {
+        for text in
+            ["it's", "\\", "a\\' OR 1=1 --", "100%_", "\n\t", "${env:HOME}", "'; DROP TABLE x; --", "\u{202e}東京", "a\"b`c", "\\u0027"]
+        {
             if !text.trim().is_empty() {
                 assert_admitted("imdb.movies_delta.primaryTitle", text);
                 assert_admitted("genres", text);

@@ -88,8 +88,37 @@ fn relation_of<'a>(word: &str, catalog: &'a Catalog) -> Option<&'a Relation> {
 
 /// Words that follow a table and are no alias of it.
 const CLAUSES: &[&str] = &[
-    "", ",", "(", ")", ".", "anti", "as", "cross", "except", "full", "group", "having", "inner", "intersect", "join", "lateral", "left",
-    "limit", "natural", "on", "order", "pivot", "qualify", "right", "semi", "tablesample", "union", "unpivot", "using", "where", "window",
+    "",
+    ",",
+    "(",
+    ")",
+    ".",
+    "anti",
+    "as",
+    "cross",
+    "except",
+    "full",
+    "group",
+    "having",
+    "inner",
+    "intersect",
+    "join",
+    "lateral",
+    "left",
+    "limit",
+    "natural",
+    "on",
+    "order",
+    "pivot",
+    "qualify",
+    "right",
+    "semi",
+    "tablesample",
+    "union",
+    "unpivot",
+    "using",
+    "where",
+    "window",
 ];
 
 fn is_alias(word: &str) -> bool {
@@ -139,18 +168,18 @@ fn closed(text: &str, quote: char) -> usize {
 /// What comes right before a name that does not exist, in the words of Spark, of Sail, of the guard and of the local warehouse.
 /// Beside each whether what follows is a column.
 const LEADS: &[(&str, Kind)] = &[
-    ("with name ", Kind::Column),                    // Spark: A column, variable, or function parameter with name `x` cannot be resolved
-    ("no field named ", Kind::Column),               // DataFusion
-    ("unknown column ", Kind::Column),               // other engines
-    ("no such column: ", Kind::Column),              // SQLite
-    ("column ", Kind::Column),                       // local warehouse: column x does not exist
-    ("reference ", Kind::Column),                    // Spark: Reference `x` is ambiguous
-    ("cannot resolve attribute ", Kind::Column),     // Sail
-    ("cannot resolve ", Kind::Column),               // older Spark
-    ("the table or view ", Kind::Table),             // Spark
-    ("table or view not found: ", Kind::Table),      // older Spark and Sail
-    ("table not found: ", Kind::Table),              // other engines
-    ("table ", Kind::Table),                         // local warehouse: table x does not exist
+    ("with name ", Kind::Column), // Spark: A column, variable, or function parameter with name `x` cannot be resolved
+    ("no field named ", Kind::Column), // DataFusion
+    ("unknown column ", Kind::Column), // other engines
+    ("no such column: ", Kind::Column), // SQLite
+    ("column ", Kind::Column),    // local warehouse: column x does not exist
+    ("reference ", Kind::Column), // Spark: Reference `x` is ambiguous
+    ("cannot resolve attribute ", Kind::Column), // Sail
+    ("cannot resolve ", Kind::Column), // older Spark
+    ("the table or view ", Kind::Table), // Spark
+    ("table or view not found: ", Kind::Table), // older Spark and Sail
+    ("table not found: ", Kind::Table), // other engines
+    ("table ", Kind::Table),      // local warehouse: table x does not exist
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -193,7 +222,8 @@ fn unknown_names(error: &str) -> Vec<Unknown> {
             let boundary = at == 0 || lower.get(..at).is_some_and(|before| !before.ends_with(|letter: char| letter.is_alphanumeric()));
             let Some(rest) = error.get(at + lead.len()..).filter(|_| boundary) else { continue };
             let name = name_at(rest);
-            let certain = rest.starts_with(['`', '"', '\'']) || lead.contains("not found") || lead.contains("no ") || says_missing(rest, &name);
+            let certain =
+                rest.starts_with(['`', '"', '\'']) || lead.contains("not found") || lead.contains("no ") || says_missing(rest, &name);
             if certain {
                 push(*kind, name.trim_end_matches('.').to_owned());
             }
@@ -206,7 +236,9 @@ fn unknown_names(error: &str) -> Vec<Unknown> {
 fn says_missing(rest: &str, name: &str) -> bool {
     let after = rest.get(name.len()..).unwrap_or_default();
     let after = after.split_once(") ").filter(|_| after.starts_with(" (line")).map_or(after, |(_, after)| after).trim_start();
-    ["does not exist", "is not a column", "is ambiguous", "cannot be", "not found", "is missing", "is in none"].iter().any(|words| after.starts_with(words))
+    ["does not exist", "is not a column", "is ambiguous", "cannot be", "not found", "is missing", "is in none"]
+        .iter()
+        .any(|words| after.starts_with(words))
 }
 
 /// The name at the beginning of a text, without its quotes: `a`.`b`, "a", a.b.
@@ -336,7 +368,9 @@ impl<'a> Advice<'a> {
         for relation in &all {
             self.line(&described(relation));
         }
-        let shown = |side: &str| side.rsplit_once('.').is_some_and(|(table, _)| all.iter().any(|relation| relation.name.eq_ignore_ascii_case(table)));
+        let shown = |side: &str| {
+            side.rsplit_once('.').is_some_and(|(table, _)| all.iter().any(|relation| relation.name.eq_ignore_ascii_case(table)))
+        };
         let joins: Vec<String> = catalog
             .joins
             .iter()
@@ -379,7 +413,14 @@ fn path<'a>(from: &[&Relation], to: &Relation, catalog: &'a Catalog) -> Option<V
 /// Words of an error (any of them, in lower case) and what to write instead.
 const HINTS: &[(&[&str], &str)] = &[
     (
-        &["missing_aggregation", "missing_group_by", "neither in group by", "not participating in the group by", "must appear in the group by", "must be part of group by"],
+        &[
+            "missing_aggregation",
+            "missing_group_by",
+            "neither in group by",
+            "not participating in the group by",
+            "must appear in the group by",
+            "must be part of group by",
+        ],
         "every selected column that is not inside an aggregate function must stand in GROUP BY, with the same expression.",
     ),
     (
@@ -404,7 +445,10 @@ const HINTS: &[(&[&str], &str)] = &[
         "compare text with text and numbers with numbers, or use try_cast(x AS type), which gives NULL instead of failing.",
     ),
     (&["divide_by_zero", "divide by zero", "division by zero"], "divide by nullif(x, 0)."),
-    (&["unsupported_generator", "generators are not supported", "generator function"], "write explode in LATERAL VIEW explode(column) AS item, or alone in SELECT."),
+    (
+        &["unsupported_generator", "generators are not supported", "generator function"],
+        "write explode in LATERAL VIEW explode(column) AS item, or alone in SELECT.",
+    ),
     (
         &["more memory than", "resources exhausted", "disk space"],
         "filter and aggregate before joining, join on key columns, and select fewer columns.",
@@ -486,7 +530,8 @@ fn array_column<'a>(statement: &Statement<'a>) -> Option<(&'a str, &'a str)> {
 fn alias_too_early(error: &str, statement: &Statement<'_>) -> Option<String> {
     let unknown = unknown_names(error).into_iter().find(|unknown| {
         let name = unknown.name.to_lowercase();
-        unknown.kind == Kind::Column && statement.words.windows(2).any(|pair| matches!(pair, [word, alias] if word == "as" && *alias == name))
+        unknown.kind == Kind::Column
+            && statement.words.windows(2).any(|pair| matches!(pair, [word, alias] if word == "as" && *alias == name))
     })?;
     Some(format!(
         "{} is an alias of SELECT: WHERE and ON cannot use it; repeat the expression there, use HAVING for aggregates, or select from a subquery.",

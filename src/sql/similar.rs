@@ -124,8 +124,8 @@ fn shared(a: &[String], b: &[String]) -> f64 {
 /// Words that say nothing of what is asked.
 const EMPTY: &[&str] = &[
     "a", "all", "an", "and", "are", "at", "be", "can", "did", "do", "does", "find", "for", "get", "give", "had", "has", "have", "i", "in",
-    "is", "it", "its", "list", "me", "my", "of", "on", "or", "please", "s", "show", "tell", "that", "the", "their", "there", "they", "this",
-    "to", "was", "we", "were", "what", "which", "you", "your",
+    "is", "it", "its", "list", "me", "my", "of", "on", "or", "please", "s", "show", "tell", "that", "the", "their", "there", "they",
+    "this", "to", "was", "we", "were", "what", "which", "you", "your",
 ];
 
 /// Ways to ask for the same kind of result, whatever the lake is about. Longer ones first where one begins another.
@@ -151,8 +151,8 @@ const SHAPES: &[(&str, &[&str])] = &[
 
 /// Number words.
 const NUMBERS: &[&str] = &[
-    "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "fifteen", "twenty", "thirty", "forty",
-    "fifty", "hundred", "thousand", "million",
+    "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "fifteen", "twenty", "thirty",
+    "forty", "fifty", "hundred", "thousand", "million",
 ];
 
 /// Which words stand for what.
@@ -193,7 +193,10 @@ impl Lexicon {
             for role in &people.roles {
                 let name = format!("<role {}>", role.name);
                 lexicon.add(role.nouns.iter().chain([&role.plural]), &["<role>", "<role noun>", &name]);
-                lexicon.add(role.verbs.iter().chain(role.before_name.iter().filter(|words| *words != "by")), &["<role>", "<role verb>", &name]);
+                lexicon.add(
+                    role.verbs.iter().chain(role.before_name.iter().filter(|words| *words != "by")),
+                    &["<role>", "<role verb>", &name],
+                );
             }
             for fact in &people.facts {
                 lexicon.add(&fact.words, &["<fact>", &format!("<fact {}>", fact.label)]);
@@ -260,7 +263,10 @@ impl Lexicon {
             return None;
         }
         let mut end = at;
-        while is_part(end) || (is_part(end + 1) && words.get(end).is_some_and(|word| matches!(word.folded.as_str(), "of" | "the" | "and" | "de" | "von" | "van"))) {
+        while is_part(end)
+            || (is_part(end + 1)
+                && words.get(end).is_some_and(|word| matches!(word.folded.as_str(), "of" | "the" | "and" | "de" | "von" | "van")))
+        {
             // Two names with "and" between them are two.
             if words.get(end).is_some_and(|word| word.folded == "and") {
                 break;
@@ -288,7 +294,10 @@ fn shape(words: &[Word], at: usize) -> Option<(usize, &'static str)> {
 fn class(word: &Word) -> Option<&'static str> {
     let text = word.folded.as_str();
     let digits = text.strip_suffix('s').unwrap_or(text);
-    let is_number = |text: &str| text.starts_with(|first: char| first.is_ascii_digit()) && text.chars().all(|letter| letter.is_ascii_digit() || matches!(letter, ',' | '.'));
+    let is_number = |text: &str| {
+        text.starts_with(|first: char| first.is_ascii_digit())
+            && text.chars().all(|letter| letter.is_ascii_digit() || matches!(letter, ',' | '.'))
+    };
     if digits.len() < text.len() && is_number(digits) {
         return Some("<decade>");
     }
@@ -356,7 +365,8 @@ mod tests {
     #[test]
     fn every_known_question_is_nearest_to_itself() {
         let catalog = Catalog::embedded().unwrap();
-        for question in catalog.queries.iter().map(|query| &query.question).chain(catalog.unanswerable.iter().map(|other| &other.question)) {
+        for question in catalog.queries.iter().map(|query| &query.question).chain(catalog.unanswerable.iter().map(|other| &other.question))
+        {
             assert_eq!(nearest(&catalog, question, 1), [question.clone()]);
         }
     }
