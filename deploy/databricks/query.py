@@ -5,7 +5,8 @@
 # This is the smaller guard: it lets through one statement that begins as a query, and nothing that writes, reads files or calls out.
 # What a statement may read is decided by the grants of the job's principal (grants.sql), and by nothing else.
 #
-# Parameters: sql_text, the statement; catalog, where tables are looked up that are named without one (may be empty).
+# Parameters: sql_text, the statement; sql_args, what it names as :name, as a JSON list of {"name", "type", "value"} in strings, NULL without
+# a value (may be empty); catalog, where tables are looked up that are named without one (may be empty).
 # Result, at most MAX_ROWS rows and MAX_BYTES bytes:
 #   {"columns": [{"name": "n", "type": "bigint"}], "rows": [[1]], "truncated": false}, or {"error": "…", "error_type": "…"}
 
@@ -144,14 +145,36 @@ def explained(error):
     return {"error": text[:MAX_ERROR] or type(error).__name__, "error_type": type(error).__name__}
 
 
-def run(spark, sql, catalog):
+# What a parameter's text means. Spark takes the values as they are: nothing in them is read as SQL.
+READ = {
+    "STRING": str,
+    "INT": int,
+    "BIGINT": int,
+    "DOUBLE": float,
+    "BOOLEAN": lambda text: text == "true",
+    "DATE": datetime.date.fromisoformat,
+    "TIMESTAMP": lambda text: datetime.datetime.fromisoformat(text.replace("Z", "+00:00")),
+}
+
+
+def arguments(text):
+    """The values of the statement's parameters by their names."""
+    try:
+        given = json.loads(text) if text else []
+        return {one["name"]: None if one.get("value") is None else READ[one["type"]](one["value"]) for one in given}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Refused(f"sql_args cannot be read: {type(error).__name__}: {error}") from error
+
+
+def run(spark, sql, args, catalog):
     try:
         guard(sql)
+        args = arguments(args)
         # Instants are written in UTC on every cluster.
         spark.conf.set("spark.sql.session.timeZone", "UTC")
         if catalog:
             spark.catalog.setCurrentCatalog(catalog)
-        return table(spark.sql(sql))
+        return table(spark.sql(sql, args=args) if args else spark.sql(sql))
     except Exception as error:
         return explained(error)
 
@@ -159,7 +182,8 @@ def run(spark, sql, catalog):
 # COMMAND ----------
 
 dbutils.widgets.text("sql_text", "")
+dbutils.widgets.text("sql_args", "")
 dbutils.widgets.text("catalog", "")
-answer = run(spark, dbutils.widgets.get("sql_text"), dbutils.widgets.get("catalog"))
+answer = run(spark, dbutils.widgets.get("sql_text"), dbutils.widgets.get("sql_args"), dbutils.widgets.get("catalog"))
 # A failed statement exits as well: asklake reads the error, and the run counts as a success for Databricks.
 dbutils.notebook.exit(json.dumps(answer, ensure_ascii=False))

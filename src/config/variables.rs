@@ -111,7 +111,11 @@ pub const VARIABLES: &[Variable] = &[
         "Address of a server with OpenAI's API that answers instead of the offline planner, up to and with /v1.",
     ),
     variable("OPENAI_MODEL", "none", "Name of the model on OPENAI_BASE_URL."),
-    variable("QUERY_TIMEOUT_SECONDS", "120", "How long a query may run on Sail or over Flight SQL."),
+    variable(
+        "QUERY_TIMEOUT_SECONDS",
+        "120",
+        "How long a query may run. On Databricks the time in which it is queued or the warehouse starts does not count.",
+    ),
     variable("SAIL_BIN", ".tools/venv/bin/sail", "The sail command of pysail."),
     variable("SAIL_MEMORY_MIB", "half of the machine's, at most 4096", "Memory the local Sail may use."),
     variable(

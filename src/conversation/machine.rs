@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::{
     model::{
-        Answer, Conversation, Draft, ErrorCode, ErrorDetail, Job, JobStatus, LimitSource, Lookup, Message, ResultSummary, Review, Role,
-        RunId, Timestamp, ToolCall, ToolOutcome, ToolStatus,
+        Answer, Conversation, Draft, ErrorCode, ErrorDetail, Job, JobStatus, LimitSource, Lookup, Message, Phase, ResultSummary, Review,
+        Role, RunId, Timestamp, ToolCall, ToolOutcome, ToolStatus,
     },
     retry::{Budgets, backoff},
     stage::{Stage, raw_percentage},
@@ -33,6 +33,8 @@ pub enum Effect {
         job: usize,
         /// Its run.
         run: RunId,
+        /// Its phase as recorded: another one is worth a commit.
+        phase: Phase,
     },
     /// The turn is past its deadline: stop the run, if there is one.
     Expire {
@@ -118,11 +120,15 @@ pub enum Outcome {
         limit_source: Option<LimitSource>,
         /// A page of the warehouse about the run.
         run_page_url: Option<String>,
+        /// What the warehouse is doing about it.
+        phase: Phase,
     },
     /// The run of `job` has not ended.
     QueryRunning {
         /// Index of the job.
         job: usize,
+        /// What the warehouse is doing about it.
+        phase: Phase,
     },
     /// The run of `job` ended and its rows are stored.
     QuerySucceeded {
@@ -181,7 +187,10 @@ pub fn effect(conversation: &Conversation, budgets: &Budgets, now: Timestamp) ->
     }
     let ask = Effect::AskModel { queries_left: budgets.queries.saturating_sub(conversation.spent.queries) };
     Some(match conversation.stage {
-        Stage::Executing => running(conversation).map_or(ask, |(job, run)| Effect::Poll { job, run: run.clone() }),
+        Stage::Executing => running(conversation).map_or(ask, |(job, run)| {
+            let phase = conversation.databricks_jobs.get(job).and_then(|job| job.phase).unwrap_or_default();
+            Effect::Poll { job, run: run.clone(), phase }
+        }),
         Stage::Submitting => pending(conversation).map_or(ask, |job| Effect::Launch { job }),
         _ => ask,
     })
@@ -215,8 +224,8 @@ pub fn apply(mut conversation: Conversation, outcome: Outcome, budgets: &Budgets
             fail_job(&mut conversation, job, error, budgets, now);
             Duration::ZERO
         }
-        Outcome::QueryLaunched { job, run_id, sql_query, limit_source, run_page_url } => {
-            if let Some(job) = conversation.databricks_jobs.get_mut(job) {
+        Outcome::QueryLaunched { job: index, run_id, sql_query, limit_source, run_page_url, phase } => {
+            if let Some(job) = conversation.databricks_jobs.get_mut(index) {
                 job.launched_at = Some(now);
                 job.run_id = Some(run_id);
                 job.sql_query = sql_query;
@@ -224,14 +233,20 @@ pub fn apply(mut conversation: Conversation, outcome: Outcome, budgets: &Budgets
                 job.run_page_url = run_page_url;
                 job.status = JobStatus::Running;
             }
+            enter(&mut conversation, index, phase, now);
             conversation.usage.queries += 1;
             conversation.spent.polls = 0;
             conversation.stage = Stage::Executing;
             Duration::ZERO
         }
-        Outcome::QueryRunning { .. } => {
-            conversation.spent.polls = conversation.spent.polls.saturating_add(1);
-            backoff(conversation.spent.polls)
+        Outcome::QueryRunning { job, phase } => {
+            if enter(&mut conversation, job, phase, now) {
+                conversation.spent.polls = 0;
+                Duration::ZERO
+            } else {
+                conversation.spent.polls = conversation.spent.polls.saturating_add(1);
+                backoff(conversation.spent.polls)
+            }
         }
         Outcome::QuerySucceeded { job, summary } => {
             succeeded(&mut conversation, job, summary, now);
@@ -351,8 +366,10 @@ fn decided(conversation: &mut Conversation, queries: Vec<QueryDecision>, now: Ti
             sql_query: query.sql_query,
             reasoning: query.reasoning,
             status: JobStatus::Pending,
+            phase: None,
             started_at: now,
             launched_at: None,
+            executing_since: None,
             finished_at: None,
             row_count: None,
             truncated: None,
@@ -370,6 +387,15 @@ fn decided(conversation: &mut Conversation, queries: Vec<QueryDecision>, now: Ti
 fn unique_call_id(conversation: &Conversation, wanted: String) -> String {
     let taken = conversation.databricks_jobs.iter().any(|job| job.call_id == wanted);
     if wanted.is_empty() || taken { format!("call_{}", conversation.databricks_jobs.len() + 1) } else { wanted }
+}
+
+/// Notes the phase of a launched job, and since when it executes. Returns whether it is another one than before.
+fn enter(conversation: &mut Conversation, index: usize, phase: Phase, now: Timestamp) -> bool {
+    let Some(job) = conversation.databricks_jobs.get_mut(index) else { return false };
+    let is_other = job.phase.unwrap_or_default() != phase;
+    job.phase = Some(phase);
+    job.executing_since = (phase == Phase::Executing).then(|| job.executing_since.unwrap_or(now));
+    is_other
 }
 
 fn succeeded(conversation: &mut Conversation, index: usize, summary: ResultSummary, now: Timestamp) {
@@ -427,6 +453,7 @@ fn repeated(conversation: &mut Conversation, index: usize, of: usize, budgets: &
 fn finish(conversation: &mut Conversation, index: usize, now: Timestamp) {
     let Some(job) = conversation.databricks_jobs.get_mut(index) else { return };
     job.finished_at = Some(now);
+    job.phase = None;
     if let Some(launched_at) = job.launched_at {
         conversation.usage.warehouse_ms += u64::try_from(now.since(launched_at).as_millis()).unwrap_or(u64::MAX);
     }
@@ -437,6 +464,8 @@ fn lost(conversation: &mut Conversation, index: usize, budgets: &Budgets, now: T
     job.lost += 1;
     job.run_id = None;
     job.status = JobStatus::Pending;
+    job.phase = None;
+    job.executing_since = None;
     let lost = job.lost;
     conversation.stage = Stage::Submitting;
     if lost > budgets.relaunches {

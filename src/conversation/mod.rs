@@ -13,7 +13,8 @@ pub mod stage;
 pub use machine::{Decision, Effect, Outcome, QueryDecision, Transition, apply, effect};
 pub use model::{
     Answer, AnswerBasis, Conversation, ConversationId, Draft, ErrorCode, ErrorDetail, Job, JobStatus, LimitSource, Lookup, Message,
-    NewConversation, ResultSummary, Review, Revision, Role, RunId, Spent, Timestamp, ToolCall, ToolOutcome, ToolStatus, Usage,
+    NewConversation, Phase, PublicJobStatus, ResultSummary, Review, Revision, Role, RunId, Spent, Timestamp, ToolCall, ToolOutcome,
+    ToolStatus, Usage,
 };
 pub use result::{Column, ResultSet};
 pub use retry::Budgets;

@@ -335,6 +335,15 @@ impl Conversation {
     pub fn turn_jobs(&self) -> impl Iterator<Item = (usize, &Job)> {
         self.databricks_jobs.iter().enumerate().filter(|(_, job)| job.turn == self.turn)
     }
+
+    /// The jobs of the turn that gave rows to a statement of the model: its lookups are left out. Indexed as [`Conversation::turn_jobs`].
+    pub fn turn_statements(&self) -> impl Iterator<Item = (usize, &Job)> {
+        let is_lookup = |job: &Job| {
+            let mut calls = self.messages.iter().flat_map(|message| &message.tool_calls);
+            calls.any(|call| call.id == job.call_id && call.lookup.is_some())
+        };
+        self.turn_jobs().filter(move |(_, job)| job.status == JobStatus::Completed && !is_lookup(job))
+    }
 }
 
 /// Who said it.
@@ -426,11 +435,17 @@ pub struct Job {
     pub reasoning: String,
     /// Where it stands.
     pub status: JobStatus,
+    /// What the warehouse is doing about it; absent unless it is launched and has not ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<Phase>,
     /// When the model decided on it.
     pub started_at: Timestamp,
     /// When it was launched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub launched_at: Option<Timestamp>,
+    /// Since when it is known to execute: the time that it was queued, and that the warehouse took to start, is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub executing_since: Option<Timestamp>,
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Timestamp>,
@@ -450,13 +465,57 @@ pub struct Job {
     pub lost: u32,
 }
 
+impl Job {
+    /// The published status: a launched query that does not execute yet counts as pending there.
+    #[must_use]
+    pub fn public_status(&self) -> PublicJobStatus {
+        match self.status {
+            JobStatus::Pending => PublicJobStatus::Pending,
+            JobStatus::Running if self.phase.unwrap_or_default() != Phase::Executing => PublicJobStatus::Pending,
+            JobStatus::Running => PublicJobStatus::Running,
+            JobStatus::Completed => PublicJobStatus::Completed,
+            JobStatus::Failed => PublicJobStatus::Failed,
+            JobStatus::Canceled => PublicJobStatus::Canceled,
+        }
+    }
+}
+
+/// What a warehouse is doing about a run that has not ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// It is kept waiting by others.
+    Queued,
+    /// It waits for the warehouse or a cluster to start.
+    Starting,
+    /// It computes, as far as is known.
+    #[default]
+    Executing,
+}
+
 /// The published status of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PublicJobStatus {
+    /// Not launched, or launched and waiting in the warehouse.
+    Pending,
+    /// Executing.
+    Running,
+    /// Ended with rows.
+    Completed,
+    /// Refused or failed.
+    Failed,
+    /// Canceled.
+    Canceled,
+}
+
+/// Where a job stands for the machine. Clients see [`Job::public_status`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum JobStatus {
     /// Decided, not launched.
     Pending,
-    /// Launched.
+    /// Launched; its phase tells whether it executes.
     Running,
     /// Ended with rows.
     Completed,
@@ -608,6 +667,6 @@ pub struct Spent {
     pub rewrites: u32,
     /// Failures in a row of the same effect that are worth another try.
     pub failures: u32,
-    /// Polls in a row of the running query that found it still running.
+    /// Polls in a row of the running query that found it still running, and in the same phase.
     pub polls: u32,
 }

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::model::{Conversation, JobStatus};
+use super::model::{Conversation, JobStatus, Phase};
 
 /// Where a turn stands. The serialised names are part of the status body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -99,11 +99,21 @@ fn current_step(conversation: &Conversation) -> String {
         Stage::Planning if all == 0 => "Analyzing the question...".into(),
         Stage::Planning => "Generating Spark SQL: repairing the query...".into(),
         Stage::Submitting if done == 0 => "Generating Spark SQL: submitting the query...".into(),
-        Stage::Submitting | Stage::Executing => format!("Executing Spark SQL ({done}/{all} queries completed)..."),
+        Stage::Submitting | Stage::Executing => format!("Executing Spark SQL ({done}/{all} queries completed){}...", wait(conversation)),
         Stage::Answering => "Processing results...".into(),
         Stage::Completed => "Completed".into(),
         Stage::Failed => "Error".into(),
         Stage::Canceled => "Canceled".into(),
+    }
+}
+
+/// What keeps the launched query from executing.
+fn wait(conversation: &Conversation) -> &'static str {
+    let phase = conversation.turn_jobs().find(|(_, job)| job.status == JobStatus::Running).and_then(|(_, job)| job.phase);
+    match phase.unwrap_or_default() {
+        Phase::Queued => ": queued in the warehouse",
+        Phase::Starting => ": waiting for the warehouse to start",
+        Phase::Executing => "",
     }
 }
 

@@ -6,7 +6,7 @@ use warp::{http::StatusCode, reply::Response};
 
 use super::{problem::Problem, request::Query};
 use crate::{
-    conversation::{ConversationId, JobStatus, ResultSet},
+    conversation::{ConversationId, PublicJobStatus, ResultSet},
     service::Service,
 };
 
@@ -22,8 +22,8 @@ pub(super) async fn result(service: &Service, id: ConversationId, number: u32, q
     let conversation = service.read(id, None).await?.ok_or_else(Problem::no_conversation)?;
     let job = conversation.databricks_jobs.get(number as usize - 1);
     let job = job.ok_or_else(|| Problem::no_result(format!("this conversation has no query {number}")))?;
-    if job.status != JobStatus::Completed {
-        return Err(Problem::no_result(format!("query {number} has no rows: it is {}", name(job.status))));
+    if job.public_status() != PublicJobStatus::Completed {
+        return Err(Problem::no_result(format!("query {number} has no rows: it is {}", name(job.public_status()))));
     }
     let Some(result) = service.result(id, number).await? else {
         return Err(Problem::no_result(format!("the rows of query {number} have expired; ask the question again")));
@@ -35,13 +35,13 @@ pub(super) async fn result(service: &Service, id: ConversationId, number: u32, q
     })
 }
 
-fn name(status: JobStatus) -> &'static str {
+fn name(status: PublicJobStatus) -> &'static str {
     match status {
-        JobStatus::Pending => "pending",
-        JobStatus::Running => "running",
-        JobStatus::Completed => "completed",
-        JobStatus::Failed => "failed",
-        JobStatus::Canceled => "canceled",
+        PublicJobStatus::Pending => "pending",
+        PublicJobStatus::Running => "running",
+        PublicJobStatus::Completed => "completed",
+        PublicJobStatus::Failed => "failed",
+        PublicJobStatus::Canceled => "canceled",
     }
 }
 

@@ -11,7 +11,7 @@ use warp::{
 use super::{problem::Problem, request::Query};
 use crate::{
     conversation::{
-        AnswerBasis, Conversation, ConversationId, ErrorDetail, Job, JobStatus, LimitSource, Progress, PublicStatus, Revision, RunId,
+        AnswerBasis, Conversation, ConversationId, ErrorDetail, Job, LimitSource, Progress, PublicJobStatus, PublicStatus, Revision, RunId,
         Stage, Timestamp, Usage,
     },
     service::{Service, Wait},
@@ -52,7 +52,7 @@ struct Status<'a> {
 struct JobView<'a> {
     run_id: Option<&'a RunId>,
     sql_query: &'a str,
-    status: JobStatus,
+    status: PublicJobStatus,
     started_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     finished_at: Option<Timestamp>,
@@ -69,7 +69,7 @@ impl<'a> JobView<'a> {
         Self {
             run_id: job.run_id.as_ref(),
             sql_query: &job.sql_query,
-            status: job.status,
+            status: job.public_status(),
             started_at: job.started_at,
             finished_at: job.finished_at,
             reasoning: &job.reasoning,

@@ -136,6 +136,8 @@ mod tests {
             let Times { deadline, parts } = Times::within(timeout);
             assert!(parts.invocation + parts.model_timeout < deadline, "{seconds} s");
             assert!(parts.invocation * 2 + parts.warehouse_timeout < deadline, "{seconds} s");
+            // A poll that ends with the time limit of its query, which is then canceled.
+            assert!(parts.invocation + parts.warehouse_timeout * 2 < deadline, "{seconds} s");
             assert!(deadline <= timeout * 3 / 4, "{seconds} s");
         }
     }

@@ -6,6 +6,7 @@ pub mod protocol;
 mod read;
 mod recent;
 mod review;
+mod rows_alone;
 mod start;
 mod step;
 mod transcript;
@@ -34,6 +35,8 @@ pub struct Settings {
     pub model_timeout: Duration,
     /// How long one call of the warehouse may take, the wait of a poll not counted.
     pub warehouse_timeout: Duration,
+    /// How long a query may execute before it is stopped, for a warehouse that does not see to that itself.
+    pub query_time_limit: Option<Duration>,
     /// How long clients may be shown what was read before instead of reading the store again. Zero for a store that costs nothing.
     pub read_interval: Duration,
     /// How long a replica of the store may lag behind what was written elsewhere: for so long a worker that is shown too old a state,
@@ -53,6 +56,7 @@ impl Default for Settings {
             invocation: Duration::from_secs(25),
             model_timeout: Duration::from_secs(90),
             warehouse_timeout: Duration::from_secs(30),
+            query_time_limit: None,
             read_interval: Duration::ZERO,
             replica_lag: Duration::ZERO,
             data_only: false,

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 
-use super::Service;
+use super::{Service, rows_alone, transcript::Results};
 use crate::{
-    conversation::{Conversation, Decision, Effect, ErrorCode, Job, Outcome, Review, RunId},
+    conversation::{Conversation, Decision, Effect, ErrorCode, Job, Outcome, Phase, Review, RunId},
     model,
     sql::Admitted,
     store,
-    warehouse::{self, RunState, Statement},
+    warehouse::{self, Origin, RunState, Statement, time_limit_passed},
 };
 
 impl Service {
@@ -22,7 +22,7 @@ impl Service {
         match effect {
             Effect::AskModel { queries_left } => self.ask_model(conversation, queries_left).await,
             Effect::Launch { job } => Ok(self.launch(conversation, job).await),
-            Effect::Poll { job, run } => self.poll(conversation, job, &run, left).await,
+            Effect::Poll { job, run, phase } => self.poll(conversation, job, (&run, phase), left).await,
             Effect::Expire { run } => Ok(self.expire(run.as_ref()).await),
         }
     }
@@ -35,23 +35,41 @@ impl Service {
         let model_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         Ok(match reply {
             Ok(Ok(reply)) => {
-                let (decision, review) = match reply.decision {
-                    Decision::Answer(answer) => {
-                        let (answer, review) = self.review(conversation, answer, &results);
-                        (Decision::Answer(answer), review)
-                    }
-                    decision @ Decision::Query(_) => (decision, Review::default()),
-                };
+                let (decision, review) = self.judged(conversation, reply.decision, &results);
                 let (prompt_tokens, completion_tokens) = (reply.prompt_tokens, reply.completion_tokens);
                 let model = self.ports.model.name().to_owned();
                 Outcome::ModelReplied { decision, review, model, prompt_tokens, completion_tokens, model_ms }
             }
-            Ok(Err(error)) => no_reply(error, model_ms),
+            Ok(Err(model::Error::Unusable { detail, prompt_tokens, completion_tokens })) => {
+                // Rows that nobody put into words are worth more than an error.
+                let Some(result) = self.last_rows(conversation, &results) else {
+                    let detail = format!("The model's replies cannot be used: {detail}");
+                    return Ok(Outcome::ModelUnusable { detail, prompt_tokens, completion_tokens, model_ms });
+                };
+                tracing::info!(conversation.id = %conversation.id, detail, "the model's replies cannot be used; the rows are the answer");
+                let (decision, review) = self.judged(conversation, Decision::Answer(rows_alone::answer(result)), &results);
+                // It is made of rows alone, and nobody could write it better.
+                let review = Review { objections: Vec::new(), unverified: Vec::new(), ..review };
+                let model = self.ports.model.name().to_owned();
+                Outcome::ModelReplied { decision, review, model, prompt_tokens, completion_tokens, model_ms }
+            }
+            Ok(Err(error)) => no_reply(error),
             Err(_) => {
                 let detail = format!("The model did not reply within {} s.", self.settings.model_timeout.as_secs());
                 Outcome::Unavailable { code: ErrorCode::ModelFailed, detail, retry_after: None }
             }
         })
+    }
+
+    /// The decision with what asklake finds of it.
+    fn judged(&self, conversation: &Conversation, decision: Decision, results: &Results) -> (Decision, Review) {
+        match decision {
+            Decision::Answer(answer) => {
+                let (answer, review) = self.review(conversation, answer, results);
+                (Decision::Answer(answer), review)
+            }
+            decision @ Decision::Query(_) => (decision, Review::default()),
+        }
     }
 
     async fn launch(&self, conversation: &Conversation, index: usize) -> Outcome {
@@ -64,7 +82,14 @@ impl Service {
             return Outcome::QueryRepeated { job: index, of };
         }
         let sql = self.lake.guard.lay_out(&admitted);
-        let statement = Statement { token: launch_token(conversation, index, job), sql: sql.clone(), max_rows: admitted.max_rows };
+        let statement = Statement {
+            token: launch_token(conversation, index, job),
+            sql: sql.clone(),
+            max_rows: admitted.max_rows,
+            // The guard admits none, so that what is shown can be copied and run as it is.
+            parameters: Vec::new(),
+            origin: Some(Origin { conversation: conversation.id, turn: job.turn, query: number(index) }),
+        };
         match timeout(self.settings.warehouse_timeout, self.ports.warehouse.launch(&statement)).await {
             Ok(Ok(run)) => Outcome::QueryLaunched {
                 job: index,
@@ -72,6 +97,7 @@ impl Service {
                 sql_query: sql,
                 limit_source: Some(admitted.limit_source),
                 run_page_url: run.page_url,
+                phase: run.phase,
             },
             Ok(Err(error)) => failed_call(index, error),
             Err(_) => self.no_answer("launch the query"),
@@ -85,36 +111,63 @@ impl Service {
         conversation.turn_jobs().find(|(other, job)| *other < index && is_same(job)).map(|(other, _)| other)
     }
 
-    async fn poll(&self, conversation: &Conversation, index: usize, run: &RunId, left: Duration) -> Result<Outcome, store::Error> {
-        let polled = timeout(left + self.settings.warehouse_timeout, self.ports.warehouse.poll(run, left)).await;
+    async fn poll(
+        &self,
+        conversation: &Conversation,
+        index: usize,
+        (run, phase): (&RunId, Phase),
+        left: Duration,
+    ) -> Result<Outcome, store::Error> {
+        let wait = self.time_limit(conversation, index).map_or(left, |limit| limit.left.min(left));
+        let polled = timeout(wait + self.settings.warehouse_timeout, self.ports.warehouse.poll(run, phase, wait)).await;
         let state = match polled {
             Ok(Ok(state)) => state,
             Ok(Err(error)) => return Ok(failed_call(index, error)),
             Err(_) => return Ok(self.no_answer("tell how the query is doing")),
         };
+        let passed = self.time_limit(conversation, index).filter(|limit| limit.left.is_zero()).map(|limit| time_limit_passed(limit.of));
         Ok(match state {
-            RunState::Running => Outcome::QueryRunning { job: index },
+            RunState::Running(Phase::Executing) if let Some(error) = passed => {
+                self.stop(run).await;
+                Outcome::QueryFailed { job: index, error }
+            }
+            RunState::Running(phase) => Outcome::QueryRunning { job: index, phase },
             RunState::Lost => Outcome::QueryLost { job: index },
             RunState::Failed(error) => Outcome::QueryFailed { job: index, error },
+            // Stopped by a worker that died before it could say so.
+            RunState::Canceled if let Some(error) = passed => Outcome::QueryFailed { job: index, error },
             RunState::Canceled => Outcome::QueryFailed { job: index, error: "The query was canceled in the warehouse.".into() },
             RunState::Succeeded(mut result) => {
                 result.limit_source = conversation.databricks_jobs.get(index).and_then(|job| job.limit_source);
                 result.cut_to(store::document::MAX_RESULT_BYTES);
-                let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
-                self.ports.store.put_result(conversation.id, number, &result).await?;
+                self.ports.store.put_result(conversation.id, number(index), &result).await?;
                 Outcome::QuerySucceeded { job: index, summary: result.summary() }
             }
         })
     }
 
     async fn expire(&self, run: Option<&RunId>) -> Outcome {
-        if let Some(run) = run
-            && let Ok(Err(error)) = timeout(self.settings.warehouse_timeout, self.ports.warehouse.cancel(run)).await
-        {
-            tracing::warn!(run.id = %run, %error, "could not cancel the query of a turn that is past its deadline");
+        if let Some(run) = run {
+            self.stop(run).await;
         }
         let detail = format!("The question was not answered within {} minutes.", self.budgets.turn.as_secs() / 60);
         Outcome::Ended { code: ErrorCode::DeadlineExceeded, detail }
+    }
+
+    /// Stops a run that took too long. Where that fails it ends by the limits of the warehouse.
+    async fn stop(&self, run: &RunId) {
+        match timeout(self.settings.warehouse_timeout, self.ports.warehouse.cancel(run)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(run.id = %run, %error, "could not cancel a query that took too long"),
+            Err(_) => tracing::warn!(run.id = %run, "the warehouse did not answer to the cancellation of a query that took too long"),
+        }
+    }
+
+    /// What is left to a query that is known to execute, if the limit is ours to see to.
+    fn time_limit(&self, conversation: &Conversation, index: usize) -> Option<TimeLimit> {
+        let of = self.settings.query_time_limit?;
+        let since = conversation.databricks_jobs.get(index)?.executing_since?;
+        Some(TimeLimit { of, left: of.saturating_sub(Self::now().since(since)) })
     }
 
     fn no_answer(&self, what: &str) -> Outcome {
@@ -123,7 +176,13 @@ impl Service {
     }
 }
 
-fn no_reply(error: model::Error, model_ms: u64) -> Outcome {
+/// How long a query may execute, and how much of that is left to it.
+struct TimeLimit {
+    of: Duration,
+    left: Duration,
+}
+
+fn no_reply(error: model::Error) -> Outcome {
     match error {
         model::Error::Unavailable { detail, retry_after } => {
             Outcome::Unavailable { code: ErrorCode::ModelFailed, detail: format!("The model is unavailable: {detail}"), retry_after }
@@ -134,9 +193,8 @@ fn no_reply(error: model::Error, model_ms: u64) -> Outcome {
         model::Error::Refused(detail) => {
             Outcome::Ended { code: ErrorCode::ModelRefused, detail: format!("The model refused the request: {detail}") }
         }
-        model::Error::Unusable { detail, prompt_tokens, completion_tokens } => {
-            let detail = format!("The model's replies cannot be used: {detail}");
-            Outcome::ModelUnusable { detail, prompt_tokens, completion_tokens, model_ms }
+        model::Error::Unusable { detail, .. } => {
+            Outcome::Ended { code: ErrorCode::ModelFailed, detail: format!("The model's replies cannot be used: {detail}") }
         }
     }
 }
@@ -158,6 +216,11 @@ fn failed_call(job: usize, error: warehouse::Error) -> Outcome {
 /// Identifies one decision to launch: the same after a crash, another one after the warehouse lost the run. At most 64 characters.
 fn launch_token(conversation: &Conversation, index: usize, job: &Job) -> String {
     format!("{}-{}-{}", conversation.id, index + 1, job.lost)
+}
+
+/// What a query is called: they count from 1.
+fn number(index: usize) -> u32 {
+    u32::try_from(index + 1).unwrap_or(u32::MAX)
 }
 
 fn missing_job(index: usize) -> Outcome {

@@ -21,6 +21,7 @@ pub use jobs::{Job, Parameters};
 pub use statements::SqlWarehouse;
 
 use super::{Error, RunState};
+use crate::conversation::Phase;
 
 /// First pause between two looks at a run, and the longest: each next one is half as long again.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
@@ -34,17 +35,23 @@ pub struct Workspace {
     pub credential: Credential,
 }
 
-/// Looks at a run until it has ended, or `wait` is over.
-async fn until_end<L: Future<Output = Result<RunState, Error>>>(wait: Duration, look: impl Fn() -> L) -> Result<RunState, Error> {
+/// Looks at a run until it has ended, its phase is another one than `known`, or `wait` is over. `look` gets the number of looks before it.
+async fn until_news<L: Future<Output = Result<RunState, Error>>>(
+    known: Phase,
+    wait: Duration,
+    look: impl Fn(usize) -> L,
+) -> Result<RunState, Error> {
     let until = Instant::now() + wait;
     let (mut pause, longest) = PAUSES;
+    let mut looks = 0;
     loop {
-        let state = look().await?;
+        let state = look(looks).await?;
         let left = until.saturating_duration_since(Instant::now());
-        if state != RunState::Running || left.is_zero() {
+        if state != RunState::Running(known) || left.is_zero() {
             return Ok(state);
         }
         sleep(pause.min(left)).await;
         pause = (pause * 3 / 2).min(longest);
+        looks += 1;
     }
 }

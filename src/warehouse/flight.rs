@@ -18,10 +18,13 @@ pub(super) use cells::{decimal, float, single, size};
 pub(super) use client::{Bounds, Client, Failure};
 pub(super) use faults::Names;
 pub use runs::Keep;
-pub(super) use runs::Runs;
+pub(super) use runs::{Report, Runs, permits};
 
-use super::{Error, Run, RunState, Statement, Warehouse};
-use crate::{conversation::RunId, sql::Catalog};
+use super::{Error, Run, RunState, Statement, Warehouse, parameters, time_limit_passed};
+use crate::{
+    conversation::{Phase, RunId},
+    sql::Catalog,
+};
 
 /// Memory that the rows of one result take at most, in bytes; further rows are cut off and the result is `truncated`.
 pub const RESULT_BYTES: usize = 8 << 20;
@@ -92,8 +95,8 @@ impl Link {
         Ok(client)
     }
 
-    async fn run(&self, sql: String, rows: u64) -> RunState {
-        let Ok(_permit) = self.permits.acquire().await else { return RunState::Lost };
+    async fn run(&self, sql: String, rows: u64, report: Report) -> RunState {
+        let Ok(_permit) = permits(&self.permits, 1, &report).await else { return RunState::Lost };
         let client = match self.client().await {
             Ok(client) => client,
             Err(error) => return self.lost(&error.to_string()).await,
@@ -115,9 +118,13 @@ impl Link {
     }
 }
 
-/// What a query is told that ran for too long.
-pub(super) fn time_limit_passed(limit: Duration) -> String {
-    format!("the query ran for more than {limit:?} and was stopped; filter or aggregate earlier, or ask for less")
+/// The statement as the engine is to get it: with its parameters, and with names in the case that the engine has them in.
+///
+/// # Errors
+/// [`Error::Refused`] when it cannot be read.
+pub(super) fn text(statement: &Statement, names: &Names) -> Result<String, Error> {
+    let bound = parameters::bind(&statement.sql, &statement.parameters).map_err(Error::Refused)?;
+    Ok(names.as_spelled(&bound).into_owned())
 }
 
 #[async_trait]
@@ -127,18 +134,17 @@ impl Warehouse for FlightSql {
     }
 
     async fn launch(&self, statement: &Statement) -> Result<Run, Error> {
-        if let Some(id) = self.runs.known(&statement.token) {
-            return Ok(Run { id, page_url: None });
+        if let Some(run) = self.runs.known(&statement.token) {
+            return Ok(run);
         }
         self.link.client().await?;
         let (link, rows) = (Arc::clone(&self.link), statement.max_rows);
-        let sql = link.names.as_spelled(&statement.sql).into_owned();
-        let id = self.runs.launch(&statement.token, move || async move { link.run(sql, rows).await })?;
-        Ok(Run { id, page_url: None })
+        let sql = text(statement, &link.names)?;
+        self.runs.launch(&statement.token, move |report| async move { link.run(sql, rows, report).await })
     }
 
-    async fn poll(&self, run: &RunId, wait: Duration) -> Result<RunState, Error> {
-        Ok(self.runs.poll(run, wait).await)
+    async fn poll(&self, run: &RunId, known: Phase, wait: Duration) -> Result<RunState, Error> {
+        Ok(self.runs.poll(run, known, wait).await)
     }
 
     async fn cancel(&self, run: &RunId) -> Result<(), Error> {

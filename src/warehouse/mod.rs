@@ -2,12 +2,16 @@
 //!
 //! Contract, proven for every adapter by `tests/it/contract/warehouse.rs`:
 //! - `launch` with a token that is known gives the run of the first launch and starts nothing;
+//! - a run that has not ended is in a phase; a poll returns early when the phase is another one than the caller knows, so that it can be
+//!   shown; an engine that cannot tell its phases executes from the start;
 //! - a run ends as succeeded, failed, canceled or lost, and stays so for as long as the warehouse keeps it;
-//! - rows come typed, at most `max_rows` of them, and `truncated` is known, not guessed (the statement asks for one row more).
+//! - rows come typed, at most `max_rows` of them, and `truncated` is known, not guessed (the statement asks for one row more);
+//! - parameters are values: nothing in them is read as SQL, and they come back as they were passed.
 
 #[cfg(feature = "azure")]
 pub mod databricks;
 pub mod flight;
+pub mod parameters;
 #[cfg(feature = "local")]
 pub mod sail;
 
@@ -15,10 +19,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::conversation::{ResultSet, RunId};
+use crate::conversation::{ConversationId, Phase, ResultSet, RunId};
+pub use parameters::{Parameter, Value};
 
 /// A statement to launch: one that the guard admitted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Statement {
     /// Identifies the decision, at most 64 characters: launching it twice gives the same run.
     pub token: String,
@@ -26,6 +31,29 @@ pub struct Statement {
     pub sql: String,
     /// Rows to return at most.
     pub max_rows: u64,
+    /// What the statement names as `:name`.
+    pub parameters: Vec<Parameter>,
+    /// Whose statement it is, for who looks at the warehouse; none where no conversation asked for it.
+    pub origin: Option<Origin>,
+}
+
+impl Statement {
+    /// A statement without parameters that no conversation asked for.
+    #[must_use]
+    pub fn new(token: impl Into<String>, sql: impl Into<String>, max_rows: u64) -> Self {
+        Self { token: token.into(), sql: sql.into(), max_rows, parameters: Vec::new(), origin: None }
+    }
+}
+
+/// The decision that a statement comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The conversation.
+    pub conversation: ConversationId,
+    /// Its turn, from 1.
+    pub turn: u32,
+    /// The number of the query in the conversation, from 1.
+    pub query: u32,
 }
 
 /// A launched statement.
@@ -35,13 +63,15 @@ pub struct Run {
     pub id: RunId,
     /// A page of the warehouse about it.
     pub page_url: Option<String>,
+    /// What the warehouse is doing about it.
+    pub phase: Phase,
 }
 
 /// How a run is doing.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RunState {
     /// It has not ended.
-    Running,
+    Running(Phase),
     /// It ended with rows.
     Succeeded(ResultSet),
     /// It ended with an error: what the user and the model are told, with the nearest existing name where one is unknown.
@@ -83,11 +113,11 @@ pub trait Warehouse: Send + Sync {
     /// [`Error::Unavailable`], [`Error::Refused`].
     async fn launch(&self, statement: &Statement) -> Result<Run, Error>;
 
-    /// How the run is doing; waits for its end up to `wait`.
+    /// How the run is doing. Waits up to `wait` for its end, or for a phase other than `known`, the one that the caller has been told last.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    async fn poll(&self, run: &RunId, wait: Duration) -> Result<RunState, Error>;
+    async fn poll(&self, run: &RunId, known: Phase, wait: Duration) -> Result<RunState, Error>;
 
     /// Asks for the run to be stopped. Idempotent; an ended run stays as it is.
     ///
@@ -100,4 +130,10 @@ pub trait Warehouse: Send + Sync {
     /// # Errors
     /// [`Error::Unavailable`].
     async fn probe(&self) -> Result<(), Error>;
+}
+
+/// What a query is told that ran for too long.
+#[must_use]
+pub fn time_limit_passed(limit: Duration) -> String {
+    format!("the query ran for more than {limit:?} and was stopped; filter or aggregate earlier, or ask for less")
 }

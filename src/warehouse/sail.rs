@@ -22,9 +22,13 @@ pub use lake::row_count;
 
 use super::{
     Error, Run, RunState, Statement, Warehouse,
-    flight::{Bounds, Failure, Keep, Names, RESULT_BYTES, Runs, time_limit_passed},
+    flight::{self, Bounds, Failure, Keep, Names, RESULT_BYTES, Report, Runs, permits},
+    time_limit_passed,
 };
-use crate::{conversation::RunId, sql::Catalog};
+use crate::{
+    conversation::{Phase, RunId},
+    sql::Catalog,
+};
 use engine::{Engine, Running};
 use lake::Lake;
 use process::Stop;
@@ -185,20 +189,20 @@ impl Host {
         Engine::start(&self.config, &statements, &self.shutdown).await
     }
 
-    async fn run(self: Arc<Self>, sql: String, rows: u64) -> RunState {
-        if let Attempt::Ended(state) = self.attempt(&sql, rows, Company::Shared).await {
+    async fn run(self: Arc<Self>, sql: String, rows: u64, report: Report) -> RunState {
+        if let Attempt::Ended(state) = self.attempt(&sql, rows, Company::Shared, &report).await {
             return state;
         }
         tracing::info!("running a query again, alone");
-        match self.attempt(&sql, rows, Company::Alone).await {
+        match self.attempt(&sql, rows, Company::Alone, &report).await {
             Attempt::Ended(state) => state,
             Attempt::Unclear => RunState::Lost,
         }
     }
 
-    async fn attempt(self: &Arc<Self>, sql: &str, rows: u64, company: Company) -> Attempt {
+    async fn attempt(self: &Arc<Self>, sql: &str, rows: u64, company: Company, report: &Report) -> Attempt {
         let wanted = if company == Company::Alone { self.all_permits() } else { 1 };
-        let Ok(_permits) = self.permits.acquire_many(wanted).await else { return Attempt::Ended(RunState::Lost) };
+        let Ok(_permits) = permits(&self.permits, wanted, report).await else { return Attempt::Ended(RunState::Lost) };
         let Ok(engine) = self.engine().await else { return Attempt::Ended(RunState::Lost) };
         let _running: Running = engine.begin();
         let had_company = engine.running() > 1;
@@ -326,18 +330,17 @@ impl Warehouse for Sail {
     }
 
     async fn launch(&self, statement: &Statement) -> Result<Run, Error> {
-        if let Some(id) = self.runs.known(&statement.token) {
-            return Ok(Run { id, page_url: None });
+        if let Some(run) = self.runs.known(&statement.token) {
+            return Ok(run);
         }
         self.host.engine().await?;
         let (host, rows) = (Arc::clone(&self.host), statement.max_rows);
-        let sql = host.names.as_spelled(&statement.sql).into_owned();
-        let id = self.runs.launch(&statement.token, move || host.run(sql, rows))?;
-        Ok(Run { id, page_url: None })
+        let sql = flight::text(statement, &host.names)?;
+        self.runs.launch(&statement.token, move |report| host.run(sql, rows, report))
     }
 
-    async fn poll(&self, run: &RunId, wait: Duration) -> Result<RunState, Error> {
-        Ok(self.runs.poll(run, wait).await)
+    async fn poll(&self, run: &RunId, known: Phase, wait: Duration) -> Result<RunState, Error> {
+        Ok(self.runs.poll(run, known, wait).await)
     }
 
     async fn cancel(&self, run: &RunId) -> Result<(), Error> {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use asklake::{
-    conversation::{Budgets, Conversation, ConversationId, NewConversation, ResultSet, Role, RunId, Stage},
+    conversation::{Budgets, Conversation, ConversationId, NewConversation, Phase, ResultSet, Role, RunId, Stage},
     model::{self, Model, Reply, Request},
     queue::{self, Lane, Receiver, Sender, Wake},
     service::{Ports, Service, Settings},
@@ -133,8 +133,8 @@ impl Warehouse for Fused<Arc<ScriptedWarehouse>> {
         self.fuse.burn().await;
         launched
     }
-    async fn poll(&self, run: &RunId, wait: Duration) -> Result<RunState, warehouse::Error> {
-        let polled = self.inner.poll(run, wait).await;
+    async fn poll(&self, run: &RunId, known: Phase, wait: Duration) -> Result<RunState, warehouse::Error> {
+        let polled = self.inner.poll(run, known, wait).await;
         self.fuse.burn().await;
         polled
     }

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use arrow_array::{ArrayRef, Int32Array, RecordBatch};
 use arrow_flight::FlightData;
 use asklake::{
-    conversation::RunId,
+    conversation::{Phase, RunId},
     warehouse::{
         Error, RunState,
         flight::{Config, FlightSql},
@@ -101,7 +101,7 @@ async fn the_server_is_told_of_a_cancellation() {
     let (url, mut asked) = serve().await;
     let fixture = adapter(url, TOKEN, LONG);
     let run = fixture.launch("hang", "SELECT hang", 10).await;
-    assert_eq!(fixture.warehouse.poll(&run.id, Duration::from_millis(200)).await.expect("poll"), RunState::Running);
+    assert_eq!(fixture.after(&run, Duration::from_millis(200)).await, RunState::Running(Phase::Executing));
     fixture.warehouse.cancel(&run.id).await.expect("cancel");
     assert_eq!(fixture.end(&run).await, RunState::Canceled);
     assert_eq!(asked.recv().await.as_deref(), Some("CancelFlightInfo"));

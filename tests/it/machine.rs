@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use asklake::conversation::{
-    Answer, AnswerBasis, Budgets, Conversation, ConversationId, Decision, Effect, ErrorCode, JobStatus, NewConversation, Outcome,
-    QueryDecision, ResultSummary, Review, RunId, Stage, Timestamp, Transition, apply, effect,
+    Answer, AnswerBasis, Budgets, Conversation, ConversationId, Decision, Effect, ErrorCode, JobStatus, NewConversation, Outcome, Phase,
+    PublicJobStatus, QueryDecision, ResultSummary, Review, RunId, Stage, Timestamp, Transition, apply, effect,
 };
 use proptest::prelude::*;
 
@@ -60,6 +60,10 @@ fn unavailable(retry_after: Option<Duration>) -> Outcome {
     Outcome::Unavailable { code: ErrorCode::WarehouseUnavailable, detail: "down".into(), retry_after }
 }
 
+fn phase(event: &Event) -> Phase {
+    [Phase::Queued, Phase::Starting, Phase::Executing][event.queries % 3]
+}
+
 /// The outcome of `effect` that `event` picks.
 fn outcome(effect: &Effect, event: &Event) -> Outcome {
     match (effect, event.kind) {
@@ -80,10 +84,11 @@ fn outcome(effect: &Effect, event: &Event) -> Outcome {
             sql_query: "SELECT 1 LIMIT 2".into(),
             limit_source: None,
             run_page_url: None,
+            phase: phase(event),
         },
         (Effect::Poll { job, .. }, 2..=3) => Outcome::QueryFailed { job: *job, error: "no such column".into() },
         (Effect::Poll { job, .. }, 4) => Outcome::QueryLost { job: *job },
-        (Effect::Poll { job, .. }, 5..=7) => Outcome::QueryRunning { job: *job },
+        (Effect::Poll { job, .. }, 5..=7) => Outcome::QueryRunning { job: *job, phase: phase(event) },
         (Effect::Poll { job, .. }, _) => {
             Outcome::QuerySucceeded { job: *job, summary: ResultSummary { row_count: 1, truncated: false, limit_source: None } }
         }
@@ -154,7 +159,7 @@ proptest! {
         prop_assert!(ended.stage.is_terminal());
         prop_assert_eq!(effect(&ended, &budgets, now), None);
         for event in &late {
-            let poll = Effect::Poll { job: 0, run: RunId::Number(7) };
+            let poll = Effect::Poll { job: 0, run: RunId::Number(7), phase: Phase::Executing };
             for effect in [Effect::AskModel { queries_left: 1 }, Effect::Launch { job: 0 }, poll] {
                 prop_assert_eq!(apply(ended.clone(), outcome(&effect, event), &budgets, now), None);
             }
@@ -176,6 +181,19 @@ proptest! {
             ids.sort();
             ids.dedup();
             assert_eq!(ids.len(), conversation.databricks_jobs.len(), "call ids are unique");
+        });
+    }
+
+    #[test]
+    fn a_query_is_shown_as_running_when_it_executes_and_its_phase_ends_with_it(events in events()) {
+        live(&events, &Budgets::default(), |_, after| {
+            for job in &after.conversation.databricks_jobs {
+                assert_eq!(job.phase.is_some(), job.status == JobStatus::Running, "{job:?}");
+                assert_eq!(job.public_status() == PublicJobStatus::Running, job.phase == Some(Phase::Executing), "{job:?}");
+                if let Some(phase) = job.phase {
+                    assert_eq!(job.executing_since.is_some(), phase == Phase::Executing, "{job:?}");
+                }
+            }
         });
     }
 
@@ -211,8 +229,7 @@ fn published_progress_follows_the_stages_of_a_one_query_turn() {
     let mut current = conversation();
     let now = current.created_at;
     let mut seen = vec![current.progress()];
-    let launched =
-        Outcome::QueryLaunched { job: 0, run_id: RunId::Number(1), sql_query: "SELECT 1".into(), limit_source: None, run_page_url: None };
+    let launched = launch(Phase::Executing);
     let succeeded = Outcome::QuerySucceeded { job: 0, summary: ResultSummary { row_count: 1, truncated: false, limit_source: None } };
     for outcome in [queries(1), launched, succeeded, answer()] {
         current = apply(current, outcome, &budgets, now).expect("still running").conversation;
@@ -225,4 +242,50 @@ fn published_progress_follows_the_stages_of_a_one_query_turn() {
      90 Processing results...
     100 Completed
     ");
+}
+
+fn launch(phase: Phase) -> Outcome {
+    Outcome::QueryLaunched { job: 0, run_id: RunId::Number(7), sql_query: "SELECT 1".into(), limit_source: None, run_page_url: None, phase }
+}
+
+/// A conversation with one launched query in `phase`.
+fn launched(phase: Phase) -> Conversation {
+    let now = conversation().created_at;
+    let budgets = Budgets::default();
+    let decided = apply(conversation(), queries(1), &budgets, now).expect("decided").conversation;
+    apply(decided, launch(phase), &budgets, now).expect("launched").conversation
+}
+
+#[test]
+fn what_a_query_waits_for_is_shown_and_a_change_of_it_is_polled_on_at_once() {
+    let before = launched(Phase::Queued);
+    let percentage = before.progress().percentage;
+    assert_eq!(before.progress().current_step, "Executing Spark SQL (0/1 queries completed): queued in the warehouse...");
+    assert_eq!(before.databricks_jobs[0].public_status(), PublicJobStatus::Pending);
+    let now = before.updated_at.plus(Duration::from_secs(5));
+    assert!(matches!(effect(&before, &Budgets::default(), now), Some(Effect::Poll { phase: Phase::Queued, .. })));
+    let live =
+        |before: &Conversation, phase| apply(before.clone(), Outcome::QueryRunning { job: 0, phase }, &Budgets::default(), now).unwrap();
+
+    let same = live(&before, Phase::Queued);
+    assert_eq!((same.wake, same.conversation.spent.polls), (Some(Duration::from_secs(1)), 1));
+    let starting = live(&same.conversation, Phase::Starting);
+    assert_eq!((starting.wake, starting.conversation.spent.polls), (Some(Duration::ZERO), 0));
+    let starting = starting.conversation;
+    assert_eq!(starting.progress().current_step, "Executing Spark SQL (0/1 queries completed): waiting for the warehouse to start...");
+    assert_eq!(starting.databricks_jobs[0].executing_since, None);
+    let executing = live(&starting, Phase::Executing).conversation;
+    assert_eq!(executing.progress().current_step, "Executing Spark SQL (0/1 queries completed)...");
+    assert_eq!(executing.databricks_jobs[0].public_status(), PublicJobStatus::Running);
+    assert_eq!(executing.databricks_jobs[0].executing_since, Some(now));
+    assert_eq!(executing.progress().percentage, percentage);
+}
+
+#[test]
+fn a_job_that_was_stored_without_a_phase_executes() {
+    let mut stored = serde_json::to_value(launched(Phase::Queued)).unwrap();
+    stored["databricks_jobs"][0].as_object_mut().unwrap().remove("phase").expect("a phase is stored");
+    let conversation: Conversation = serde_json::from_value(stored).unwrap();
+    assert_eq!(conversation.databricks_jobs[0].public_status(), PublicJobStatus::Running);
+    assert_eq!(conversation.progress().current_step, "Executing Spark SQL (0/1 queries completed)...");
 }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use asklake::{
-    conversation::RunId,
+    conversation::{Phase, RunId},
     warehouse::{
         Error, RunState, Warehouse,
         flight::{self, FlightSql},
@@ -153,7 +153,7 @@ async fn the_runs_of_a_killed_sail_are_lost_and_the_next_ones_work() {
     let sail = Arc::new(sail(&lake));
     let fixture = Fixture { warehouse: sail.clone(), unknown_run: RunId::Number(0) };
     let run = fixture.launch("slow", contract::SLOW, 10).await;
-    assert_eq!(sail.poll(&run.id, Duration::from_millis(300)).await.expect("poll"), RunState::Running);
+    assert_eq!(fixture.after(&run, Duration::from_millis(300)).await, RunState::Running(Phase::Executing));
     let first = sail.pid().await.expect("runs");
     kill(first);
     assert_eq!(fixture.end(&run).await, RunState::Lost);
@@ -173,7 +173,7 @@ async fn a_flight_server_that_went_away_loses_runs_and_is_then_unavailable() {
     let done = fixture.launch("done", "SELECT 1 AS x", 10).await;
     assert!(matches!(fixture.end(&done).await, RunState::Succeeded(_)));
     let run = fixture.launch("slow", contract::SLOW, 10).await;
-    assert_eq!(fixture.warehouse.poll(&run.id, Duration::from_millis(300)).await.expect("poll"), RunState::Running);
+    assert_eq!(fixture.after(&run, Duration::from_millis(300)).await, RunState::Running(Phase::Executing));
     sail.shutdown().await;
     assert_eq!(fixture.end(&run).await, RunState::Lost);
     unavailable(fixture.warehouse.probe().await);
@@ -274,7 +274,7 @@ async fn canceling_a_query_leaves_the_others_alone() {
     let fixture = Fixture { warehouse: sail.clone(), unknown_run: RunId::Number(0) };
     let other = fixture.launch("other", "SELECT count(DISTINCT id % 1000) FROM range(300000000)", 10).await;
     let stubborn = fixture.launch("stubborn", STUBBORN, 10).await;
-    assert_eq!(sail.poll(&stubborn.id, Duration::from_millis(300)).await.expect("poll"), RunState::Running);
+    assert_eq!(fixture.after(&stubborn, Duration::from_millis(300)).await, RunState::Running(Phase::Executing));
     let first = sail.pid().await;
     sail.cancel(&stubborn.id).await.expect("cancel");
     let ended = fixture.end(&other).await;
@@ -289,7 +289,8 @@ async fn queries_beyond_the_limit_queue() {
     let fixture = fixture(Sail::new(config, &lake::catalog()));
     let slow = fixture.launch("slow", contract::SLOW, 10).await;
     let queued = fixture.launch("queued", "SELECT 1", 10).await;
-    assert_eq!(fixture.warehouse.poll(&queued.id, Duration::from_millis(500)).await.expect("poll"), RunState::Running);
+    let state = fixture.warehouse.poll(&queued.id, Phase::Executing, Duration::from_secs(60)).await.expect("poll");
+    assert_eq!(state, RunState::Running(Phase::Queued));
     fixture.warehouse.cancel(&slow.id).await.expect("cancel");
     assert!(matches!(fixture.end(&queued).await, RunState::Succeeded(_)));
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use asklake::{
-    conversation::RunId,
+    conversation::{Phase, RunId},
     warehouse::{Error, Run, RunState, Statement, Warehouse},
 };
 use async_trait::async_trait;
@@ -107,13 +107,13 @@ impl Warehouse for Remote {
     async fn launch(&self, statement: &Statement) -> Result<Run, Error> {
         let body = json!({"token": statement.token, "sql": statement.sql});
         self.call(self.client.post(format!("{}/launch", self.url)).json(&body)).await?;
-        Ok(Run { id: RunId::Text(statement.token.clone()), page_url: None })
+        Ok(Run { id: RunId::Text(statement.token.clone()), page_url: None, phase: Phase::Executing })
     }
 
-    async fn poll(&self, run: &RunId, wait: Duration) -> Result<RunState, Error> {
+    async fn poll(&self, run: &RunId, _known: Phase, wait: Duration) -> Result<RunState, Error> {
         let state = self.call(self.client.get(format!("{}/poll/{run}/{}", self.url, wait.as_millis()))).await?;
         Ok(match state.as_str().unwrap() {
-            "running" => RunState::Running,
+            "running" => RunState::Running(Phase::Executing),
             "succeeded" => RunState::Succeeded(ScriptedWarehouse::rows()),
             _ => RunState::Lost,
         })

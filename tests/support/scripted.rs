@@ -11,7 +11,7 @@ use std::{
 };
 
 use asklake::{
-    conversation::{Answer, AnswerBasis, Column, Decision, QueryDecision, ResultSet, RunId},
+    conversation::{Answer, AnswerBasis, Column, Decision, Phase, QueryDecision, ResultSet, RunId},
     model::{self, Entry, Model, Reply, Request},
     warehouse::{self, Run, RunState, Statement, Warehouse},
 };
@@ -127,15 +127,15 @@ impl Warehouse for ScriptedWarehouse {
             *self.launches.lock().unwrap().entry(statement.token.clone()).or_default() += 1;
             runs.insert(statement.token.clone(), Instant::now());
         }
-        Ok(Run { id: RunId::Text(statement.token.clone()), page_url: None })
+        Ok(Run { id: RunId::Text(statement.token.clone()), page_url: None, phase: Phase::Executing })
     }
 
-    async fn poll(&self, run: &RunId, wait: Duration) -> Result<RunState, warehouse::Error> {
+    async fn poll(&self, run: &RunId, _known: Phase, wait: Duration) -> Result<RunState, warehouse::Error> {
         self.polls.fetch_add(1, Ordering::SeqCst);
         let Some(began) = self.runs.lock().unwrap().get(&run.to_string()).copied() else { return Ok(RunState::Lost) };
         let left = self.time.saturating_sub(began.elapsed());
         tokio::time::sleep(left.min(wait)).await;
-        Ok(if began.elapsed() >= self.time { RunState::Succeeded(Self::rows()) } else { RunState::Running })
+        Ok(if began.elapsed() >= self.time { RunState::Succeeded(Self::rows()) } else { RunState::Running(Phase::Executing) })
     }
 
     async fn cancel(&self, _run: &RunId) -> Result<(), warehouse::Error> {

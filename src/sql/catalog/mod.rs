@@ -13,6 +13,7 @@ use std::{collections::BTreeMap, fmt, path::Path};
 use serde::{Deserialize, Serialize};
 
 pub use check::Fault;
+pub use lines::line_of;
 use vocabulary::Vocabulary;
 
 /// The catalog that asklake ships.

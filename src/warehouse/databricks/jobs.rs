@@ -14,19 +14,22 @@ use super::{
     Workspace,
     cells::Type,
     client::{Client, Failure},
-    until_end,
+    until_news,
 };
 use crate::{
-    conversation::{Column, ResultSet, RunId},
+    conversation::{Column, Phase, ResultSet, RunId},
     sql::Catalog,
-    warehouse::{Error, Run, RunState, Statement, Warehouse, flight::Names},
+    warehouse::{Error, Origin, Parameter, Run, RunState, Statement, Warehouse, flight::Names},
 };
 
 /// The parameter that carries the statement.
 const PARAMETER: &str = "sql_text";
+/// The parameter that carries what the statement names as `:name`, for our notebook; only where there is something.
+const ARGUMENTS: &str = "sql_args";
 /// Parameters of a run take at most this many bytes as JSON.
 const PARAMETER_BYTES: usize = 10_000;
-/// Stands before the limit of a run, in a comment before its statement.
+/// Begins the comment before the statement of a run: what its polls need to know, and what a person may look for. It is no parameter of
+/// its own, because a job may refuse one that it does not declare.
 const LIMIT: &str = "/* asklake max_rows=";
 /// Rows that the older notebook returns at most, without a word about further ones.
 const CAP_OF_THE_OLDER: usize = 1000;
@@ -96,6 +99,9 @@ struct Termination {
 #[derive(Deserialize)]
 struct Task {
     run_id: u64,
+    #[serde(default)]
+    state: State,
+    status: Option<Status>,
 }
 
 #[derive(Default, Deserialize)]
@@ -126,7 +132,7 @@ struct NotebookOutput {
 /// How a run stands, from both of the forms in which the API tells it.
 #[derive(Debug, PartialEq, Eq)]
 enum Stand {
-    Running,
+    Running(Phase),
     Succeeded,
     Canceled,
     /// The job takes no further run.
@@ -135,20 +141,37 @@ enum Stand {
     Failed(String),
 }
 
+/// The life cycle from whichever of its forms is there.
+fn life_cycle<'a>(state: &'a State, status: Option<&'a Status>) -> &'a str {
+    state.life_cycle_state.as_deref().or(status.and_then(|status| status.state.as_deref())).unwrap_or_default()
+}
+
+/// The phase of a life cycle that has not ended. One that is not known executes.
+fn phase(life_cycle: &str, message: &str) -> Phase {
+    match life_cycle {
+        "PENDING" => Phase::Starting,
+        "QUEUED" | "BLOCKED" | "WAITING" | "WAITING_FOR_RETRY" if message.to_ascii_lowercase().contains("waiting for cluster") => {
+            Phase::Starting
+        }
+        "QUEUED" | "BLOCKED" | "WAITING" | "WAITING_FOR_RETRY" => Phase::Queued,
+        _ => Phase::Executing,
+    }
+}
+
 impl JobRun {
     fn stand(&self) -> Stand {
         let details = self.status.as_ref().and_then(|status| status.termination_details.as_ref());
-        let state = self.state.life_cycle_state.as_deref().or(self.status.as_ref().and_then(|status| status.state.as_deref()));
         let result = self.state.result_state.as_deref().or(details.map(|details| details.code.as_str())).unwrap_or_default();
         let message = Some(self.state.state_message.as_str())
             .filter(|message| !message.is_empty())
             .or(details.map(|details| details.message.as_str()))
             .filter(|message| !message.is_empty());
         let failed = |what: &str| Stand::Failed(message.map_or_else(|| what.to_owned(), |message| format!("{what}: {message}")));
-        match (state.unwrap_or_default(), result) {
-            ("TERMINATED" | "SKIPPED" | "INTERNAL_ERROR", "MAXIMUM_CONCURRENT_RUNS_REACHED" | "MAX_CONCURRENT_RUNS_EXCEEDED") => {
-                Stand::Full
-            }
+        match (life_cycle(&self.state, self.status.as_ref()), result) {
+            (
+                "TERMINATED" | "SKIPPED" | "INTERNAL_ERROR",
+                "MAXIMUM_CONCURRENT_RUNS_REACHED" | "MAX_CONCURRENT_RUNS_EXCEEDED" | "MAX_JOB_QUEUE_SIZE_EXCEEDED",
+            ) => Stand::Full,
             ("TERMINATED", "SUCCESS" | "SUCCESS_WITH_FAILURES") => Stand::Succeeded,
             ("TERMINATED", "CANCELED" | "USER_CANCELED") => Stand::Canceled,
             ("TERMINATED", "TIMEDOUT" | "RUN_EXECUTION_TIMED_OUT") => {
@@ -157,8 +180,16 @@ impl JobRun {
             ("TERMINATED", result) => failed(&format!("the job run ended as {}", if result.is_empty() { "unknown" } else { result })),
             ("SKIPPED", _) => failed("Databricks skipped the job run"),
             ("INTERNAL_ERROR", _) => failed("the job run could not be carried out (INTERNAL_ERROR)"),
-            _ => Stand::Running,
+            (state, _) => Stand::Running(self.phase(state)),
         }
+    }
+
+    /// The phase of a run whose life cycle is at `state`. The run counts as running as soon as it has begun with its task, which may still
+    /// wait for a cluster then.
+    fn phase(&self, state: &str) -> Phase {
+        let of_run = phase(state, &self.state.state_message);
+        let task = self.tasks.last().filter(|_| of_run == Phase::Executing);
+        task.map_or(of_run, |task| phase(life_cycle(&task.state, task.status.as_ref()), &task.state.state_message))
     }
 
     /// The statement as it was launched, with its limit.
@@ -190,10 +221,11 @@ impl Job {
             Err(failure) => return Err(failure.into()),
         };
         match run.stand() {
-            Stand::Running => Ok(RunState::Running),
+            Stand::Running(phase) => Ok(RunState::Running(phase)),
             Stand::Canceled => Ok(RunState::Canceled),
             Stand::Full => Err(Error::Misconfigured(format!(
-                "job {} has as many runs at once as it allows; raise its max_concurrent_runs or enable its queue",
+                "job {} takes no further run: it has as many at once as it allows, or as its queue holds; raise its max_concurrent_runs or \
+                 enable its queue",
                 self.id
             ))),
             Stand::Succeeded => self.output(&run, None).await,
@@ -234,6 +266,12 @@ impl Job {
             Err(message) => failed(&message),
         }
     }
+}
+
+/// The statement behind a comment with its limit and where it comes from.
+fn text(Statement { sql, max_rows, origin, .. }: &Statement) -> String {
+    let origin = origin.map(|Origin { conversation, turn, query }| format!(" conversation={conversation} turn={turn} query={query}"));
+    format!("{LIMIT}{max_rows}{} */ {sql}", origin.unwrap_or_default())
 }
 
 /// The limit that stands in the comment before a statement.
@@ -329,7 +367,11 @@ impl Warehouse for Job {
     }
 
     async fn launch(&self, statement: &Statement) -> Result<Run, Error> {
-        let parameters = json!({PARAMETER: format!("{LIMIT}{} */ {}", statement.max_rows, statement.sql)});
+        let mut parameters = json!({PARAMETER: text(statement)});
+        if !statement.parameters.is_empty() {
+            let arguments: Value = statement.parameters.iter().map(Parameter::to_json).collect();
+            parameters[ARGUMENTS] = arguments.to_string().into();
+        }
         let bytes = parameters.to_string().len();
         if bytes > PARAMETER_BYTES {
             return Err(Error::Refused(format!(
@@ -343,14 +385,19 @@ impl Warehouse for Job {
         };
         body[place] = parameters;
         let Started { run_id } = self.client.post("/api/2.2/jobs/run-now", &body).await?;
-        // The page is a courtesy: without it the run is as good.
-        let page_url = self.run(run_id).await.ok().and_then(|run| run.run_page_url);
-        Ok(Run { id: RunId::Number(run_id), page_url })
+        // The page and the phase are a courtesy: without them the run is as good.
+        let run = self.run(run_id).await.ok();
+        let phase = match run.as_ref().map(JobRun::stand) {
+            Some(Stand::Running(phase)) => phase,
+            Some(_) => Phase::Executing,
+            None => Phase::Queued,
+        };
+        Ok(Run { id: RunId::Number(run_id), page_url: run.and_then(|run| run.run_page_url), phase })
     }
 
-    async fn poll(&self, run: &RunId, wait: Duration) -> Result<RunState, Error> {
+    async fn poll(&self, run: &RunId, known: Phase, wait: Duration) -> Result<RunState, Error> {
         let RunId::Number(id) = run else { return Ok(RunState::Lost) };
-        until_end(wait, || self.look(*id)).await
+        until_news(known, wait, |_| self.look(*id)).await
     }
 
     async fn cancel(&self, run: &RunId) -> Result<(), Error> {
@@ -390,8 +437,14 @@ mod tests {
 
     #[test]
     fn every_state_is_understood_and_unknown_ones_run_on() {
-        for state in ["QUEUED", "PENDING", "RUNNING", "TERMINATING", "BLOCKED", "WAITING_FOR_RETRY", "WAITING", "SOMETHING_NEW"] {
-            assert_eq!(stand(json!({"state": {"life_cycle_state": state}})), Stand::Running, "{state}");
+        let phases = [
+            (Phase::Queued, ["QUEUED", "BLOCKED", "WAITING_FOR_RETRY", "WAITING"].as_slice()),
+            (Phase::Starting, &["PENDING"]),
+            (Phase::Executing, &["RUNNING", "TERMINATING", "SOMETHING_NEW"]),
+        ];
+        for (phase, state) in phases.iter().flat_map(|(phase, states)| states.iter().map(|state| (*phase, *state))) {
+            assert_eq!(stand(json!({"state": {"life_cycle_state": state}})), Stand::Running(phase), "{state}");
+            assert_eq!(stand(json!({"status": {"state": state}})), Stand::Running(phase), "{state}");
         }
         assert_eq!(of_state("TERMINATED", "SUCCESS"), Stand::Succeeded);
         assert_eq!(of_state("TERMINATED", "SUCCESS_WITH_FAILURES"), Stand::Succeeded);
@@ -401,6 +454,9 @@ mod tests {
             ("TERMINATED", "FAILED"),
             ("TERMINATED", "TIMEDOUT"),
             ("TERMINATED", "UPSTREAM_FAILED"),
+            ("TERMINATED", "UPSTREAM_CANCELED"),
+            ("TERMINATED", "EXCLUDED"),
+            ("TERMINATED", "DISABLED"),
             ("TERMINATED", "SOMETHING_NEW"),
             ("SKIPPED", "EXCLUDED"),
             ("INTERNAL_ERROR", "FAILED"),
@@ -415,8 +471,20 @@ mod tests {
         let status = |code: &str| stand(json!({"status": {"state": "TERMINATED", "termination_details": {"code": code, "message": "m"}}}));
         assert_eq!(status("SUCCESS"), Stand::Succeeded);
         assert_eq!(status("USER_CANCELED"), Stand::Canceled);
+        assert_eq!(status("MAX_JOB_QUEUE_SIZE_EXCEEDED"), Stand::Full);
+        assert!(matches!(status("RUN_EXECUTION_TIMED_OUT"), Stand::Failed(message) if message.contains("longer than the job allows")));
         assert_eq!(status("CLOUD_FAILURE"), Stand::Failed("the job run ended as CLOUD_FAILURE: m".into()));
-        assert_eq!(stand(json!({"status": {"state": "QUEUED"}})), Stand::Running);
+    }
+
+    #[test]
+    fn a_run_whose_task_waits_for_its_cluster_is_starting() {
+        let of_task = |task: Value| stand(json!({"state": {"life_cycle_state": "RUNNING"}, "tasks": [task]}));
+        let waiting = json!({"run_id": 1, "state": {"life_cycle_state": "PENDING", "state_message": "Waiting for cluster"}});
+        assert_eq!(of_task(waiting), Stand::Running(Phase::Starting));
+        assert_eq!(of_task(json!({"run_id": 1, "status": {"state": "BLOCKED"}})), Stand::Running(Phase::Queued));
+        assert_eq!(of_task(json!({"run_id": 1, "state": {"life_cycle_state": "RUNNING"}})), Stand::Running(Phase::Executing));
+        let queued = json!({"state": {"life_cycle_state": "QUEUED", "state_message": "Waiting for cluster"}});
+        assert_eq!(stand(queued), Stand::Running(Phase::Starting));
     }
 
     #[test]
@@ -452,5 +520,10 @@ mod tests {
     fn the_limit_is_read_from_the_statement() {
         assert_eq!(limit("/* asklake max_rows=25 */ SELECT 1"), Some(25));
         assert_eq!(limit("SELECT 1"), None);
+        let conversation = "6f1f0d3c-0000-4000-8000-1234567890ab".parse().expect("an id");
+        let statement = Statement { origin: Some(Origin { conversation, turn: 3, query: 2 }), ..Statement::new("t", "SELECT 1", 7) };
+        let text = text(&statement);
+        assert_eq!(text, "/* asklake max_rows=7 conversation=6f1f0d3c-0000-4000-8000-1234567890ab turn=3 query=2 */ SELECT 1");
+        assert_eq!(limit(&text), Some(7));
     }
 }

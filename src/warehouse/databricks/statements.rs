@@ -9,6 +9,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    future::Future,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -22,13 +23,13 @@ use super::{
     Workspace,
     cells::Type,
     client::{Client, Failure},
-    until_end,
+    until_news,
 };
 use crate::{
-    conversation::{Column, ResultSet, RunId},
+    conversation::{Column, Phase, ResultSet, RunId},
     sql::Catalog,
     warehouse::{
-        Error, Run, RunState, Statement, Warehouse,
+        Error, Origin, Parameter, Run, RunState, Statement, Warehouse,
         flight::{Names, RESULT_BYTES, size},
     },
 };
@@ -59,6 +60,7 @@ struct Launched {
 struct Launch {
     statement_id: String,
     sql: String,
+    phase: Phase,
 }
 
 #[derive(Deserialize)]
@@ -85,12 +87,14 @@ struct Fault {
 
 #[derive(Deserialize)]
 struct Manifest {
+    /// Absent where a statement has no columns.
+    #[serde(default)]
     schema: Schema,
     #[serde(default)]
     truncated: bool,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 struct Schema {
     #[serde(default)]
     columns: Vec<ColumnInfo>,
@@ -147,32 +151,55 @@ impl SqlWarehouse {
             "on_wait_timeout": "CONTINUE",
             "disposition": "INLINE",
             "format": "JSON_ARRAY",
-            "query_tags": tags(&statement.token),
+            "query_tags": tags(statement.origin.as_ref()),
         });
         for (name, value) in [("catalog", &self.catalog), ("schema", &self.schema)] {
             if let Some(value) = value {
                 body[name] = Value::from(value.as_str());
             }
         }
+        if !statement.parameters.is_empty() {
+            body["parameters"] = statement.parameters.iter().map(Parameter::to_json).collect();
+        }
         let answer: Answer = self.client.post(PATH, &body).await?;
-        Ok(Launch { statement_id: answer.statement_id, sql: statement.sql.clone() })
+        let is_waiting = answer.status.is_none_or(|status| status.state == "PENDING");
+        let phase = if is_waiting { Phase::Queued } else { Phase::Executing };
+        Ok(Launch { statement_id: answer.statement_id, sql: statement.sql.clone(), phase })
     }
 
-    async fn look(&self, id: &str) -> Result<RunState, Error> {
+    async fn look(&self, id: &str, waiting: impl Future<Output = Phase>) -> Result<RunState, Error> {
         let answer: Answer = match self.client.get(&path(id, ""), &[]).await {
             Ok(answer) => answer,
             Err(Failure::Refused(problem)) if problem.is_missing() => return Ok(self.lost(id)),
             Err(failure) => return Err(failure.into()),
         };
-        let Some(status) = answer.status else { return Ok(RunState::Running) };
+        let Some(status) = answer.status else { return Ok(RunState::Running(waiting.await)) };
         match status.state.as_str() {
             "SUCCEEDED" => self.rows(id, answer.manifest, answer.result.unwrap_or_default()).await,
             "FAILED" => Ok(self.failed(id, status.error.unwrap_or_default())),
             "CANCELED" => Ok(RunState::Canceled),
             // It succeeded once, and its rows are gone.
             "CLOSED" => Ok(self.lost(id)),
-            _ => Ok(RunState::Running),
+            "PENDING" => Ok(RunState::Running(waiting.await)),
+            _ => Ok(RunState::Running(Phase::Executing)),
         }
+    }
+
+    /// What a pending statement waits for: the API tells it of the warehouse only. Where that does not say, `known` stays.
+    async fn waits_for(&self, known: Phase) -> Phase {
+        match self.state().await {
+            Ok(Some(state)) if ["STARTING", "STOPPED", "STOPPING"].contains(&state.as_str()) => Phase::Starting,
+            Ok(_) => Phase::Queued,
+            Err(failure) => {
+                tracing::debug!(warehouse.id = self.id, ?failure, "the warehouse does not tell its state");
+                known
+            }
+        }
+    }
+
+    async fn state(&self) -> Result<Option<String>, Failure> {
+        let warehouse: Value = self.client.get(&format!("/api/2.0/sql/warehouses/{}", self.id), &[]).await?;
+        Ok(warehouse["state"].as_str().map(str::to_owned))
     }
 
     async fn rows(&self, id: &str, manifest: Option<Manifest>, first: Chunk) -> Result<RunState, Error> {
@@ -284,13 +311,12 @@ fn path(id: &str, rest: &str) -> String {
     format!("{PATH}/{id}{rest}")
 }
 
-/// What the query history of the workspace shows beside the statement. A token is `{conversation}-{query}-{times lost}`.
-fn tags(token: &str) -> Value {
-    let mut tags = vec![json!({"key": "application", "value": "asklake"})];
-    let mut parts = token.rsplitn(3, '-');
-    if let (Some(_lost), Some(query), Some(conversation)) = (parts.next(), parts.next(), parts.next()) {
-        tags.push(json!({"key": "conversation", "value": conversation}));
-        tags.push(json!({"key": "query", "value": query}));
+/// What the query history of the workspace shows beside the statement.
+fn tags(origin: Option<&Origin>) -> Value {
+    let tag = |key: &str, value: String| json!({"key": key, "value": value});
+    let mut tags = vec![tag("application", "asklake".into())];
+    if let Some(Origin { conversation, turn, query }) = origin {
+        tags.extend([tag("conversation", conversation.to_string()), tag("turn", turn.to_string()), tag("query", query.to_string())]);
     }
     tags.into()
 }
@@ -304,12 +330,16 @@ impl Warehouse for SqlWarehouse {
     async fn launch(&self, statement: &Statement) -> Result<Run, Error> {
         let launch = self.launched().of(&statement.token);
         let launch = launch.get_or_try_init(|| self.submit(statement)).await?;
-        Ok(Run { id: RunId::Text(launch.statement_id.clone()), page_url: None })
+        Ok(Run { id: RunId::Text(launch.statement_id.clone()), page_url: None, phase: launch.phase })
     }
 
-    async fn poll(&self, run: &RunId, wait: Duration) -> Result<RunState, Error> {
+    async fn poll(&self, run: &RunId, known: Phase, wait: Duration) -> Result<RunState, Error> {
         let RunId::Text(id) = run else { return Ok(RunState::Lost) };
-        until_end(wait, || self.look(id)).await
+        let before = if known == Phase::Starting { Phase::Starting } else { Phase::Queued };
+        // The warehouse is asked once in a poll, and not for a statement that is pending only as every one is at first.
+        let asked = &OnceCell::new();
+        let waiting = |looks| async move { if looks == 0 { before } else { *asked.get_or_init(|| self.waits_for(before)).await } };
+        until_news(known, wait, |looks| self.look(id, waiting(looks))).await
     }
 
     async fn cancel(&self, run: &RunId) -> Result<(), Error> {
@@ -325,8 +355,7 @@ impl Warehouse for SqlWarehouse {
 
     /// Asks for the warehouse, which starts nothing: a stopped one starts with the first statement.
     async fn probe(&self) -> Result<(), Error> {
-        let warehouse: Value = self.client.get(&format!("/api/2.0/sql/warehouses/{}", self.id), &[]).await?;
-        match warehouse["state"].as_str() {
+        match self.state().await?.as_deref() {
             Some(state @ ("DELETED" | "DELETING")) => {
                 Err(Error::Misconfigured(format!("the SQL warehouse {} is {state}; set DATABRICKS_WAREHOUSE_ID to another one", self.id)))
             }
@@ -340,13 +369,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tags_name_the_conversation_and_the_query() {
-        let tags = tags("6f1f0d3c-0000-4000-8000-1234567890ab-2-0");
+    fn tags_name_the_conversation_its_turn_and_the_query() {
+        let conversation = "6f1f0d3c-0000-4000-8000-1234567890ab".parse().expect("an id");
+        let tags = tags(Some(&Origin { conversation, turn: 3, query: 2 }));
         assert_eq!(
             tags,
             json!([
                 {"key": "application", "value": "asklake"},
                 {"key": "conversation", "value": "6f1f0d3c-0000-4000-8000-1234567890ab"},
+                {"key": "turn", "value": "3"},
                 {"key": "query", "value": "2"},
             ])
         );

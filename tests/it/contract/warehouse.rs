@@ -4,8 +4,8 @@
 use std::{sync::Arc, time::Duration};
 
 use asklake::{
-    conversation::{ResultSet, RunId},
-    warehouse::{Run, RunState, Statement, Warehouse},
+    conversation::{Phase, ResultSet, RunId},
+    warehouse::{self, Parameter, Run, RunState, Statement, Warehouse},
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -25,14 +25,39 @@ pub struct Fixture {
 
 impl Fixture {
     pub async fn launch(&self, token: &str, sql: &str, max_rows: u64) -> Run {
-        let statement = Statement { token: token.into(), sql: sql.into(), max_rows };
-        self.warehouse.launch(&statement).await.unwrap_or_else(|error| panic!("launch of {sql}: {error}"))
+        self.launch_statement(&Statement::new(token, sql, max_rows)).await
+    }
+
+    pub async fn launch_statement(&self, statement: &Statement) -> Run {
+        let sql = &statement.sql;
+        self.warehouse.launch(statement).await.unwrap_or_else(|error| panic!("launch of {sql}: {error}"))
     }
 
     pub async fn end(&self, run: &Run) -> RunState {
-        let state = self.warehouse.poll(&run.id, PATIENCE).await.expect("poll");
-        assert_ne!(state, RunState::Running, "not ended within {PATIENCE:?}");
-        state
+        let (until, mut known) = (Instant::now() + PATIENCE, run.phase);
+        loop {
+            match self.warehouse.poll(&run.id, known, PATIENCE).await.expect("poll") {
+                RunState::Running(phase) => known = phase,
+                end => return end,
+            }
+            assert!(Instant::now() < until, "not ended within {PATIENCE:?}");
+        }
+    }
+
+    /// Waits until a run executes; panics if it ends.
+    pub async fn executes(&self, run: &Run) {
+        let mut known = run.phase;
+        while known != Phase::Executing {
+            let state = self.warehouse.poll(&run.id, known, PATIENCE).await.expect("poll");
+            let RunState::Running(phase) = state else { panic!("{state:?}") };
+            known = phase;
+        }
+    }
+
+    /// How a run is doing after `wait`, whatever its phase.
+    pub async fn after(&self, run: &Run, wait: Duration) -> RunState {
+        self.executes(run).await;
+        self.warehouse.poll(&run.id, Phase::Executing, wait).await.expect("poll")
     }
 
     pub async fn run(&self, sql: &str, max_rows: u64) -> RunState {
@@ -71,6 +96,8 @@ macro_rules! warehouse_contract {
             cancel_leaves_an_ended_run_as_it_is,
             an_unknown_run_is_lost,
             poll_returns_at_the_end_of_the_run_or_of_the_wait,
+            poll_returns_at_once_when_the_phase_is_not_the_known_one,
+            parameters_are_values,
             a_probe_answers,
         }
     };
@@ -131,13 +158,13 @@ pub async fn one_row_more_than_wanted_tells_of_truncation(fixture: Fixture) {
 pub async fn a_token_launches_once(fixture: Fixture) {
     let first = fixture.launch("one-token", "SELECT 1 AS first", 10).await;
     let second = fixture.launch("one-token", "SELECT 2 AS second", 10).await;
-    assert_eq!(first, second);
+    assert_eq!(first.id, second.id);
     let RunState::Succeeded(result) = fixture.end(&second).await else { panic!("succeeds") };
     assert_eq!(result.columns[0].name, "first");
     // A poll can be repeated, and so can a launch after the end.
     assert_eq!(fixture.end(&first).await, RunState::Succeeded(result));
-    assert_eq!(fixture.launch("one-token", "SELECT 3 AS third", 10).await, first);
-    assert_ne!(fixture.launch("other-token", "SELECT 1 AS first", 10).await, first);
+    assert_eq!(fixture.launch("one-token", "SELECT 3 AS third", 10).await.id, first.id);
+    assert_ne!(fixture.launch("other-token", "SELECT 1 AS first", 10).await.id, first.id);
 }
 
 pub async fn a_failed_statement_says_why(fixture: Fixture) {
@@ -161,7 +188,7 @@ pub async fn names_ignore_case(fixture: Fixture) {
 
 pub async fn cancel_ends_a_run_and_is_idempotent(fixture: Fixture) {
     let run = fixture.launch("slow", SLOW, 10).await;
-    assert_eq!(fixture.warehouse.poll(&run.id, Duration::from_millis(200)).await.expect("poll"), RunState::Running);
+    assert_eq!(fixture.after(&run, Duration::from_millis(200)).await, RunState::Running(Phase::Executing));
     fixture.warehouse.cancel(&run.id).await.expect("cancel");
     fixture.warehouse.cancel(&run.id).await.expect("cancel again");
     assert_eq!(fixture.end(&run).await, RunState::Canceled);
@@ -178,7 +205,7 @@ pub async fn cancel_leaves_an_ended_run_as_it_is(fixture: Fixture) {
 
 pub async fn an_unknown_run_is_lost(fixture: Fixture) {
     let began = Instant::now();
-    assert_eq!(fixture.warehouse.poll(&fixture.unknown_run, PATIENCE).await.expect("poll"), RunState::Lost);
+    assert_eq!(fixture.warehouse.poll(&fixture.unknown_run, Phase::Executing, PATIENCE).await.expect("poll"), RunState::Lost);
     assert!(began.elapsed() < PATIENCE);
     fixture.warehouse.cancel(&fixture.unknown_run).await.expect("cancel");
 }
@@ -190,10 +217,47 @@ pub async fn poll_returns_at_the_end_of_the_run_or_of_the_wait(fixture: Fixture)
     assert!(began.elapsed() < PATIENCE / 2, "{:?}", began.elapsed());
 
     let slow = fixture.launch("slow", SLOW, 10).await;
+    fixture.executes(&slow).await;
     let (began, wait) = (Instant::now(), Duration::from_millis(300));
-    assert_eq!(fixture.warehouse.poll(&slow.id, wait).await.expect("poll"), RunState::Running);
+    assert_eq!(fixture.warehouse.poll(&slow.id, Phase::Executing, wait).await.expect("poll"), RunState::Running(Phase::Executing));
     assert!(began.elapsed() >= wait && began.elapsed() < PATIENCE / 2, "{:?}", began.elapsed());
     fixture.warehouse.cancel(&slow.id).await.expect("cancel");
+}
+
+pub async fn poll_returns_at_once_when_the_phase_is_not_the_known_one(fixture: Fixture) {
+    let slow = fixture.launch("slow", SLOW, 10).await;
+    fixture.executes(&slow).await;
+    let began = Instant::now();
+    let state = fixture.warehouse.poll(&slow.id, Phase::Starting, PATIENCE).await.expect("poll");
+    assert_eq!(state, RunState::Running(Phase::Executing));
+    assert!(began.elapsed() < PATIENCE / 2, "{:?}", began.elapsed());
+    fixture.warehouse.cancel(&slow.id).await.expect("cancel");
+}
+
+pub async fn parameters_are_values(fixture: Fixture) {
+    use warehouse::Value as Is;
+    let text = "L'\\été \\' \"x\" `y`\n'; DROP TABLE lake.films -- \u{1f3ac} ${env:HOME} :number";
+    let parameters = vec![
+        Parameter::new("text", Is::Text(text.into())),
+        Parameter::new("empty", Is::Text(String::new())),
+        Parameter::new("null_word", Is::Text("null".into())),
+        Parameter::new("nothing", Is::Null),
+        Parameter::new("number", Is::Integer(-42)),
+        Parameter::new("large", Is::Integer(9_007_199_254_740_993)),
+        Parameter::new("share", Is::Double(0.1)),
+        Parameter::new("yes", Is::Boolean(true)),
+        Parameter::new("day", Is::Date("2001-04-25".into())),
+        Parameter::new("instant", Is::Timestamp("2001-04-25T10:11:12Z".into())),
+    ];
+    let sql = "SELECT :text AS a, :empty AS b, :null_word AS c, :nothing AS d, :number AS e, 1-:number AS f, :large AS g, :share AS h, \
+               :yes AS i, :day AS j, :instant AS k, ':text' AS l FROM lake.films WHERE startYear > :number AND tconst = 'tt2' LIMIT 11";
+    let run = fixture.launch_statement(&Statement { parameters, ..Statement::new("parameters", sql, 10) }).await;
+    let end = fixture.end(&run).await;
+    let RunState::Succeeded(result) = end else { panic!("{end:?}") };
+    let row = json!([text, "", "null", null, -42, 43, 9_007_199_254_740_993_i64, 0.1, true, "2001-04-25", "2001-04-25T10:11:12Z", ":text"]);
+    assert_eq!(json!(result.rows), json!([row]));
+    let types: Vec<_> = result.columns.iter().map(|column| column.data_type.as_str()).collect();
+    assert_eq!(types[4..], ["int", "int", "bigint", "double", "boolean", "date", "timestamp", "string"]);
 }
 
 pub async fn a_probe_answers(fixture: Fixture) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use asklake::warehouse::{
-    Error, RunState,
+    Error, RunState, Statement,
     databricks::{Credential, Parameters, Workspace},
 };
 use tokio::net::TcpListener;
@@ -80,6 +80,16 @@ async fn a_warehouse_or_a_job_that_is_not_there_is_a_configuration_to_put_right(
         let error = fixture.warehouse.probe().await.expect_err("not there");
         assert!(matches!(&error, Error::Misconfigured(detail) if detail.contains("_ID")), "{error}");
     }
+}
+
+#[tokio::test]
+async fn a_warehouse_that_the_principal_may_not_start_says_what_to_grant() {
+    let (fixture, (stand_in, _lake)) = a_sql_warehouse().await;
+    let forbidden = r#"{"error_code":"PERMISSION_DENIED","message":"You are not authorized to start the SQL warehouse."}"#;
+    stand_in.fail("POST /api/2.0/sql/statements", Fault::Instead(403, None, forbidden));
+    let error = fixture.warehouse.launch(&Statement::new(TOKEN, "SELECT 1", 1)).await.expect_err("forbidden");
+    assert!(matches!(&error, Error::Misconfigured(detail) if detail.contains("CAN USE") && detail.contains("not authorized")), "{error}");
+    assert_eq!(stand_in.count("POST"), 1, "and is not asked again");
 }
 
 #[tokio::test]

@@ -3,12 +3,12 @@
 use std::{collections::HashMap, time::Duration};
 
 use asklake::{
-    conversation::{ResultSet, RunId},
+    conversation::{Phase, ResultSet, RunId},
     warehouse::{RunState, Statement},
 };
 use serde_json::{Map, Value, json};
 
-use super::{JOB_ID, Reply, Request, State, refusal, sparks_words};
+use super::{FOREVER, JOB_ID, Reply, Request, State, refusal, sparks_words};
 
 /// Which notebook the job has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +39,14 @@ struct Stored {
     is_canceled: bool,
 }
 
+impl Runs {
+    pub(super) fn thaw(&mut self) {
+        self.by_id.values_mut().for_each(|stored| stored.cold_looks = 0);
+    }
+}
+
+/// What the job declares: it takes no other parameter.
+const DECLARED: [&str; 3] = ["sql_text", "sql_args", "catalog"];
 /// Run ids of the job are even; that of a run's task is the next one.
 const FIRST_RUN: u64 = 902_000_000_000_000;
 const PARAMETER_BYTES: usize = 10_000;
@@ -49,6 +57,11 @@ impl State {
     /// The runs started so far.
     pub fn runs_started(&self) -> usize {
         self.jobs.lock().unwrap().by_id.len()
+    }
+
+    /// The requests of all runs so far.
+    pub fn requested(&self) -> Vec<Value> {
+        self.jobs.lock().unwrap().by_id.values().map(|stored| stored.request.clone()).collect()
     }
 
     pub(super) async fn job(&self, request: &Request, rest: &[&str]) -> Reply {
@@ -81,13 +94,27 @@ impl State {
         if parameters.to_string().len() > PARAMETER_BYTES {
             return invalid("The parameters are too large.");
         }
+        let is_foreign = |parameters: &Map<String, Value>| parameters.keys().any(|name| !DECLARED.contains(&name.as_str()));
+        if body["job_parameters"].as_object().is_some_and(is_foreign) {
+            return invalid("The job does not declare all of these parameters.");
+        }
+        let arguments = parameters["sql_args"].as_str().map(|text| serde_json::from_str(text).expect("arguments are JSON"));
+        let arguments = match super::parameters(&arguments.unwrap_or_default()) {
+            Ok(arguments) => arguments,
+            Err(wrong) => return invalid(&wrong),
+        };
         if let Some(id) = self.jobs.lock().unwrap().by_token.get(&token) {
             return (200, json!({"run_id": id, "number_in_job": id}));
         }
         let sql = parameters["sql_text"].as_str().unwrap_or_default().to_owned();
         // The engine needs a name for every run, also where the caller gave none.
         let name = uuid::Uuid::new_v4().to_string();
-        let run = self.engine.launch(&Statement { token: name, sql, max_rows: NOTEBOOK_ROWS }).await.expect("the engine launches").id;
+        let run = self
+            .engine
+            .launch(&Statement { parameters: arguments, ..Statement::new(name, sql, NOTEBOOK_ROWS) })
+            .await
+            .expect("the engine launches")
+            .id;
         let mut runs = self.jobs.lock().unwrap();
         let id = FIRST_RUN + 2 * u64::try_from(runs.by_id.len()).unwrap();
         if !token.is_empty() {
@@ -99,14 +126,23 @@ impl State {
 
     async fn get(&self, id: u64) -> Reply {
         let Some(stored) = self.stored(id) else { return no_run(id) };
-        let state = if stored.cold_looks > 0 { None } else { Some(self.engine.poll(&stored.run, Duration::ZERO).await.expect("poll")) };
+        let state = match stored.cold_looks {
+            0 if self.manner.is_stuck && stored.is_canceled => Some(RunState::Canceled),
+            0 if self.manner.is_stuck => Some(RunState::Running(Phase::Executing)),
+            0 => Some(self.engine.poll(&stored.run, Phase::Executing, Duration::ZERO).await.expect("poll")),
+            _ => None,
+        };
         if let Some(stored) = self.jobs.lock().unwrap().by_id.get_mut(&id) {
-            stored.cold_looks = stored.cold_looks.saturating_sub(1);
+            stored.cold_looks -= usize::from((1..FOREVER).contains(&stored.cold_looks));
         }
+        // The run as a whole runs already while its task waits for a cluster.
+        let waits = state.is_none() && stored.cold_looks == 1 && !stored.is_canceled;
         let (life_cycle, result) = match state {
             None if stored.is_canceled => ("TERMINATING", None),
+            None if waits => ("RUNNING", None),
+            None if stored.cold_looks == 2 => ("PENDING", None),
             None => ("QUEUED", None),
-            Some(RunState::Running) => ("RUNNING", None),
+            Some(RunState::Running(_)) => ("RUNNING", None),
             Some(RunState::Canceled) => ("TERMINATED", Some("CANCELED")),
             Some(RunState::Failed(_)) if self.manner.notebook == Notebook::Raising => ("TERMINATED", Some("FAILED")),
             Some(RunState::Lost) => ("INTERNAL_ERROR", Some("FAILED")),
@@ -119,9 +155,14 @@ impl State {
         if let Some(result) = result {
             state["result_state"] = result.into();
         }
+        let mut of_task = state.clone();
+        if waits {
+            of_task["life_cycle_state"] = "PENDING".into();
+            of_task["state_message"] = "Waiting for cluster".into();
+        }
         let mut body = json!({
             "job_id": JOB_ID, "run_id": id, "state": state, "run_page_url": format!("{}/?o=1#job/{JOB_ID}/run/{id}", self.host),
-            "tasks": [{"run_id": id + 1, "task_key": "query", "state": state}],
+            "tasks": [{"run_id": id + 1, "task_key": "query", "state": of_task}],
         });
         if stored.request["notebook_params"].is_object() {
             body["overriding_parameters"] = json!({"notebook_params": stored.request["notebook_params"]});
@@ -140,7 +181,7 @@ impl State {
         let metadata = json!({"run_id": id, "job_id": JOB_ID});
         let exit =
             |result: Value| (200, json!({"metadata": metadata, "notebook_output": {"result": result.to_string(), "truncated": false}}));
-        let state = self.engine.poll(&stored.run, Duration::ZERO).await.expect("poll");
+        let state = self.engine.poll(&stored.run, Phase::Executing, Duration::ZERO).await.expect("poll");
         match (self.manner.notebook, state) {
             (Notebook::Silent, _) => (200, json!({"metadata": metadata, "notebook_output": {}})),
             (Notebook::Raising, RunState::Failed(message)) => {

@@ -15,7 +15,7 @@ use std::{
     },
 };
 
-use asklake::warehouse::Warehouse;
+use asklake::warehouse::{self, Parameter, Warehouse};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -30,6 +30,9 @@ pub const WAREHOUSE_ID: &str = "0123456789abcdef";
 /// The job.
 pub const JOB_ID: u64 = 1_009_876_543_210;
 
+/// More looks than anybody takes.
+pub const FOREVER: usize = usize::MAX;
+
 /// What goes wrong with a request.
 #[derive(Clone, Debug)]
 pub enum Fault {
@@ -42,8 +45,10 @@ pub enum Fault {
 /// How the workspace behaves.
 #[derive(Clone, Copy, Debug)]
 pub struct Manner {
-    /// Looks at a run that find it queued or starting, as on a cold cluster.
+    /// Looks at a run that find it queued or starting, as on a cold cluster. [`FOREVER`]: until [`StandIn::thaw`].
     pub cold_looks: usize,
+    /// Whether a run goes on until it is canceled.
+    pub is_stuck: bool,
     /// Rows of a chunk of a statement's result.
     pub chunk_rows: usize,
     /// The notebook that the job runs.
@@ -54,7 +59,7 @@ pub struct Manner {
 
 impl Default for Manner {
     fn default() -> Self {
-        Self { cold_looks: 1, chunk_rows: 1000, notebook: jobs::Notebook::Ours, job_end: None }
+        Self { cold_looks: 1, is_stuck: false, chunk_rows: 1000, notebook: jobs::Notebook::Ours, job_end: None }
     }
 }
 
@@ -78,6 +83,7 @@ pub struct State {
     tokens: Mutex<HashSet<String>>,
     /// Tokens that were given out.
     pub grants: AtomicUsize,
+    warehouse: Mutex<&'static str>,
     statements: Mutex<HashMap<String, statements::Stored>>,
     jobs: Mutex<jobs::Runs>,
 }
@@ -107,6 +113,7 @@ impl StandIn {
             requests: Mutex::default(),
             tokens: Mutex::new(HashSet::from([TOKEN.to_owned()])),
             grants: AtomicUsize::new(0),
+            warehouse: Mutex::new("STOPPED"),
             statements: Mutex::default(),
             jobs: Mutex::default(),
         });
@@ -147,6 +154,17 @@ impl StandIn {
     pub fn forget_everything(&self) {
         self.state.statements.lock().unwrap().clear();
         *self.state.jobs.lock().unwrap() = jobs::Runs::default();
+    }
+
+    /// Changes the state that the warehouse tells.
+    pub fn set_warehouse(&self, state: &'static str) {
+        *self.state.warehouse.lock().unwrap() = state;
+    }
+
+    /// Ends the waiting of every statement and run.
+    pub fn thaw(&self) {
+        self.state.statements.lock().unwrap().values_mut().for_each(statements::Stored::thaw);
+        self.state.jobs.lock().unwrap().thaw();
     }
 
     /// Accepts a token, such as one of Entra.
@@ -201,7 +219,9 @@ impl State {
             ("GET" | "POST", ["api", ..]) if !self.is_signed_in(request) => {
                 refusal(401, "UNAUTHENTICATED", "Credential was not sent or was of an unsupported type for this API.")
             }
-            ("GET", ["api", "2.0", "sql", "warehouses", id]) if *id == WAREHOUSE_ID => (200, json!({"id": id, "state": "STOPPED"})),
+            ("GET", ["api", "2.0", "sql", "warehouses", id]) if *id == WAREHOUSE_ID => {
+                (200, json!({"id": id, "state": *self.warehouse.lock().unwrap()}))
+            }
             (_, ["api", "2.0", "sql", "statements", rest @ ..]) => self.statement(request, rest).await,
             (_, ["api", "2.1" | "2.2", "jobs", rest @ ..]) => self.job(request, rest).await,
             _ => refusal(404, "ENDPOINT_NOT_FOUND", format!("No API found for '{} {}'", request.method, request.path)),
@@ -226,6 +246,33 @@ impl State {
         self.tokens.lock().unwrap().insert(token.clone());
         (200, json!({"access_token": token, "token_type": "Bearer", "scope": "all-apis", "expires_in": 3600}))
     }
+}
+
+/// Parameters as the API takes them, or what is wrong with them.
+fn parameters(list: &Value) -> Result<Vec<Parameter>, String> {
+    let Some(list) = list.as_array() else { return if list.is_null() { Ok(vec![]) } else { Err("parameters must be a list".into()) } };
+    list.iter()
+        .map(|item| {
+            let name = item["name"].as_str().filter(|name| !name.is_empty()).ok_or("a parameter needs a name")?;
+            let text = match &item["value"] {
+                Value::Null => return Ok(Parameter::new(name, warehouse::Value::Null)),
+                Value::String(text) => text.clone(),
+                other => return Err(format!("the value of {name} must be a string, and is {other}")),
+            };
+            let bad = |_| format!("the value of {name} is not of its type");
+            let value = match item["type"].as_str().unwrap_or("STRING") {
+                "STRING" => warehouse::Value::Text(text),
+                "INT" => warehouse::Value::Integer(text.parse::<i32>().map_err(|_| bad(()))?.into()),
+                "BIGINT" => warehouse::Value::Integer(text.parse().map_err(|_| bad(()))?),
+                "DOUBLE" => warehouse::Value::Double(text.parse().map_err(|_| bad(()))?),
+                "BOOLEAN" => warehouse::Value::Boolean(text.parse().map_err(|_| bad(()))?),
+                "DATE" => warehouse::Value::Date(text),
+                "TIMESTAMP" => warehouse::Value::Timestamp(text),
+                other => return Err(format!("{other} is no type of a parameter")),
+            };
+            Ok(Parameter::new(name, value))
+        })
+        .collect()
 }
 
 /// Databricks' words for an error of the engine, which our adapter of the engine has put in the house's own.

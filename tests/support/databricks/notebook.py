@@ -61,8 +61,8 @@ class Spark:
     def setCurrentCatalog(self, name):
         self.seen.append(name)
 
-    def sql(self, text):
-        self.seen.append(text)
+    def sql(self, text, args=None):
+        self.seen.append(text if args is None else (text, args))
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
@@ -150,6 +150,26 @@ answer, _ = run("SELECT 1", Frame([Field("s", STRING)], [("x" * 1_000_000,)] * 6
 assert (len(answer["rows"]), answer["truncated"]) == (4, True)
 answer, _ = run("SELECT 1", Frame([Field("n", INT)], []))
 assert (answer["rows"], answer["columns"], answer["truncated"]) == ([], [{"name": "n", "type": "int"}], False)
+
+# Named parameters reach Spark as values of their types.
+given = [
+    ("a", "STRING", "it's :b; DROP TABLE t --\n\\", "it's :b; DROP TABLE t --\n\\"),
+    ("b", "INT", "-7", -7),
+    ("c", "BIGINT", str(2**60), 2**60),
+    ("d", "DOUBLE", "0.1", 0.1),
+    ("e", "DOUBLE", "-Infinity", float("-inf")),
+    ("f", "BOOLEAN", "false", False),
+    ("g", "DATE", "2001-04-25", datetime.date(2001, 4, 25)),
+    ("h", "TIMESTAMP", "2001-04-25T10:11:12Z", datetime.datetime(2001, 4, 25, 10, 11, 12, tzinfo=datetime.timezone.utc)),
+    ("i", "STRING", None, None),
+]
+args = [{"name": name, "type": kind_of, "value": text} for name, kind_of, text, _ in given[:-1]] + [{"name": "i", "type": "STRING"}]
+answer, seen = run("SELECT :a", ONE, sql_args=json.dumps(args))
+assert seen[-1] == ("SELECT :a", {name: value for name, _, _, value in given}), seen
+assert answer["rows"] == [[1]], answer
+for args in ("no JSON", "7", '[{"type": "INT"}]', '[{"name": "a", "type": "ARRAY", "value": "x"}]', '[{"name": "a", "type": "INT", "value": "x"}]'):
+    answer, seen = run("SELECT :a", ONE, sql_args=args)
+    assert answer["error_type"] == "Refused" and "sql_args" in answer["error"] and not seen, (args, answer, seen)
 
 # Errors, and the catalog.
 answer, seen = run("SELECT 1", ValueError("[UNRESOLVED_COLUMN] no\n\nJVM stacktrace:\njava.lang.…"), catalog="main")

@@ -41,6 +41,11 @@ def statements(w):
     assert [row[0] for row in rows] == [str(n) for n in range(10)], rows
     assert rows[0][1:] == ['{"x":"0"}', None], rows[0]
 
+    item = sql.StatementParameterListItem
+    given = [item("t", value="it's", type="STRING"), item("n", value="42", type="INT"), item("nothing")]
+    bound = run("SELECT :t AS t, :n AS n, :nothing AS nothing", parameters=given)
+    assert bound.result.data_array == [["it's", "42", None]], bound
+
     failed = run("SELECT nope FROM lake.films")
     assert failed.status.state is sql.StatementState.FAILED, failed
     assert failed.status.error.error_code is sql.ServiceErrorCode.BAD_REQUEST, failed
@@ -70,6 +75,11 @@ def job_runs(w):
     output = w.jobs.get_run_output(run.tasks[0].run_id)
     assert output.notebook_output.result == '{"columns":[{"name":"one","type":"int"}],"rows":[[1]],"truncated":false}', output
     assert "multiple tasks" in str(raises(InvalidParameterValue, lambda: w.jobs.get_run_output(run.run_id)))
+
+    declared = {"sql_text": "SELECT :n AS n", "sql_args": '[{"name":"n","type":"INT","value":"7"}]'}
+    bound = w.jobs.run_now(JOB_ID, job_parameters=declared).result()
+    assert '"rows":[[7]]' in w.jobs.get_run_output(bound.tasks[0].run_id).notebook_output.result, bound
+    raises(InvalidParameterValue, lambda: w.jobs.run_now(JOB_ID, job_parameters={"sql_text": "SELECT 1", "foreign": "x"}))
 
     slow = w.jobs.run_now(
         JOB_ID, idempotency_token="two", notebook_params={"sql_text": "SELECT sum(a.id * b.id) FROM range(1000000) a, range(1000000) b"}

@@ -3,20 +3,27 @@
 use std::time::Duration;
 
 use asklake::{
-    conversation::{ResultSet, RunId},
+    conversation::{Phase, ResultSet, RunId},
     warehouse::{RunState, Statement},
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Reply, Request, State, WAREHOUSE_ID, refusal, sparks_words};
+use super::{FOREVER, Reply, Request, State, WAREHOUSE_ID, parameters, refusal, sparks_words};
 
 /// A statement that was submitted.
 pub struct Stored {
     run: RunId,
     cold_looks: usize,
+    is_canceled: bool,
     /// Its request, for tests.
     pub request: Value,
+}
+
+impl Stored {
+    pub(super) fn thaw(&mut self) {
+        self.cold_looks = 0;
+    }
 }
 
 impl State {
@@ -40,6 +47,9 @@ impl State {
             ("POST", [id, "cancel"]) => match self.run_of(id) {
                 Some(run) => {
                     self.engine.cancel(&run).await.expect("cancel");
+                    if let Some(stored) = self.statements.lock().unwrap().get_mut(*id) {
+                        stored.is_canceled = true;
+                    }
                     (200, Value::Null)
                 }
                 None => not_found(id),
@@ -68,17 +78,22 @@ impl State {
         if tags > 20 {
             return invalid("at most 20 query_tags");
         }
+        let parameters = match parameters(&body["parameters"]) {
+            Ok(parameters) => parameters,
+            Err(wrong) => return invalid(&wrong),
+        };
         let id = Uuid::new_v4().to_string();
-        let statement = Statement { token: id.clone(), sql: sql.to_owned(), max_rows: body["row_limit"].as_u64().unwrap_or(1_000_000) };
+        let limit = body["row_limit"].as_u64().unwrap_or(1_000_000);
+        let statement = Statement { parameters, ..Statement::new(id.as_str(), sql, limit) };
         let run = self.engine.launch(&statement).await.expect("the engine launches").id;
         // Who waited for the answer has seen the cold start.
         let cold_looks = if wait > 0 { 0 } else { self.manner.cold_looks };
-        let stored = Stored { run: run.clone(), cold_looks, request: body.clone() };
+        let stored = Stored { run: run.clone(), cold_looks, is_canceled: false, request: body.clone() };
         self.statements.lock().unwrap().insert(id.clone(), stored);
-        let mut state = RunState::Running;
+        let mut state = RunState::Running(if cold_looks > 0 { Phase::Queued } else { Phase::Executing });
         if wait > 0 {
-            state = self.engine.poll(&run, Duration::from_secs(wait)).await.expect("poll");
-            if state == RunState::Running && body["on_wait_timeout"] == "CANCEL" {
+            state = self.engine.poll(&run, Phase::Executing, Duration::from_secs(wait)).await.expect("poll");
+            if matches!(state, RunState::Running(_)) && body["on_wait_timeout"] == "CANCEL" {
                 self.engine.cancel(&run).await.expect("cancel");
                 state = RunState::Canceled;
             }
@@ -92,13 +107,16 @@ impl State {
 
     async fn look(&self, id: &str) -> Option<RunState> {
         let run = self.run_of(id)?;
-        if let Some(stored) = self.statements.lock().unwrap().get_mut(id)
-            && stored.cold_looks > 0
-        {
-            stored.cold_looks -= 1;
-            return Some(RunState::Running);
+        if let Some(stored) = self.statements.lock().unwrap().get_mut(id) {
+            if stored.cold_looks > 0 {
+                stored.cold_looks -= usize::from(stored.cold_looks < FOREVER);
+                return Some(RunState::Running(Phase::Queued));
+            }
+            if self.manner.is_stuck {
+                return Some(if stored.is_canceled { RunState::Canceled } else { RunState::Running(Phase::Executing) });
+            }
         }
-        Some(self.engine.poll(&run, Duration::ZERO).await.expect("poll"))
+        Some(self.engine.poll(&run, Phase::Executing, Duration::ZERO).await.expect("poll"))
     }
 
     fn chunks(&self, result: &ResultSet) -> usize {
@@ -108,8 +126,8 @@ impl State {
     fn envelope(&self, id: &str, state: &RunState) -> Value {
         let status = |name: &str| json!({"statement_id": id, "status": {"state": name}});
         match state {
-            RunState::Running if self.statements.lock().unwrap().get(id).is_some_and(|stored| stored.cold_looks > 0) => status("PENDING"),
-            RunState::Running => status("RUNNING"),
+            RunState::Running(Phase::Queued) => status("PENDING"),
+            RunState::Running(_) => status("RUNNING"),
             RunState::Canceled => status("CANCELED"),
             RunState::Lost => status("CLOSED"),
             RunState::Failed(message) => json!({"statement_id": id, "status": {
