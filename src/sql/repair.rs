@@ -182,6 +182,14 @@ const LEADS: &[(&str, Kind)] = &[
     ("table ", Kind::Table),      // local warehouse: table x does not exist
 ];
 
+/// What the guard says after a name.
+const REFUSALS: &[(&str, Kind)] = &[
+    (" is not a table of this lake", Kind::Table),
+    (" is not a column of", Kind::Column),
+    (" is ambiguous", Kind::Column),
+    (" is an alias of SELECT", Kind::Column),
+];
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Column,
@@ -211,10 +219,12 @@ fn unknown_names(error: &str) -> Vec<Unknown> {
         push(Kind::Column, parts.join("."));
     }
     // The guard: imdb.movie (line 1, column 15) is not a table of this lake
-    for (before, _) in error.match_indices(" is not a table of this lake") {
-        let head = error.get(..before).unwrap_or_default();
-        let name = head.rsplit_once(" (line").map_or(head, |(name, _)| name);
-        push(Kind::Table, name.rsplit([' ', '\n']).next().unwrap_or_default().to_owned());
+    for (words, kind) in REFUSALS {
+        for (before, _) in error.match_indices(words) {
+            let head = error.get(..before).unwrap_or_default();
+            let name = head.rsplit_once(" (line").map_or(head, |(name, _)| name);
+            push(*kind, name.rsplit([' ', '\n']).next().unwrap_or_default().to_owned());
+        }
     }
     let lower = error.to_ascii_lowercase();
     for (lead, kind) in LEADS {
@@ -550,7 +560,10 @@ mod tests {
         (
             "SELECT m.title FROM imdb.movies_delta m",
             "[UNRESOLVED_COLUMN.WITH_SUGGESTION] A column, variable, or function parameter with name `m`.`title` cannot be resolved. Did you mean one of the following? [`m`.`tconst`]. SQLSTATE: 42703",
-            &["There is no column title in the tables of the statement; nearest: titleType, primaryTitle", "imdb.movies_delta(tconst string, titleType string"],
+            &[
+                "There is no column title in the tables of the statement; nearest: titleType, primaryTitle",
+                "imdb.movies_delta(tconst string, titleType string",
+            ],
         ),
         (
             "SELECT primaryTitle FROM imdb.movies_delta ORDER BY averageRating",
@@ -614,7 +627,11 @@ mod tests {
             "[PARSE_SYNTAX_ERROR] Syntax error at or near 'UNION'. SQLSTATE: 42601 (line 1, pos 44)",
             &["in a UNION, put a SELECT that has its own ORDER BY or LIMIT in parentheses"],
         ),
-        ("SELECT 1 / 0", "[DIVIDE_BY_ZERO] Division by zero. Use `try_divide` to tolerate divisor being 0. SQLSTATE: 22012", &["nullif(x, 0)"]),
+        (
+            "SELECT 1 / 0",
+            "[DIVIDE_BY_ZERO] Division by zero. Use `try_divide` to tolerate divisor being 0. SQLSTATE: 22012",
+            &["nullif(x, 0)"],
+        ),
         (
             "SELECT CAST(primaryTitle AS INT) FROM imdb.movies_delta",
             "[CAST_INVALID_INPUT] The value 'Jaws' of the type \"STRING\" cannot be cast to \"INT\" because it is malformed. SQLSTATE: 22018",
@@ -626,7 +643,11 @@ mod tests {
             "column m.year does not exist; nearest: startYear",
             &["There is no column year in the tables of the statement; nearest: endYear, startYear"],
         ),
-        ("SELECT * FROM imdb.actors", "table imdb.actors does not exist; there are imdb.movies_delta", &["There is no table imdb.actors", "imdb.movies_delta("]),
+        (
+            "SELECT * FROM imdb.actors",
+            "table imdb.actors does not exist; there are imdb.movies_delta",
+            &["There is no table imdb.actors", "imdb.movies_delta("],
+        ),
         (
             "SELECT budget FROM imdb.movies_delta",
             "plan error: analysis error: attribute ObjectName([Identifier(\"budget\")]) is missing from the schema: cannot resolve attribute",
@@ -662,7 +683,12 @@ mod tests {
         (
             "SELEC primaryTitle FRM imdb.movies_delta, `imdb`.`ratings_delta` WHERE x = 'imdb.persons_delta",
             "The statement cannot be read as Spark SQL: expected SELECT, found SELEC at line 1, column 1.",
-            &["clauses in the order FROM, WHERE", "imdb.movies_delta(", "imdb.ratings_delta(", "Joins: imdb.movies_delta.tconst = imdb.ratings_delta.tconst."],
+            &[
+                "clauses in the order FROM, WHERE",
+                "imdb.movies_delta(",
+                "imdb.ratings_delta(",
+                "Joins: imdb.movies_delta.tconst = imdb.ratings_delta.tconst.",
+            ],
         ),
         ("", "The statement is empty; write a SELECT.", &["imdb.movies_delta(", "imdb.persons_delta("]),
     ];
@@ -695,7 +721,9 @@ mod tests {
     #[test]
     fn odd_texts_do_no_harm() {
         let catalog = Catalog::embedded().unwrap();
-        for text in ["", "`", "'", "\u{0}", "column `", "ObjectName([", "é".repeat(50_000).as_str(), "İ column `x` İ with name `", "/*", "--"] {
+        for text in
+            ["", "`", "'", "\u{0}", "column `", "ObjectName([", "é".repeat(50_000).as_str(), "İ column `x` İ with name `", "/*", "--"]
+        {
             assert!(advice(text, text, &catalog).chars().count() <= LONGEST);
         }
     }

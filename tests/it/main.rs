@@ -34,6 +34,7 @@ mod host;
 mod http;
 mod import;
 mod lake;
+mod lookup;
 mod machine;
 mod openai;
 mod openapi;

@@ -15,7 +15,7 @@ use sqlparser::ast::{
     TableFunctionArgs, TableWithJoins, Value, WildcardAdditionalOptions, WindowFrameBound, WindowSpec, WindowType,
 };
 
-use super::{Refusal, Rules, expr::visit_parts, lexer};
+use super::{Refusal, expr::visit_parts, lexer};
 use crate::sql::catalog::{Catalog, nearest::nearest};
 
 /// Columns that are followed; a query with more is taken as one of unknown columns.
