@@ -13,7 +13,7 @@ use super::{
     suite::{Expected, Level, Question},
 };
 use crate::{
-    conversation::{AnswerBasis, Conversation, ConversationId, Job, JobStatus, LimitSource, NewConversation, ResultSet, Revision},
+    conversation::{AnswerBasis, Conversation, ConversationId, Job, LimitSource, NewConversation, ResultSet, Revision},
     service::{Service, Wait},
     sql::Lake,
     tape::{Heard, Port, Source, Tape},
@@ -319,9 +319,7 @@ fn unjudged(question: &Question) -> Judged {
 
 /// Number (from 1) and statement of the last query that gave rows; what was looked up to write one is none.
 fn last_rows(conversation: &Conversation) -> Option<(u32, &str)> {
-    let calls = || conversation.messages.iter().flat_map(|message| &message.tool_calls);
-    let is_lookup = |job: &Job| calls().any(|call| call.id == job.call_id && call.lookup.is_some());
-    let (index, job) = conversation.turn_jobs().filter(|(_, job)| job.status == JobStatus::Completed && !is_lookup(job)).last()?;
+    let (index, job) = conversation.turn_statements().last()?;
     Some((u32::try_from(index + 1).ok()?, &job.sql_query))
 }
 
