@@ -113,6 +113,9 @@ impl Model for Fused<Arc<ScriptedModel>> {
     fn name(&self) -> &str {
         self.inner.name()
     }
+    fn fingerprint(&self, request: &Request) -> String {
+        self.inner.fingerprint(request)
+    }
     async fn reply(&self, request: &Request) -> Result<Reply, model::Error> {
         let reply = self.inner.reply(request).await;
         self.fuse.burn().await;

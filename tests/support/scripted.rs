@@ -74,6 +74,10 @@ impl Model for ScriptedModel {
         "scripted model"
     }
 
+    fn fingerprint(&self, request: &Request) -> String {
+        model::digest(&json!(request))
+    }
+
     async fn reply(&self, request: &Request) -> Result<Reply, model::Error> {
         tokio::time::sleep(self.time).await;
         self.calls.fetch_add(1, Ordering::SeqCst);
