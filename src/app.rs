@@ -4,6 +4,8 @@ use std::{fmt::Write, path::Path, sync::Arc, time::Duration};
 
 use anyhow::bail;
 
+#[cfg(feature = "local")]
+use crate::eval::Bench;
 use crate::{
     config::{self, Config},
     conversation::Budgets,
@@ -43,6 +45,25 @@ impl App {
     /// # Errors
     /// When the catalog has faults, an adapter is not in this build, or the embedded file cannot be opened.
     pub fn build(config: &Config, times: Settings) -> anyhow::Result<Self> {
+        Ok(Self::assemble(config, times)?.0)
+    }
+
+    /// Builds what `config` asks for, but with an embedded store and queue that are thrown away with the last value that uses them,
+    /// and with it what an evaluation needs.
+    ///
+    /// # Errors
+    /// As [`App::build`].
+    #[cfg(feature = "local")]
+    pub fn evaluated(config: &Config, times: Settings) -> anyhow::Result<(Self, Bench)> {
+        let folder = tempfile::Builder::new().prefix("asklake-eval-").tempdir()?;
+        let mut config = config.clone();
+        (config.store, config.queue, config.data_dir) = (config::Store::Embedded, config::Queue::Embedded, folder.path().to_owned());
+        let (app, Parts { lake, warehouse }) = Self::assemble(&config, times)?;
+        let service = app.service.clone();
+        Ok((app, Bench { service, lake, warehouse, folder }))
+    }
+
+    fn assemble(config: &Config, times: Settings) -> anyhow::Result<(Self, Parts)> {
         let catalog = Arc::new(catalog(config)?);
         let lake = Lake::new(Arc::clone(&catalog), config.max_rows);
         check_queries(&catalog, &lake.guard)?;
@@ -50,21 +71,29 @@ impl App {
         // The model keeps to its time by itself, and knows better what took it.
         let model_timeout = times.model_timeout.min(config.model_call.timeout + MODEL_GRACE);
         let model = model(config, model_timeout.saturating_sub(MODEL_GRACE), &catalog)?;
-        let ports = Ports { store, wakes: sender, model, warehouse: warehouse(config, &catalog)? };
+        let warehouse = warehouse(config, &catalog)?;
+        let ports = Ports { store, wakes: sender, model, warehouse: Arc::clone(&warehouse) };
         let advises = config.model_call.profile != config::ModelProfile::Plain;
         // The others stop a query themselves, counting from the moment that it is sent.
         let is_databricks = matches!(config.warehouse, config::Warehouse::Databricks { .. });
         let query_time_limit = is_databricks.then_some(config.query_timeout);
         let times = Settings { model_timeout, query_time_limit, advises, data_only: config.data_only, ..times };
-        let service = Service::new(ports, lake, Budgets::default(), times);
+        let service = Service::new(ports, lake.clone(), Budgets::default(), times);
         let http = http::Settings {
             cors_allowed_origins: config.cors_allowed_origins.clone(),
             example_questions: catalog.questions.iter().take(6).cloned().collect(),
             lake_title: catalog.name.clone(),
         };
         let worker = worker::Settings { concurrency: config.worker_concurrency, ..worker::Settings::default() };
-        Ok(Self { service, receiver, worker, http })
+        Ok((Self { service, receiver, worker, http }, Parts { lake, warehouse }))
     }
+}
+
+/// What an app is made of that an evaluation needs as well.
+#[cfg_attr(not(feature = "local"), expect(dead_code, reason = "evaluations need the embedded store"))]
+struct Parts {
+    lake: Lake,
+    warehouse: Arc<dyn Warehouse>,
 }
 
 /// Time that a model has beyond its own.

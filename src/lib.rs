@@ -16,6 +16,8 @@ pub mod azure;
 pub mod cli;
 pub mod config;
 pub mod conversation;
+#[cfg(feature = "local")]
+pub mod eval;
 pub mod http;
 #[cfg(feature = "local")]
 pub mod import;

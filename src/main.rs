@@ -9,7 +9,7 @@ use std::{
 use asklake::{
     app::App,
     cli,
-    config::{Config, Queue},
+    config::{Config, ModelProfile, Queue},
     runtime::{functions, standalone, stopped},
     telemetry::{self, Output},
 };
@@ -57,6 +57,27 @@ enum Command {
         /// Print one JSON document: the status with the rows of every query
         #[arg(long)]
         json: bool,
+    },
+    /// Ask every question of a suite and compare the rows behind the answers with those of known statements
+    #[cfg(feature = "local")]
+    Eval {
+        /// The suite, a YAML file; docs/eval.md says how to write one
+        file: PathBuf,
+        /// Tell the model of nothing but tables and columns: what it does by itself
+        #[arg(long)]
+        baseline: bool,
+        /// Ask at most so many questions
+        #[arg(long, value_name = "N")]
+        limit: Option<usize>,
+        /// Ask only these questions: ids or levels, separated by commas
+        #[arg(long, value_name = "ID,LEVEL", value_delimiter = ',')]
+        only: Vec<String>,
+        /// Write questions, statements, rows and figures to this file
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+        /// Questions in work at once
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        concurrency: usize,
     },
     /// Turn the public IMDb files in DIR into a Parquet lake
     #[cfg(feature = "local")]
@@ -122,6 +143,14 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             }
         }
         #[cfg(feature = "local")]
+        Command::Eval { file, baseline, limit, only, json, concurrency } => {
+            let mut config = config().map_err(joined)?;
+            if baseline {
+                config.model_call.profile = ModelProfile::Plain;
+            }
+            evaluate(config, cli::eval::Options { file, limit, only, json, concurrency }).await
+        }
+        #[cfg(feature = "local")]
         Command::Import { dir, lake } => {
             let options = asklake::import::Options { source: dir, lake };
             tokio::task::spawn_blocking(move || cli::import::run(&options)).await??;
@@ -179,6 +208,19 @@ async fn ask(config: Config, options: cli::ask::Options) -> anyhow::Result<ExitC
     let ended = cli::ask::run(&format!("http://{}", server.address()), &options).await;
     server.stop().await;
     Ok(exit(ended?))
+}
+
+#[cfg(feature = "local")]
+async fn evaluate(config: Config, options: cli::eval::Options) -> anyhow::Result<ExitCode> {
+    let suite = cli::eval::read(&options)?;
+    let (app, bench) = App::evaluated(&config, standalone::times())?;
+    let stop = tokio_util::sync::CancellationToken::new();
+    let work = tokio::spawn(asklake::runtime::worker::run(app.service, app.receiver, app.worker, stop.clone()));
+    let evaluated = cli::eval::run(&bench, suite, &options, stopped()?).await;
+    // What is still in work is given up: nobody will read it.
+    stop.cancel();
+    work.abort();
+    evaluated.map(|_| ExitCode::SUCCESS)
 }
 
 #[cfg(feature = "local")]

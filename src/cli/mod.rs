@@ -6,6 +6,8 @@ use std::{io::Write, net::SocketAddr};
 pub mod ask;
 pub mod check;
 #[cfg(feature = "local")]
+pub mod eval;
+#[cfg(feature = "local")]
 pub mod import;
 
 /// Tells on standard output where the server listens and what to ask first.

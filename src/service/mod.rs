@@ -6,6 +6,7 @@ pub mod protocol;
 mod read;
 mod recent;
 mod review;
+mod rows_alone;
 mod start;
 mod step;
 mod transcript;

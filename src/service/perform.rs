@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 
-use super::Service;
+use super::{Service, rows_alone, transcript::Results};
 use crate::{
     conversation::{Conversation, Decision, Effect, ErrorCode, Job, Outcome, Phase, Review, RunId},
     model,
@@ -35,23 +35,41 @@ impl Service {
         let model_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         Ok(match reply {
             Ok(Ok(reply)) => {
-                let (decision, review) = match reply.decision {
-                    Decision::Answer(answer) => {
-                        let (answer, review) = self.review(conversation, answer, &results);
-                        (Decision::Answer(answer), review)
-                    }
-                    decision @ Decision::Query(_) => (decision, Review::default()),
-                };
+                let (decision, review) = self.judged(conversation, reply.decision, &results);
                 let (prompt_tokens, completion_tokens) = (reply.prompt_tokens, reply.completion_tokens);
                 let model = self.ports.model.name().to_owned();
                 Outcome::ModelReplied { decision, review, model, prompt_tokens, completion_tokens, model_ms }
             }
-            Ok(Err(error)) => no_reply(error, model_ms),
+            Ok(Err(model::Error::Unusable { detail, prompt_tokens, completion_tokens })) => {
+                // Rows that nobody put into words are worth more than an error.
+                let Some(result) = self.last_rows(conversation, &results) else {
+                    let detail = format!("The model's replies cannot be used: {detail}");
+                    return Ok(Outcome::ModelUnusable { detail, prompt_tokens, completion_tokens, model_ms });
+                };
+                tracing::info!(conversation.id = %conversation.id, detail, "the model's replies cannot be used; the rows are the answer");
+                let (decision, review) = self.judged(conversation, Decision::Answer(rows_alone::answer(result)), &results);
+                // It is made of rows alone, and nobody could write it better.
+                let review = Review { objections: Vec::new(), unverified: Vec::new(), ..review };
+                let model = self.ports.model.name().to_owned();
+                Outcome::ModelReplied { decision, review, model, prompt_tokens, completion_tokens, model_ms }
+            }
+            Ok(Err(error)) => no_reply(error),
             Err(_) => {
                 let detail = format!("The model did not reply within {} s.", self.settings.model_timeout.as_secs());
                 Outcome::Unavailable { code: ErrorCode::ModelFailed, detail, retry_after: None }
             }
         })
+    }
+
+    /// The decision with what asklake finds of it.
+    fn judged(&self, conversation: &Conversation, decision: Decision, results: &Results) -> (Decision, Review) {
+        match decision {
+            Decision::Answer(answer) => {
+                let (answer, review) = self.review(conversation, answer, results);
+                (Decision::Answer(answer), review)
+            }
+            decision @ Decision::Query(_) => (decision, Review::default()),
+        }
     }
 
     async fn launch(&self, conversation: &Conversation, index: usize) -> Outcome {
@@ -164,7 +182,7 @@ struct TimeLimit {
     left: Duration,
 }
 
-fn no_reply(error: model::Error, model_ms: u64) -> Outcome {
+fn no_reply(error: model::Error) -> Outcome {
     match error {
         model::Error::Unavailable { detail, retry_after } => {
             Outcome::Unavailable { code: ErrorCode::ModelFailed, detail: format!("The model is unavailable: {detail}"), retry_after }
@@ -175,9 +193,8 @@ fn no_reply(error: model::Error, model_ms: u64) -> Outcome {
         model::Error::Refused(detail) => {
             Outcome::Ended { code: ErrorCode::ModelRefused, detail: format!("The model refused the request: {detail}") }
         }
-        model::Error::Unusable { detail, prompt_tokens, completion_tokens } => {
-            let detail = format!("The model's replies cannot be used: {detail}");
-            Outcome::ModelUnusable { detail, prompt_tokens, completion_tokens, model_ms }
+        model::Error::Unusable { detail, .. } => {
+            Outcome::Ended { code: ErrorCode::ModelFailed, detail: format!("The model's replies cannot be used: {detail}") }
         }
     }
 }

@@ -46,6 +46,12 @@ impl Service {
         grounding::unverified(&answer.text, &grounding::Evidence { results: &results, said: &said })
     }
 
+    /// The rows of the last statement of the turn.
+    pub(super) fn last_rows<'a>(&self, conversation: &Conversation, results: &'a Results) -> Option<&'a ResultSet> {
+        let (index, _) = conversation.turn_jobs().filter(|(_, job)| self.is_statement(conversation, job)).last()?;
+        results.get(&index)
+    }
+
     /// Whether the job ran a statement of the model, and not a lookup.
     fn is_statement(&self, conversation: &Conversation, job: &Job) -> bool {
         let mut calls = conversation.messages.iter().flat_map(|message| &message.tool_calls);

@@ -1,5 +1,5 @@
-//! SQL on its way to a warehouse: what the lake holds (`catalog`), what a language model is told of it (`prompt`) and which statements
-//! may reach it (`guard`).
+//! SQL on its way to a warehouse: what the lake holds (`catalog`), what a language model is told of it (`prompt`, `similar`, and
+//! `repair` when a statement failed), which statements may reach it (`guard`) and the one that finds a value's spelling (`lookup`).
 
 pub mod assumptions;
 pub mod catalog;
@@ -9,6 +9,7 @@ pub mod lookup;
 pub mod prompt;
 pub mod repair;
 pub mod similar;
+mod words;
 
 pub use catalog::Catalog;
 pub use guard::{Admitted, Guard, Refusal};

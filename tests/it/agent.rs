@@ -237,6 +237,20 @@ async fn what_an_unusable_reply_has_cost_counts() {
 }
 
 #[tokio::test]
+async fn rows_for_which_the_model_finds_no_words_are_the_answer() {
+    let talk = Talk::by(Settings::default(), |_, call| match call {
+        0 => Ok(query(SQL)),
+        _ => Err(model::Error::Unusable { detail: "It was empty.".into(), prompt_tokens: 2000, completion_tokens: 7 }),
+    })
+    .await;
+    let status = talk.ask(QUESTION).await;
+    let text = status["final_answer"].as_str().unwrap();
+    assert!(text.contains("no words") && text.contains("| primaryTitle |") && text.contains("=One"), "{text}");
+    assert_eq!((&status["answer_basis"], &status["unverified"]), (&"data".into(), &Value::Array(vec![])));
+    assert_eq!(status["usage"]["prompt_tokens"], 2010);
+}
+
+#[tokio::test]
 async fn the_reason_of_a_query_stands_beside_the_progress_while_it_runs() {
     let model = ScriptedModel::new(Duration::ZERO, |_, _| Ok(query(SQL)));
     let calls = Arc::new(model);

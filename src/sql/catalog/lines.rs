@@ -2,7 +2,7 @@
 //! gives the line of the collection or of an entry before it, never a wrong block.
 
 /// The line, from 1, of the value at `pointer` in the block-style `yaml`: the deepest part of the pointer that can be found.
-pub(super) fn line_of(yaml: &str, pointer: &str) -> Option<usize> {
+pub fn line_of(yaml: &str, pointer: &str) -> Option<usize> {
     let lines: Vec<&str> = yaml.lines().collect();
     let mut found = None;
     let (mut from, mut to, mut indent) = (0, lines.len(), 0);

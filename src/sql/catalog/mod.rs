@@ -5,6 +5,7 @@
 
 mod check;
 mod lines;
+pub mod nearest;
 pub mod vocabulary;
 
 use std::{collections::BTreeMap, fmt, path::Path};
@@ -12,6 +13,7 @@ use std::{collections::BTreeMap, fmt, path::Path};
 use serde::{Deserialize, Serialize};
 
 pub use check::Fault;
+pub use lines::line_of;
 use vocabulary::Vocabulary;
 
 /// The catalog that asklake ships.

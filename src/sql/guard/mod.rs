@@ -38,6 +38,27 @@ use sqlparser::{
 
 use crate::{conversation::LimitSource, sql::Catalog};
 
+/// `value` as a string literal, spelled as the guard itself prints it.
+pub(super) fn literal(value: &str) -> String {
+    format!("'{}'", literal::encode(value))
+}
+
+/// A dotted name, with backticks where Spark would not read a part as a plain name.
+pub(super) fn name(dotted: &str) -> String {
+    dotted.split('.').map(|part| relations::quoted(part).to_string()).collect::<Vec<_>>().join(".")
+}
+
+/// The values of the string literals of a statement, as the guard reads them.
+#[cfg(test)]
+pub(super) fn literals(sql: &str) -> Vec<String> {
+    let tokens = lexer::tokens(sql).expect("readable");
+    let value = |token: TokenWithSpan| match token.token {
+        Token::SingleQuotedString(body) => literal::decode(&body).ok(),
+        _ => None,
+    };
+    tokens.into_iter().filter_map(value).collect()
+}
+
 /// Longest statement, in bytes.
 const MAX_BYTES: usize = 64 * 1024;
 /// Most operators and clauses that can nest; keeps the syntax tree shallow enough for the stack of a worker thread (2 MiB).

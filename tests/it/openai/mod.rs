@@ -22,7 +22,7 @@ use asklake::{
     },
 };
 use fake::{Answer, Fake, config as settings, model};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{
     scripted::{ScriptedModel, ScriptedWarehouse},
@@ -345,4 +345,57 @@ async fn the_environment_decides_on_the_model() {
     assert_eq!((model.kind, &model.fault, readiness.model.as_str()), ("OpenAI-compatible server", &None, "qwen"));
     assert_eq!(server.seen()[0].target, "/v1/models");
     assert!(server.seen()[0].headers.get("authorization").is_none(), "there is no key");
+}
+
+/// The messages of the request that `profile` makes of `request`, with the tools.
+async fn sent(profile: Profile, request: &Request) -> Value {
+    let server = Fake::start(vec![Answer::text("Two.", "stop")]).await;
+    let endpoint = Endpoint::OpenAi { base_url: format!("{}/v1", server.base), model: "m".into() };
+    let settings = asklake::model::openai::Config { profile, ..settings(endpoint, AnswerFormat::Text) };
+    let model = OpenAi::new(settings, Authentication::None, &Arc::new(Catalog::embedded().unwrap())).unwrap();
+    model.reply(request).await.unwrap();
+    server.seen().remove(0).body
+}
+
+#[tokio::test]
+async fn a_first_request_is_below_3000_tokens_in_every_profile() {
+    let request = asked();
+    for profile in [Profile::Large, Profile::Small, Profile::Plain] {
+        let body = sent(profile, &request).await;
+        // The rule of thumb: four characters are a token.
+        let tokens = (body["messages"].to_string().chars().count() + body["tools"].to_string().chars().count()) / 4;
+        assert!(tokens < 3000, "{profile:?}: {tokens}");
+        println!("{profile:?}: {tokens} tokens");
+    }
+}
+
+#[tokio::test]
+async fn a_small_model_is_shown_turns_like_the_question_and_a_plain_one_nothing() {
+    let small = sent(Profile::Small, &asked()).await;
+    let messages = small["messages"].as_array().unwrap();
+    assert_eq!(messages.last().unwrap()["content"], "How many films are there?");
+    let nearest = &messages[messages.len() - 3..messages.len() - 1];
+    assert_eq!(nearest[0]["content"], "How many films are there?");
+    assert!(nearest[1]["tool_calls"][0]["function"]["arguments"].as_str().unwrap().contains("COUNT(*)"));
+    let plain = sent(Profile::Plain, &asked()).await;
+    assert_eq!((plain["messages"].as_array().unwrap().len(), plain["tools"].as_array().unwrap().len()), (2, 1));
+    insta::assert_snapshot!("small prompt", messages[0]["content"].as_str().unwrap());
+    insta::assert_snapshot!("plain prompt", plain["messages"][0]["content"].as_str().unwrap());
+}
+
+#[tokio::test]
+async fn of_earlier_turns_the_latest_are_sent_whole_while_the_budget_lasts() {
+    let mut request = asked();
+    let turns = (0..200).flat_map(|turn| {
+        [Entry::Question(format!("Question {turn}? {}", "x".repeat(200))), Entry::Answer(format!("Answer {turn}. {}", "y".repeat(200)))]
+    });
+    request.transcript.splice(0..0, turns);
+    for (profile, budget) in [(Profile::Large, 12_000), (Profile::Small, 3_000)] {
+        let body = sent(profile, &request).await;
+        let earlier: Vec<&str> = body["messages"].as_array().unwrap().iter().filter_map(|message| message["content"].as_str()).collect();
+        let earlier: Vec<&&str> = earlier.iter().filter(|text| text.ends_with('x') || text.ends_with('y')).collect();
+        assert!(earlier.iter().map(|text| text.len()).sum::<usize>() < budget, "{profile:?}");
+        assert!(earlier.len() >= 8 && earlier.len() % 2 == 0, "{profile:?}: {} messages", earlier.len());
+        assert!(earlier[0].starts_with("Question") && earlier.last().unwrap().starts_with("Answer 199."), "{profile:?}");
+    }
 }

@@ -1,0 +1,103 @@
+//! `asklake eval FILE`: asks every question of a suite and says how many answers rest on the right rows.
+
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    pin::pin,
+    time::Duration,
+};
+
+use anyhow::Context;
+use futures_util::{StreamExt as _, stream};
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::eval::{Bench, Report, Suite, run::Judged, suite::Question};
+
+/// What to ask, and what to do with the figures.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The suite.
+    pub file: PathBuf,
+    /// Questions asked at most.
+    pub limit: Option<usize>,
+    /// Ids and levels of the questions to ask; all when empty.
+    pub only: Vec<String>,
+    /// Where to write everything as JSON.
+    pub json: Option<PathBuf>,
+    /// Questions in work at once.
+    pub concurrency: usize,
+}
+
+/// Reads the suite.
+///
+/// # Errors
+/// Every fault of the file.
+pub fn read(options: &Options) -> anyhow::Result<Suite> {
+    let mut suite = Suite::load(&options.file).map_err(|faults| {
+        let lines: Vec<String> = faults.iter().map(|fault| format!("  {fault}")).collect();
+        anyhow::anyhow!("{} has faults:\n{}", options.file.display(), lines.join("\n"))
+    })?;
+    if !options.only.is_empty() {
+        let is_named = |question: &Question| options.only.iter().any(|name| *name == question.id || name == question.level.name());
+        if let Some(unknown) =
+            options.only.iter().find(|name| !suite.questions.iter().any(|question| **name == question.id || *name == question.level.name()))
+        {
+            anyhow::bail!("--only: the suite has no question and no level `{unknown}`");
+        }
+        suite.questions.retain(is_named);
+    }
+    suite.questions.truncate(options.limit.unwrap_or(usize::MAX));
+    Ok(suite)
+}
+
+/// Asks the questions until all are judged or `stopped`, and prints the figures of what is done.
+///
+/// # Errors
+/// When store, queue or warehouse fail, or the JSON cannot be written.
+pub async fn run(bench: &Bench, suite: Suite, options: &Options, stopped: impl Future<Output = ()>) -> anyhow::Result<Report> {
+    let judged = ask(bench, &suite, options.concurrency, stopped).await?;
+    let report = Report { suite: suite.name, model: bench.service.model_name().to_owned(), questions: judged };
+    if let Some(file) = &options.json {
+        write_json(file, &report)?;
+    }
+    write!(std::io::stdout(), "{}", report.text())?;
+    Ok(report)
+}
+
+async fn ask(bench: &Bench, suite: &Suite, concurrency: usize, stopped: impl Future<Output = ()>) -> anyhow::Result<Vec<Judged>> {
+    let bar = progress(suite.questions.len());
+    let mut stopped = pin!(stopped);
+    let asked = stream::iter(suite.questions.iter().enumerate())
+        .map(|(place, question)| async move { bench.judge(question).await.map(|judged| (place, judged)) })
+        .buffer_unordered(concurrency.max(1));
+    let mut asked = pin!(asked);
+    let mut judged = Vec::new();
+    loop {
+        let next = tokio::select! {
+            next = asked.next() => next,
+            () = &mut stopped => None,
+        };
+        let Some(next) = next else { break };
+        let (place, next) = next?;
+        bar.inc(1);
+        bar.set_message(next.id.clone());
+        judged.push((place, next));
+    }
+    bar.finish_and_clear();
+    judged.sort_by_key(|(place, _)| *place);
+    Ok(judged.into_iter().map(|(_, judged)| judged).collect())
+}
+
+fn progress(questions: usize) -> ProgressBar {
+    let bar = ProgressBar::new(u64::try_from(questions).unwrap_or(u64::MAX));
+    if let Ok(style) = ProgressStyle::with_template("{bar:24} {pos}/{len} {elapsed} {msg}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_secs(1));
+    bar
+}
+
+fn write_json(file: &Path, report: &Report) -> anyhow::Result<()> {
+    let json = serde_json::to_string_pretty(report)?;
+    std::fs::write(file, json + "\n").with_context(|| format!("cannot write {}", file.display()))
+}
