@@ -13,7 +13,7 @@ use super::{
     suite::{Expected, Level, Question},
 };
 use crate::{
-    conversation::{AnswerBasis, Conversation, ConversationId, JobStatus, NewConversation, ResultSet, Revision},
+    conversation::{AnswerBasis, Conversation, ConversationId, NewConversation, ResultSet, Revision},
     service::{Service, Wait},
     sql::Lake,
     warehouse::{RunState, Statement, Warehouse},
@@ -278,7 +278,7 @@ fn judged(question: &Question, conversation: &Conversation, total_ms: u64) -> Ju
 
 /// Number (from 1) and statement of the last query that gave rows; what was looked up to write one is none.
 fn last_rows(conversation: &Conversation) -> Option<(u32, &str)> {
-    let (index, job) = conversation.turn_jobs().filter(|(_, job)| job.status == JobStatus::Completed && job.lookup.is_none()).last()?;
+    let (index, job) = conversation.turn_statements().last()?;
     Some((u32::try_from(index + 1).ok()?, &job.sql_query))
 }
 

@@ -27,7 +27,7 @@ impl Service {
                 unverified.join("; ")
             ));
         }
-        let statements = || conversation.turn_jobs().map(|(_, job)| job).filter(|job| self.is_statement(conversation, job));
+        let statements = || conversation.turn_statements().map(|(_, job)| job);
         let verified_queries = Vec::new();
         let last = statements().last();
         let assumed = |job: &Job| assumptions::assumptions(&job.sql_query, &conversation.question, &self.lake.catalog);
@@ -48,14 +48,8 @@ impl Service {
 
     /// The rows of the last statement of the turn.
     pub(super) fn last_rows<'a>(&self, conversation: &Conversation, results: &'a Results) -> Option<&'a ResultSet> {
-        let (index, _) = conversation.turn_jobs().filter(|(_, job)| self.is_statement(conversation, job)).last()?;
+        let (index, _) = conversation.turn_statements().last()?;
         results.get(&index)
-    }
-
-    /// Whether the job ran a statement of the model, and not a lookup.
-    fn is_statement(&self, conversation: &Conversation, job: &Job) -> bool {
-        let mut calls = conversation.messages.iter().flat_map(|message| &message.tool_calls);
-        job.status == JobStatus::Completed && !calls.any(|call| call.id == job.call_id && call.lookup.is_some())
     }
 
     fn refusal(&self, answer: Answer) -> Answer {
