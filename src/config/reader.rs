@@ -254,7 +254,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
             profile,
             timeout: Duration::from_secs(self.number("MODEL_TIMEOUT_SECONDS", 90, 1, 300)),
             temperature_hundredths: self.hundredths("MODEL_TEMPERATURE", 200),
-            max_tokens: self.number("MODEL_MAX_TOKENS", 4096, 64, 131_072),
+            max_tokens: self.number("MODEL_MAX_TOKENS", if profile == ModelProfile::Small { 600 } else { 4096 }, 64, 131_072),
             structured_answer,
         }
     }

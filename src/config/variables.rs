@@ -95,7 +95,7 @@ pub const VARIABLES: &[Variable] = &[
         "json_schema for OpenAI and Azure, else text",
         "Whether a language model is made to answer as JSON of a schema (json_schema), or writes text.",
     ),
-    variable("MODEL_MAX_TOKENS", "4096", "Tokens of one reply of a language model at most."),
+    variable("MODEL_MAX_TOKENS", "4096, or 600 with MODEL_PROFILE=small", "Tokens of one reply of a language model at most."),
     variable(
         "MODEL_PROFILE",
         "large",

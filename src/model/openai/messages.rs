@@ -62,25 +62,25 @@ impl Frame {
         body.insert("model".into(), self.model.clone().into());
         body.insert("messages".into(), self.messages(request).into());
         body.insert("tools".into(), self.tools().into());
-        body.insert("tool_choice".into(), self.tool_choice(request).into());
+        body.insert("tool_choice".into(), if request.queries_left == 0 { "none" } else { "auto" }.into());
         body.insert("temperature".into(), self.temperature.into());
         body.insert(self.max_tokens_name.into(), self.max_tokens.into());
         body.insert("stream".into(), true.into());
         body.insert("stream_options".into(), json!({"include_usage": true}));
-        if self.answer_format == AnswerFormat::JsonSchema {
-            body.insert("response_format".into(), answer_schema());
+        if let Some(format) = self.response_format(request) {
+            body.insert("response_format".into(), format);
         }
         body
     }
 
-    /// A small model answers from memory what it should have looked up, so it must call a tool until it has rows; one of them declines.
-    fn tool_choice(&self, request: &Request) -> &'static str {
+    /// A small model answers from memory what it should look up, so until it has rows it is held to the form of a tool call; one of the
+    /// tools declines. As `tool_choice` that is not enough: llama-server lets text pass all the same.
+    fn response_format(&self, request: &Request) -> Option<Value> {
         let has_no_rows = matches!(request.transcript.last(), Some(Entry::Question(_) | Entry::Query { result: Err(_), .. }));
-        match (request.queries_left, self.prompt.profile()) {
-            (0, _) => "none",
-            (_, Profile::Small) if has_no_rows => "required",
-            _ => "auto",
+        if self.prompt.profile() == Profile::Small && has_no_rows && request.queries_left > 0 {
+            return Some(schema("call", &json!({"anyOf": self.tools().iter().map(call_schema).collect::<Vec<_>>()})));
         }
+        (self.answer_format == AnswerFormat::JsonSchema).then(answer_schema)
     }
 
     fn messages(&self, request: &Request) -> Vec<Value> {
@@ -284,7 +284,7 @@ fn tool(name: &str, description: &str, properties: &Value, required: &[&str]) ->
 
 fn answer_schema() -> Value {
     let texts = json!({"type": "array", "items": {"type": "string"}});
-    let schema = json!({
+    let answer = json!({
         "type": "object",
         "properties": {
             "answer": {"type": "string"},
@@ -295,5 +295,21 @@ fn answer_schema() -> Value {
         "required": ["answer", "basis", "assumptions", "suggested_questions"],
         "additionalProperties": false,
     });
-    json!({"type": "json_schema", "json_schema": {"name": "answer", "strict": true, "schema": schema}})
+    schema("answer", &answer)
+}
+
+/// A call of `tool` as the text of a reply.
+fn call_schema(tool: &Value) -> Value {
+    let function = tool.get("function");
+    let part = |name: &str| function.and_then(|function| function.get(name)).cloned().unwrap_or_default();
+    json!({
+        "type": "object",
+        "properties": {"name": {"const": part("name")}, "arguments": part("parameters")},
+        "required": ["name", "arguments"],
+        "additionalProperties": false,
+    })
+}
+
+fn schema(name: &str, schema: &Value) -> Value {
+    json!({"type": "json_schema", "json_schema": {"name": name, "strict": true, "schema": schema}})
 }
