@@ -434,7 +434,12 @@ const HINTS: &[(&[&str], &str)] = &[
         "every selected column that is not inside an aggregate function must stand in GROUP BY, with the same expression.",
     ),
     (
-        &["invalid_where_condition", "aggregate functions are not allowed in where", "aggregate function in where"],
+        &[
+            "invalid_where_condition",
+            "aggregate functions are not allowed in where",
+            "aggregate function in where",
+            "does not support logical expression aggregatefunction",
+        ],
         "WHERE cannot hold aggregates; put the condition in HAVING, after GROUP BY.",
     ),
     (
