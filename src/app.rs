@@ -4,14 +4,12 @@ use std::{fmt::Write, path::Path, sync::Arc, time::Duration};
 
 use anyhow::bail;
 
-#[cfg(feature = "local")]
-use crate::eval::Bench;
 use crate::{
     config::{self, Config},
     conversation::Budgets,
     http,
     model::{
-        Model,
+        self, Model,
         offline::Planner,
         openai::{self, AnswerFormat, Authentication, Endpoint, OpenAi},
     },
@@ -21,10 +19,12 @@ use crate::{
     sql::{Catalog, Guard, Lake, catalog::Fault, prompt::Profile},
     store::Store,
     warehouse::{
-        Warehouse,
+        self, Warehouse,
         flight::{self, FlightSql},
     },
 };
+#[cfg(feature = "local")]
+use crate::{eval::Bench, tape::Tape};
 
 /// Everything a way to run needs.
 pub struct App {
@@ -45,25 +45,35 @@ impl App {
     /// # Errors
     /// When the catalog has faults, an adapter is not in this build, or the embedded file cannot be opened.
     pub fn build(config: &Config, times: Settings) -> anyhow::Result<Self> {
-        Ok(Self::assemble(config, times)?.0)
+        Ok(Self::assemble(config, times, |model, warehouse| (model, warehouse))?.0)
     }
 
-    /// Builds what `config` asks for, but with an embedded store and queue that are thrown away with the last value that uses them,
-    /// and with it what an evaluation needs.
+    /// Builds what `config` asks for, but with model and warehouse behind a tape, and with an embedded store and queue that are gone
+    /// with the bench; and with it what an evaluation needs.
     ///
     /// # Errors
     /// As [`App::build`].
     #[cfg(feature = "local")]
-    pub fn evaluated(config: &Config, times: Settings) -> anyhow::Result<(Self, Bench)> {
+    pub fn evaluated(config: &Config, times: Settings, tape: Tape) -> anyhow::Result<(Self, Bench)> {
+        let tape = Arc::new(tape);
         let folder = tempfile::Builder::new().prefix("asklake-eval-").tempdir()?;
         let mut config = config.clone();
         (config.store, config.queue, config.data_dir) = (config::Store::Embedded, config::Queue::Embedded, folder.path().to_owned());
-        let (app, Parts { lake, warehouse }) = Self::assemble(&config, times)?;
+        let (app, Parts { lake, warehouse }) = Self::assemble(&config, times, |model, warehouse| {
+            (
+                Arc::new(model::recorded::Recorded::new(model, Arc::clone(&tape))) as _,
+                Arc::new(warehouse::recorded::Recorded::new(warehouse, Arc::clone(&tape))) as _,
+            )
+        })?;
         let service = app.service.clone();
-        Ok((app, Bench { service, lake, warehouse, folder }))
+        Ok((app, Bench { service, lake, warehouse, tape, folder }))
     }
 
-    fn assemble(config: &Config, times: Settings) -> anyhow::Result<(Self, Parts)> {
+    fn assemble(
+        config: &Config,
+        times: Settings,
+        wrap: impl FnOnce(Arc<dyn Model>, Arc<dyn Warehouse>) -> (Arc<dyn Model>, Arc<dyn Warehouse>),
+    ) -> anyhow::Result<(Self, Parts)> {
         let catalog = Arc::new(catalog(config)?);
         let lake = Lake::new(Arc::clone(&catalog), config.max_rows);
         check_queries(&catalog, &lake.guard)?;
@@ -71,7 +81,7 @@ impl App {
         // The model keeps to its time by itself, and knows better what took it.
         let model_timeout = times.model_timeout.min(config.model_call.timeout + MODEL_GRACE);
         let model = model(config, model_timeout.saturating_sub(MODEL_GRACE), &catalog)?;
-        let warehouse = warehouse(config, &catalog)?;
+        let (model, warehouse) = wrap(model, warehouse(config, &catalog)?);
         let ports = Ports { store, wakes: sender, model, warehouse: Arc::clone(&warehouse) };
         let advises = config.model_call.profile != config::ModelProfile::Plain;
         // The others stop a query themselves, counting from the moment that it is sent.

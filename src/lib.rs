@@ -29,5 +29,7 @@ pub mod sql;
 #[cfg(feature = "local")]
 pub mod sqlite;
 pub mod store;
+#[cfg(feature = "local")]
+pub mod tape;
 pub mod telemetry;
 pub mod warehouse;

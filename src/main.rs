@@ -1,4 +1,4 @@
-//! The command line: `asklake functions | serve | ask | import | check`.
+//! The command line: `asklake functions | serve | ask | eval | import | check`.
 
 use std::{
     net::SocketAddr,
@@ -9,11 +9,20 @@ use std::{
 use asklake::{
     app::App,
     cli,
-    config::{Config, ModelProfile, Queue},
+    config::{Config, Queue},
     runtime::{functions, standalone, stopped},
     telemetry::{self, Output},
 };
+#[cfg(feature = "local")]
+use asklake::{
+    config::ModelProfile,
+    eval::figures::Prices,
+    runtime::worker,
+    tape::{self, Tape},
+};
 use clap::{Parser, Subcommand};
+#[cfg(feature = "local")]
+use tokio_util::sync::CancellationToken;
 
 /// Ask your lakehouse a question in plain language, get an answer you can check.
 #[derive(Parser)]
@@ -60,25 +69,7 @@ enum Command {
     },
     /// Ask every question of a suite and compare the rows behind the answers with those of known statements
     #[cfg(feature = "local")]
-    Eval {
-        /// The suite, a YAML file; docs/eval.md says how to write one
-        file: PathBuf,
-        /// Tell the model of nothing but tables and columns: what it does by itself
-        #[arg(long)]
-        baseline: bool,
-        /// Ask at most so many questions
-        #[arg(long, value_name = "N")]
-        limit: Option<usize>,
-        /// Ask only these questions: ids or levels, separated by commas
-        #[arg(long, value_name = "ID,LEVEL", value_delimiter = ',')]
-        only: Vec<String>,
-        /// Write questions, statements, rows and figures to this file
-        #[arg(long, value_name = "FILE")]
-        json: Option<PathBuf>,
-        /// Questions in work at once
-        #[arg(long, value_name = "N", default_value_t = 1)]
-        concurrency: usize,
-    },
+    Eval(Box<Evaluation>),
     /// Turn the public IMDb files in DIR into a Parquet lake
     #[cfg(feature = "local")]
     Import {
@@ -90,6 +81,53 @@ enum Command {
     },
     /// Show what is configured, what is embedded and what answers; every configuration error at once
     Check,
+}
+
+/// What to ask a suite of, and what to do with the figures.
+#[cfg(feature = "local")]
+#[derive(clap::Args)]
+struct Evaluation {
+    /// The suite, a YAML file; docs/eval.md says how to write one
+    file: Option<PathBuf>,
+    /// Tell the model of nothing but tables and columns: what it does by itself
+    #[arg(long)]
+    baseline: bool,
+    /// Ask at most so many questions
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Ask only these questions: ids or levels, separated by commas
+    #[arg(long, value_name = "ID,LEVEL", value_delimiter = ',')]
+    only: Vec<String>,
+    /// Write questions, statements, rows and figures to this file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Record what model and warehouse reply
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+    /// Answer from this recording what was asked before; ask model and warehouse only what is new
+    #[arg(long, value_name = "FILE")]
+    replay: Option<PathBuf>,
+    /// Ask neither model nor warehouse: questions that need something new are counted by themselves
+    #[arg(long, requires = "replay")]
+    offline: bool,
+    /// Questions in work at once
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    concurrency: usize,
+    /// Price of a million tokens that the model reads
+    #[arg(long, value_name = "PRICE", requires = "price_out")]
+    price_in: Option<f64>,
+    /// Price of a million tokens that it writes
+    #[arg(long, value_name = "PRICE", requires = "price_in")]
+    price_out: Option<f64>,
+    /// Fail when fewer answers are right, in percent
+    #[arg(long, value_name = "PERCENT")]
+    at_least: Option<f64>,
+    /// Ask nothing: print what changed between two files that --json wrote
+    #[arg(long, num_args = 2, value_names = ["BEFORE", "AFTER"], conflicts_with = "file")]
+    compare: Vec<PathBuf>,
+    /// Ask nothing: print files that --json wrote side by side as a Markdown table
+    #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with_all = ["file", "compare"])]
+    table: Vec<PathBuf>,
 }
 
 /// What is logged by a server. The Cosmos SDK tells at this level of every connection.
@@ -143,13 +181,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             }
         }
         #[cfg(feature = "local")]
-        Command::Eval { file, baseline, limit, only, json, concurrency } => {
-            let mut config = config().map_err(joined)?;
-            if baseline {
-                config.model_call.profile = ModelProfile::Plain;
-            }
-            evaluate(config, cli::eval::Options { file, limit, only, json, concurrency }).await
-        }
+        Command::Eval(evaluation) => evaluation.run(config).await,
         #[cfg(feature = "local")]
         Command::Import { dir, lake } => {
             let options = asklake::import::Options { source: dir, lake };
@@ -211,16 +243,56 @@ async fn ask(config: Config, options: cli::ask::Options) -> anyhow::Result<ExitC
 }
 
 #[cfg(feature = "local")]
-async fn evaluate(config: Config, options: cli::eval::Options) -> anyhow::Result<ExitCode> {
+impl Evaluation {
+    async fn run(self, config: impl FnOnce() -> Result<Config, Vec<asklake::config::Error>>) -> anyhow::Result<ExitCode> {
+        if let [before, after] = self.compare.as_slice() {
+            cli::eval::compare(before, after)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        if !self.table.is_empty() {
+            cli::eval::table(&self.table)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let mut config = config().map_err(joined)?;
+        if self.baseline {
+            config.model_call.profile = ModelProfile::Plain;
+        }
+        evaluate(&config, self).await
+    }
+
+    fn options(&self, config: &Config) -> anyhow::Result<cli::eval::Options> {
+        let Some(file) = self.file.clone() else { anyhow::bail!("name the suite to ask, such as `asklake eval catalog/imdb.eval.yaml`") };
+        let prices = self.price_in.zip(self.price_out).map(|(input, output)| Prices { input, output });
+        let profile = match (&config.model, config.model_call.profile) {
+            (asklake::config::Model::Offline, _) => None,
+            (_, ModelProfile::Large) => Some("large".to_owned()),
+            (_, ModelProfile::Small) => Some("small".to_owned()),
+            (_, ModelProfile::Plain) => Some("plain".to_owned()),
+        };
+        let (only, json) = (self.only.clone(), self.json.clone());
+        Ok(cli::eval::Options { file, limit: self.limit, only, json, prices, profile, concurrency: self.concurrency })
+    }
+}
+
+#[cfg(feature = "local")]
+async fn evaluate(config: &Config, evaluation: Evaluation) -> anyhow::Result<ExitCode> {
+    let options = evaluation.options(config)?;
     let suite = cli::eval::read(&options)?;
-    let (app, bench) = App::evaluated(&config, standalone::times())?;
-    let stop = tokio_util::sync::CancellationToken::new();
-    let work = tokio::spawn(asklake::runtime::worker::run(app.service, app.receiver, app.worker, stop.clone()));
-    let evaluated = cli::eval::run(&bench, suite, &options, stopped()?).await;
+    let Evaluation { replay, record, offline, at_least, .. } = evaluation;
+    let tape = Tape::open(&tape::Options { replay, record, is_offline: offline })?;
+    let (app, bench) = App::evaluated(config, standalone::times(), tape)?;
+    let stop = CancellationToken::new();
+    let work = tokio::spawn(worker::run(app.service, app.receiver, app.worker, stop.clone()));
+    let report = cli::eval::run(&bench, suite, &options, stopped()?).await;
     // What is still in work is given up: nobody will read it.
     stop.cancel();
     work.abort();
-    evaluated.map(|_| ExitCode::SUCCESS)
+    let report = report?;
+    let is_reached = at_least.is_none_or(|least| report.figures.accuracy.is_some_and(|accuracy| accuracy >= least));
+    if !is_reached {
+        return Ok(fail("the execution accuracy is below --at-least"));
+    }
+    Ok(if report.faults() == 0 { ExitCode::SUCCESS } else { fail("the suite is at fault: see FAULT above") })
 }
 
 #[cfg(feature = "local")]

@@ -1,4 +1,5 @@
-//! `asklake eval FILE`: asks every question of a suite and says how many answers rest on the right rows.
+//! `asklake eval FILE`: asks every question of a suite and says how many answers rest on the right rows; and `--compare` and `--table`,
+//! which read what it wrote.
 
 use std::{
     io::Write,
@@ -11,7 +12,7 @@ use anyhow::Context;
 use futures_util::{StreamExt as _, stream};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::eval::{Bench, Report, Suite, run::Judged, suite::Question};
+use crate::eval::{Bench, Report, Suite, figures::Prices, report::markdown, run::Judged, suite::Question};
 
 /// What to ask, and what to do with the figures.
 #[derive(Clone, Debug)]
@@ -24,6 +25,10 @@ pub struct Options {
     pub only: Vec<String>,
     /// Where to write everything as JSON.
     pub json: Option<PathBuf>,
+    /// What the model's tokens cost.
+    pub prices: Option<Prices>,
+    /// Name of the prompt, where there is one.
+    pub profile: Option<String>,
     /// Questions in work at once.
     pub concurrency: usize,
 }
@@ -38,13 +43,12 @@ pub fn read(options: &Options) -> anyhow::Result<Suite> {
         anyhow::anyhow!("{} has faults:\n{}", options.file.display(), lines.join("\n"))
     })?;
     if !options.only.is_empty() {
-        let is_named = |question: &Question| options.only.iter().any(|name| *name == question.id || name == question.level.name());
-        if let Some(unknown) =
-            options.only.iter().find(|name| !suite.questions.iter().any(|question| **name == question.id || *name == question.level.name()))
-        {
+        let names = |name: &str, question: &Question| name == question.id || name == question.level.name();
+        let is_unknown = |name: &&String| !suite.questions.iter().any(|question| names(name, question));
+        if let Some(unknown) = options.only.iter().find(is_unknown) {
             anyhow::bail!("--only: the suite has no question and no level `{unknown}`");
         }
-        suite.questions.retain(is_named);
+        suite.questions.retain(|question| options.only.iter().any(|name| names(name, question)));
     }
     suite.questions.truncate(options.limit.unwrap_or(usize::MAX));
     Ok(suite)
@@ -55,37 +59,70 @@ pub fn read(options: &Options) -> anyhow::Result<Suite> {
 /// # Errors
 /// When store, queue or warehouse fail, or the JSON cannot be written.
 pub async fn run(bench: &Bench, suite: Suite, options: &Options, stopped: impl Future<Output = ()>) -> anyhow::Result<Report> {
-    let judged = ask(bench, &suite, options.concurrency, stopped).await?;
-    let report = Report { suite: suite.name, model: bench.service.model_name().to_owned(), questions: judged };
+    let (judged, fault) = ask(bench, &suite, options.concurrency, stopped).await;
+    let report = Report::new(suite.name, bench.service.model_name().to_owned(), options.profile.clone(), judged, options.prices);
     if let Some(file) = &options.json {
         write_json(file, &report)?;
     }
     write!(std::io::stdout(), "{}", report.text())?;
-    Ok(report)
+    bench.tape.finish().context("the recording is not whole")?;
+    fault.map_or(Ok(report), Err)
 }
 
-async fn ask(bench: &Bench, suite: &Suite, concurrency: usize, stopped: impl Future<Output = ()>) -> anyhow::Result<Vec<Judged>> {
+/// What is judged before the end, a stop or a failure, in the order of the suite; and the failure.
+async fn ask(bench: &Bench, suite: &Suite, concurrency: usize, stopped: impl Future<Output = ()>) -> (Vec<Judged>, Option<anyhow::Error>) {
     let bar = progress(suite.questions.len());
     let mut stopped = pin!(stopped);
     let asked = stream::iter(suite.questions.iter().enumerate())
         .map(|(place, question)| async move { bench.judge(question).await.map(|judged| (place, judged)) })
         .buffer_unordered(concurrency.max(1));
     let mut asked = pin!(asked);
-    let mut judged = Vec::new();
+    let (mut judged, mut fault) = (Vec::new(), None);
     loop {
         let next = tokio::select! {
             next = asked.next() => next,
             () = &mut stopped => None,
         };
-        let Some(next) = next else { break };
-        let (place, next) = next?;
-        bar.inc(1);
-        bar.set_message(next.id.clone());
-        judged.push((place, next));
+        match next {
+            None => break,
+            Some(Err(error)) => {
+                fault = Some(error);
+                break;
+            }
+            Some(Ok((place, next))) => {
+                bar.inc(1);
+                bar.set_message(next.id.clone());
+                judged.push((place, next));
+            }
+        }
     }
     bar.finish_and_clear();
     judged.sort_by_key(|(place, _)| *place);
-    Ok(judged.into_iter().map(|(_, judged)| judged).collect())
+    (judged.into_iter().map(|(_, judged)| judged).collect(), fault)
+}
+
+/// Prints what changed between two runs.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn compare(before: &Path, after: &Path) -> anyhow::Result<()> {
+    write!(std::io::stdout(), "{}", read_json(before)?.changes(&read_json(after)?))?;
+    Ok(())
+}
+
+/// Prints runs side by side as a Markdown table.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn table(files: &[PathBuf]) -> anyhow::Result<()> {
+    let reports = files.iter().map(|file| read_json(file)).collect::<anyhow::Result<Vec<Report>>>()?;
+    write!(std::io::stdout(), "{}", markdown(&reports))?;
+    Ok(())
+}
+
+fn read_json(file: &Path) -> anyhow::Result<Report> {
+    let json = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    serde_json::from_slice(&json).with_context(|| format!("{} is not what `asklake eval --json` writes", file.display()))
 }
 
 fn progress(questions: usize) -> ProgressBar {

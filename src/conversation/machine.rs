@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     model::{
         Answer, Conversation, Draft, ErrorCode, ErrorDetail, Job, JobStatus, LimitSource, Lookup, Message, Phase, ResultSummary, Review,
@@ -44,7 +46,7 @@ pub enum Effect {
 }
 
 /// A query the model decided on.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueryDecision {
     /// The model's id of the call; made unique by [`apply`].
     pub call_id: String,
@@ -57,7 +59,8 @@ pub struct QueryDecision {
 }
 
 /// What the model decided.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Decision {
     /// To run queries, in this order; never empty.
     Query(Vec<QueryDecision>),

@@ -5,6 +5,7 @@
 //! statements that are known to be right go through guard and warehouse directly. Refuses to print: that is the command's.
 
 pub mod compare;
+pub mod figures;
 pub mod order;
 pub mod report;
 pub mod run;

@@ -8,15 +8,16 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    compare::{self, Agreement},
+    compare::{self, Agreement, Order},
     order,
     suite::{Expected, Level, Question},
 };
 use crate::{
-    conversation::{AnswerBasis, Conversation, ConversationId, NewConversation, ResultSet, Revision},
+    conversation::{AnswerBasis, Conversation, ConversationId, Job, LimitSource, NewConversation, ResultSet, Revision},
     service::{Service, Wait},
     sql::Lake,
-    warehouse::{RunState, Statement, Warehouse},
+    tape::{Heard, Port, Source, Tape},
+    warehouse::{self, RunState, Statement, Warehouse},
 };
 
 /// What a suite is run against: the use cases with a worker behind them, and what runs the statements that are known to be right.
@@ -27,6 +28,8 @@ pub struct Bench {
     pub lake: Lake,
     /// Who runs them.
     pub warehouse: Arc<dyn Warehouse>,
+    /// What stands before model and warehouse: it knows what was asked of them.
+    pub tape: Arc<Tape>,
     /// Folder of the store and queue, gone with the bench.
     pub folder: tempfile::TempDir,
 }
@@ -45,6 +48,8 @@ pub enum Verdict {
     Refused,
     /// The suite is wrong: its own statement is refused, fails or gives no rows.
     Fault,
+    /// Model or warehouse would have to be asked what the recording does not hold.
+    Unrecorded,
 }
 
 /// A question with what came of it.
@@ -102,6 +107,9 @@ pub struct Cost {
     pub queries: u32,
     /// Queries that were refused or failed and given back to the model.
     pub repairs: u32,
+    /// Answers that were given back to the model because its rows do not say what they say.
+    #[serde(default)]
+    pub rewrites: u32,
     /// Tokens the model read.
     pub prompt_tokens: u64,
     /// Tokens it wrote.
@@ -112,6 +120,9 @@ pub struct Cost {
     pub model_ms: u64,
     /// Between launch and end of queries, in milliseconds.
     pub warehouse_ms: u64,
+    /// Calls that no recording answered.
+    #[serde(default)]
+    pub live_model_calls: u32,
 }
 
 /// How long one read of a running turn is held.
@@ -123,9 +134,24 @@ impl Bench {
     /// # Errors
     /// When store, queue or warehouse fail: then there is nothing to judge.
     pub async fn judge(&self, question: &Question) -> anyhow::Result<Judged> {
+        let mut judged = unjudged(question);
+        let mut known = Vec::new();
+        if let Expected::Rows(statements) = &question.expected {
+            for statement in statements {
+                match self.known(self.lake.catalog.fill(statement), question.order).await? {
+                    Ok(rows) => known.push(rows),
+                    Err((verdict, reason)) => {
+                        (judged.verdict, judged.reason) = (verdict, Some(reason));
+                        return Ok(judged);
+                    }
+                }
+            }
+        }
         let began = Instant::now();
         let conversation = self.ask(&question.text).await?;
-        let mut judged = judged(question, &conversation, milliseconds(began.elapsed()));
+        judged.cost = self.cost(&conversation, milliseconds(began.elapsed()));
+        judged.answer.clone_from(&conversation.final_answer);
+        judged.unverified.clone_from(&conversation.unverified);
         let answer = match last_rows(&conversation) {
             Some((number, sql)) => {
                 judged.sql = Some(sql.to_owned());
@@ -135,25 +161,56 @@ impl Bench {
         };
         judged.rows = answer.as_ref().map(sample);
         let is_refused = conversation.answer_basis == Some(AnswerBasis::None);
-        let (verdict, reason) = match &question.expected {
-            _ if conversation.final_answer.is_none() => (Verdict::Error, Some(conversation.error.clone().unwrap_or_default())),
-            Expected::Refusal { .. } if is_refused => (Verdict::Right, None),
-            Expected::Refusal { missing } => (Verdict::Wrong, Some(format!("answered, but the lake lacks: {missing}"))),
-            Expected::Rows(statements) => {
-                let compared = self.compare_with_any(statements, question.order, answer.as_ref(), &mut judged).await?;
-                match compared {
-                    Compared::Fault(reason) => (Verdict::Fault, Some(reason)),
-                    _ if is_refused => (Verdict::Refused, Some("said that there is no answer".into())),
-                    Compared::Same(agreement) => {
-                        judged.strict = Some(agreement.extra_columns == 0);
-                        (Verdict::Right, None)
-                    }
-                    Compared::Other(reason) => (Verdict::Wrong, Some(reason)),
-                }
+        let compared = compare_with_any(&known, answer.as_ref(), &mut judged);
+        let (verdict, reason) = match (&question.expected, compared) {
+            _ if conversation.final_answer.is_none() => {
+                let verdict = if self.is_unrecorded(&conversation) { Verdict::Unrecorded } else { Verdict::Error };
+                (verdict, conversation.error)
             }
+            (Expected::Refusal { .. }, _) if is_refused => (Verdict::Right, None),
+            (Expected::Refusal { missing }, _) => (Verdict::Wrong, Some(format!("answered, but the lake lacks: {missing}"))),
+            (Expected::Rows(_), _) if is_refused => (Verdict::Refused, Some("said that there is no answer".into())),
+            (Expected::Rows(_), Ok(agreement)) => {
+                judged.strict = Some(agreement.extra_columns == 0);
+                (Verdict::Right, None)
+            }
+            (Expected::Rows(_), Err(reason)) => (Verdict::Wrong, Some(reason)),
         };
         (judged.verdict, judged.reason) = (verdict, reason);
         Ok(judged)
+    }
+
+    /// What the turn took, with the times that the live ones took where they are played.
+    fn cost(&self, conversation: &Conversation, wall_ms: u64) -> Cost {
+        let usage = &conversation.usage;
+        let model = self.tape.heard(Port::Model, &conversation.question);
+        let statements = conversation.turn_jobs().filter_map(|(_, job)| self.tape.heard(Port::Warehouse, &self.launched(job)?).pop());
+        let statements: Vec<Heard> = statements.collect();
+        let sum = |heard: &[Heard]| heard.iter().map(|heard| heard.ms).sum::<u64>();
+        let played = model.iter().chain(&statements).filter(|heard| heard.source == Source::Recording).map(|heard| heard.ms);
+        Cost {
+            model_calls: usage.model_calls,
+            queries: usage.queries,
+            repairs: conversation.spent.repairs,
+            rewrites: conversation.spent.rewrites,
+            prompt_tokens: usage.prompt_tokens,
+            completion_tokens: usage.completion_tokens,
+            total_ms: wall_ms + played.sum::<u64>(),
+            model_ms: sum(&model),
+            warehouse_ms: sum(&statements),
+            live_model_calls: u32::try_from(model.iter().filter(|heard| heard.source == Source::Live).count()).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// The statement of a job as it is launched.
+    fn launched(&self, job: &Job) -> Option<String> {
+        self.lake.guard.admit(&job.sql_query).ok().map(|admitted| self.lake.guard.lay_out(&admitted))
+    }
+
+    fn is_unrecorded(&self, conversation: &Conversation) -> bool {
+        let is_missing = |port: Port, about: &str| self.tape.heard(port, about).iter().any(|heard| heard.source == Source::Nobody);
+        is_missing(Port::Model, &conversation.question)
+            || conversation.turn_jobs().filter_map(|(_, job)| self.launched(job)).any(|sql| is_missing(Port::Warehouse, &sql))
     }
 
     /// Asks, and waits for the end of the turn.
@@ -179,86 +236,70 @@ impl Bench {
         }
     }
 
-    async fn compare_with_any(
-        &self,
-        statements: &[String],
-        required: Option<bool>,
-        answer: Option<&ResultSet>,
-        judged: &mut Judged,
-    ) -> anyhow::Result<Compared> {
-        let mut first = None;
-        for statement in statements {
-            let sql = self.lake.catalog.fill(statement);
-            let known = match self.known(&sql).await? {
-                Ok(known) => known,
-                Err(fault) => return Ok(Compared::Fault(format!("{fault}\n{sql}"))),
-            };
-            let compared = match answer {
-                None => Compared::Other("no rows: the answer rests on no query".into()),
-                Some(answer) => match compare::compare(&known, answer, &order::order_of(&sql, &known, required)) {
-                    Ok(agreement) => Compared::Same(agreement),
-                    Err(reason) => Compared::Other(reason),
-                },
-            };
-            let is_same = matches!(compared, Compared::Same(_));
-            if is_same || first.is_none() {
-                (judged.known_rows, judged.known_sql) = (Some(sample(&known)), Some(sql));
-            }
-            if is_same {
-                return Ok(compared);
-            }
-            first.get_or_insert(compared);
-        }
-        Ok(first.unwrap_or_else(|| Compared::Fault("there is no known statement".into())))
-    }
-
     /// The rows of a known statement, or what is wrong with it.
-    async fn known(&self, sql: &str) -> anyhow::Result<Result<ResultSet, String>> {
-        let admitted = match self.lake.guard.admit(sql) {
+    async fn known(&self, sql: String, required: Option<bool>) -> anyhow::Result<Result<Known, (Verdict, String)>> {
+        let fault = |problem: String| Ok(Err((Verdict::Fault, format!("{problem}\n{sql}"))));
+        let admitted = match self.lake.guard.admit(&sql) {
             Ok(admitted) => admitted,
-            Err(refusal) => return Ok(Err(format!("the guard refuses the known statement: {}", refusal.reason))),
+            Err(refusal) => return fault(format!("the guard refuses the known statement: {}", refusal.reason)),
         };
-        let token = format!("known-{}", uuid::Uuid::new_v4());
-        let run = self.warehouse.launch(&Statement::new(token, admitted.sql, admitted.max_rows)).await?;
+        let statement = Statement::new(format!("known-{}", uuid::Uuid::new_v4()), admitted.sql, admitted.max_rows);
+        let run = match self.warehouse.launch(&statement).await {
+            Ok(run) => run,
+            Err(warehouse::Error::Refused(error)) => return fault(format!("the warehouse refuses the known statement: {error}")),
+            Err(warehouse::Error::Misconfigured(error)) if self.tape.is_offline() => {
+                return Ok(Err((Verdict::Unrecorded, format!("the known statement: {error}"))));
+            }
+            Err(error) => return Err(error.into()),
+        };
         let mut phase = run.phase;
         loop {
-            let problem = match self.warehouse.poll(&run.id, phase, WAIT).await? {
-                RunState::Running(now) => {
-                    phase = now;
-                    continue;
+            match self.warehouse.poll(&run.id, phase, WAIT).await? {
+                RunState::Running(now) => phase = now,
+                RunState::Succeeded(rows) if rows.rows.is_empty() => {
+                    return fault("the known statement gives no rows, so nothing can be compared".into());
                 }
-                RunState::Succeeded(rows) if rows.rows.is_empty() => "the known statement gives no rows, so nothing can be compared".into(),
-                RunState::Succeeded(rows) if rows.truncated && admitted.limit_source == crate::conversation::LimitSource::Server => {
-                    format!("the known statement gives more than the {} rows that MAX_ROWS allows", admitted.max_rows)
+                RunState::Succeeded(rows) if rows.truncated && admitted.limit_source == LimitSource::Server => {
+                    return fault(format!("the known statement gives more than the {} rows that MAX_ROWS allows", admitted.max_rows));
                 }
-                RunState::Succeeded(rows) => return Ok(Ok(rows)),
-                RunState::Failed(error) => format!("the known statement fails: {error}"),
+                RunState::Succeeded(rows) => {
+                    let order = order::order_of(&sql, &rows, required);
+                    return Ok(Ok(Known { sql, rows, order }));
+                }
+                RunState::Failed(error) => return fault(format!("the known statement fails: {error}")),
                 RunState::Canceled | RunState::Lost => anyhow::bail!("the warehouse lost the run of a known statement"),
-            };
-            return Ok(Err(problem));
+            }
         }
     }
 }
 
-/// What the comparison with the known rows came to.
-enum Compared {
-    Same(Agreement),
-    Other(String),
-    Fault(String),
+/// A statement that is known to be right, and what it gives.
+struct Known {
+    sql: String,
+    rows: ResultSet,
+    order: Order,
 }
 
-fn judged(question: &Question, conversation: &Conversation, total_ms: u64) -> Judged {
-    let usage = &conversation.usage;
-    let cost = Cost {
-        model_calls: usage.model_calls,
-        queries: usage.queries,
-        repairs: conversation.spent.repairs,
-        prompt_tokens: usage.prompt_tokens,
-        completion_tokens: usage.completion_tokens,
-        total_ms,
-        model_ms: usage.model_ms,
-        warehouse_ms: usage.warehouse_ms,
-    };
+/// Compares with each of the known results until one agrees; tells of the first where none does.
+fn compare_with_any(known: &[Known], answer: Option<&ResultSet>, judged: &mut Judged) -> Result<Agreement, String> {
+    let mut reason = None;
+    for Known { sql, rows, order } in known {
+        let compared = match answer {
+            None => Err("the answer rests on no query".into()),
+            Some(answer) => compare::compare(rows, answer, order),
+        };
+        if compared.is_ok() || reason.is_none() {
+            (judged.known_rows, judged.known_sql) = (Some(sample(rows)), Some(sql.clone()));
+        }
+        match compared {
+            Ok(agreement) => return Ok(agreement),
+            Err(other) => reason = reason.or(Some(other)),
+        }
+    }
+    Err(reason.unwrap_or_default())
+}
+
+fn unjudged(question: &Question) -> Judged {
     Judged {
         id: question.id.clone(),
         level: question.level,
@@ -270,9 +311,9 @@ fn judged(question: &Question, conversation: &Conversation, total_ms: u64) -> Ju
         known_sql: None,
         rows: None,
         known_rows: None,
-        answer: conversation.final_answer.clone(),
-        unverified: conversation.unverified.clone(),
-        cost,
+        answer: None,
+        unverified: Vec::new(),
+        cost: Cost::default(),
     }
 }
 

@@ -5,15 +5,19 @@
 
 pub mod offline;
 pub mod openai;
+#[cfg(feature = "local")]
+pub mod recorded;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::conversation::{Decision, Lookup, ResultSet};
 
 /// What the model is asked.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Request {
     /// BCP 47 tag of the language to answer in, where the client gave one.
     pub language: Option<String>,
@@ -24,7 +28,7 @@ pub struct Request {
 }
 
 /// An entry of the transcript.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub enum Entry {
     /// A question of the user.
     Question(String),
@@ -53,7 +57,7 @@ pub enum Entry {
 }
 
 /// Rows as the model sees them.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Shown {
     /// Columns and the first rows; `row_count` is what the query returned, not what is shown.
     pub result: ResultSet,
@@ -63,7 +67,7 @@ pub struct Shown {
 pub const ROWS_SHOWN: usize = 100;
 
 /// What the model replied.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reply {
     /// What it decided.
     pub decision: Decision,
@@ -102,6 +106,12 @@ pub enum Error {
     },
 }
 
+/// What tells one request from another, for [`Model::fingerprint`]: the same for the same parts.
+#[must_use]
+pub fn digest(parts: &serde_json::Value) -> String {
+    Uuid::new_v5(&Uuid::nil(), parts.to_string().as_bytes()).to_string()
+}
+
 /// A language model, or what stands in for one.
 #[async_trait]
 pub trait Model: Send + Sync {
@@ -110,6 +120,9 @@ pub trait Model: Send + Sync {
 
     /// Name shown with every answer, such as a deployment's.
     fn name(&self) -> &str;
+
+    /// A digest of all that the reply depends on: what would be sent for `request`, but neither address nor key.
+    fn fingerprint(&self, request: &Request) -> String;
 
     /// Asks the model.
     ///

@@ -13,6 +13,8 @@ pub mod databricks;
 pub mod flight;
 pub mod parameters;
 #[cfg(feature = "local")]
+pub mod recorded;
+#[cfg(feature = "local")]
 pub mod sail;
 
 use std::time::Duration;

@@ -174,6 +174,11 @@ impl Model for Planner {
         "asklake offline planner"
     }
 
+    /// Another version of the planner may decide otherwise: it goes in as well.
+    fn fingerprint(&self, request: &Request) -> String {
+        super::digest(&serde_json::json!([env!("CARGO_PKG_VERSION"), *self.catalog, request]))
+    }
+
     async fn reply(&self, request: &Request) -> Result<Reply, Error> {
         Ok(Reply { decision: self.decide(request), prompt_tokens: 0, completion_tokens: 0 })
     }

@@ -183,6 +183,10 @@ impl Model for OpenAi {
         &self.frame.model
     }
 
+    fn fingerprint(&self, request: &Request) -> String {
+        super::digest(&self.frame.body(request).into())
+    }
+
     async fn reply(&self, request: &Request) -> Result<Reply, Error> {
         let deadline = Instant::now() + self.timeout;
         let mut body = self.frame.body(request);
