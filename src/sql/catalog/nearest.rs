@@ -1,7 +1,7 @@
 //! Which known names are most like one that does not exist.
 //!
 //! Owns the measure of likeness, for tables and columns alike: letters changed, one name within the other, words in common
-//! (`release_year` and `startYear`). Knows no statement and words no message.
+//! (`release_year` and `year_of_birth`). Knows no statement and words no message.
 
 /// Likeness from which a name is worth naming; 1 is equality.
 const LIKE: f64 = 0.7;
@@ -22,7 +22,7 @@ pub fn nearest<'a>(written: &str, known: impl Iterator<Item = &'a str>, most: us
     scored.into_iter().take(most).map(|(_, name)| name).collect()
 }
 
-/// How alike two names are, 0 to 1. A name within the other is likely the one that was meant: `title` for `primaryTitle`.
+/// How alike two names are, 0 to 1. A name within the other is likely the one that was meant: `name` for `productName`.
 #[must_use]
 pub fn likeness(a: &str, b: &str) -> f64 {
     let (whole_a, whole_b) = (squeezed(a), squeezed(b));
@@ -73,23 +73,22 @@ fn words(name: &str) -> Vec<String> {
 mod tests {
     use super::nearest;
 
-    const COLUMNS: [&str; 8] =
-        ["tconst", "primaryTitle", "startYear", "runtimeMinutes", "genres", "averageRating", "numVotes", "primaryName"];
+    const COLUMNS: [&str; 8] = ["sku", "productName", "launchYear", "weightGrams", "labels", "averageScore", "numReviews", "makerName"];
 
     #[test]
     fn names_are_found_by_letters_by_parts_and_by_words() {
         for (written, expected) in [
-            ("primary_titel", "primaryTitle"),
-            ("title", "primaryTitle"),
-            ("TITLES", "primaryTitle"),
-            ("release_year", "startYear"),
-            ("year", "startYear"),
-            ("runtime", "runtimeMinutes"),
-            ("genre", "genres"),
-            ("avg_rating", "averageRating"),
-            ("vote_count", "numVotes"),
-            ("name", "primaryName"),
-            ("tcnost", "tconst"),
+            ("product_nmae", "productName"),
+            ("product", "productName"),
+            ("PRODUCTS", "productName"),
+            ("release_year", "launchYear"),
+            ("year", "launchYear"),
+            ("weight", "weightGrams"),
+            ("label", "labels"),
+            ("avg_score", "averageScore"),
+            ("review_count", "numReviews"),
+            ("maker", "makerName"),
+            ("skus", "sku"),
         ] {
             assert_eq!(nearest(written, COLUMNS.into_iter(), 1), [expected], "{written}");
         }
@@ -104,9 +103,9 @@ mod tests {
 
     #[test]
     fn a_table_is_found_by_its_last_part() {
-        let tables = ["imdb.movies_delta", "imdb.ratings_delta"];
-        assert_eq!(nearest("imdb.movie_delta", tables.into_iter(), 1), ["imdb.movies_delta"]);
-        assert_eq!(nearest("ratings", tables.into_iter(), 1), ["imdb.ratings_delta"]);
-        assert_eq!(nearest("lake.movies", tables.into_iter(), 1), ["imdb.movies_delta"]);
+        let tables = ["shop.products_delta", "shop.reviews_delta"];
+        assert_eq!(nearest("shop.product_delta", tables.into_iter(), 1), ["shop.products_delta"]);
+        assert_eq!(nearest("reviews", tables.into_iter(), 1), ["shop.reviews_delta"]);
+        assert_eq!(nearest("lake.products", tables.into_iter(), 1), ["shop.products_delta"]);
     }
 }
