@@ -29,8 +29,9 @@ pub fn likeness(a: &str, b: &str) -> f64 {
     let letters = strsim::normalized_damerau_levenshtein(&whole_a, &whole_b);
     let within = whole_a.len().min(whole_b.len()) >= WORD && (whole_a.contains(&whole_b) || whole_b.contains(&whole_a));
     // One within the other ranks by how much of it they share, above names that merely look alike; names with a word in common
-    // stand between.
-    let within = if within { letters.mul_add(0.2, 0.8) } else { 0.0 };
+    // stand between. What a name ends with is what it is: a `productName` is a name, a `nameLength` is not.
+    let end = if whole_a.ends_with(&whole_b) || whole_b.ends_with(&whole_a) { 0.05 } else { 0.0 };
+    let within = if within { letters.mul_add(0.15, 0.8 + end) } else { 0.0 };
     let (words_a, words_b) = (words(a), words(b));
     let common = words_a.iter().filter(|word| word.chars().count() >= WORD && words_b.contains(word)).count();
     let words = if common == 0 { 0.0 } else { (common as f64 / words_a.len().max(words_b.len()) as f64).mul_add(0.2, 0.6) };
@@ -89,6 +90,7 @@ mod tests {
             ("review_count", "numReviews"),
             ("maker", "makerName"),
             ("skus", "sku"),
+            ("name", "makerName"),
         ] {
             assert_eq!(nearest(written, COLUMNS.into_iter(), 1), [expected], "{written}");
         }

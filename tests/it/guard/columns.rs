@@ -18,7 +18,7 @@ const UNKNOWN: &[(&str, &str)] = &[
     // One relation.
     (
         "SELECT title FROM imdb.movies_delta",
-        "title (line 1, column 8) is not a column of imdb.movies_delta; nearest: titleType, primaryTitle",
+        "title (line 1, column 8) is not a column of imdb.movies_delta; nearest: primaryTitle, originalTitle",
     ),
     ("SELECT year FROM imdb.movies_delta", "nearest: endYear, startYear"),
     ("SELECT TITLE_TYP FROM imdb.movies_delta", "nearest: titleType"),
