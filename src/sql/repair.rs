@@ -7,7 +7,9 @@ use std::{collections::VecDeque, fmt::Write as _};
 
 use super::{
     Catalog,
-    catalog::{Join, Relation, nearest::nearest},
+    catalog::{Column, Join, Relation, nearest::nearest},
+    guard,
+    words::{stem, words},
 };
 
 /// Longest advice, in characters.
@@ -337,6 +339,13 @@ impl<'a> Advice<'a> {
         if !near.is_empty() {
             self.line(&format!("There is no column {bare} in the tables of the statement; nearest: {}.", near.join(", ")));
         }
+        let is_array = |name: &&&str| statement.relations.iter().filter_map(|used| used.relation.column(name)).any(is_array);
+        if let Some(array) = near.iter().take(1).find(is_array) {
+            self.line(&format!("Hint: {}", of_array(array)));
+        }
+        if self.role(bare, statement, catalog) {
+            return;
+        }
         let tables = || catalog.tables.iter().chain(catalog.views.iter().map(|view| &view.relation));
         let exact = tables().find(|relation| relation.column(bare).is_some());
         let elsewhere = exact.or_else(|| {
@@ -370,6 +379,36 @@ impl<'a> Advice<'a> {
         }
         self.speak_of(relation);
         self.line(&format!("{line}."));
+    }
+
+    /// Tells how a part that people play, such as `director`, is stored, if the name is the catalog's word for one.
+    fn role(&mut self, bare: &str, statement: &Statement<'a>, catalog: &'a Catalog) -> bool {
+        let Some(people) = catalog.planner.as_ref().and_then(|vocabulary| vocabulary.people.as_ref()) else { return false };
+        let stems = |text: &str| words(&text.replace('_', " ")).iter().map(|word| stem(&word.folded)).collect::<Vec<_>>();
+        let wanted = stems(bare);
+        let Some(role) = people.roles.iter().find(|role| role.nouns.iter().chain([&role.plural]).any(|noun| stems(noun) == wanted)) else {
+            return false;
+        };
+        let (credits, from) = (&people.credits, statement.relations.iter().map(|used| used.relation).collect::<Vec<_>>());
+        let conditions = catalog.relation(&people.table).and_then(|people| path(&from, people, catalog)).unwrap_or_default();
+        let conditions: Vec<String> = conditions.iter().map(|join| format!("{} = {}", join.from, join.to)).collect();
+        let values: Vec<String> = role.values.iter().map(|value| guard::literal(value)).collect();
+        let joined = if conditions.is_empty() { String::new() } else { format!(" join it ON {},", conditions.join(" AND ")) };
+        for relation in [&credits.table, &people.table].into_iter().filter_map(|table| catalog.relation(table)) {
+            self.speak_of(relation);
+        }
+        self.line(&format!(
+            "{bare} is no column: it is a {} in {} with the {} in {}:{joined} filter {} IN ({}) and compare {}.{}.",
+            credits.role,
+            credits.table,
+            people.name,
+            people.table,
+            credits.role,
+            values.join(", "),
+            people.table,
+            people.name
+        ));
+        true
     }
 
     /// The relations spoken of, or all where there are none, and the joins between them.
@@ -434,7 +473,12 @@ const HINTS: &[(&[&str], &str)] = &[
         "every selected column that is not inside an aggregate function must stand in GROUP BY, with the same expression.",
     ),
     (
-        &["invalid_where_condition", "aggregate functions are not allowed in where", "aggregate function in where"],
+        &[
+            "invalid_where_condition",
+            "aggregate functions are not allowed in where",
+            "aggregate function in where",
+            "does not support logical expression aggregatefunction",
+        ],
         "WHERE cannot hold aggregates; put the condition in HAVING, after GROUP BY.",
     ),
     (
@@ -498,9 +542,7 @@ fn hints(error: &str, statement: &Statement<'_>) -> Vec<String> {
     let mut hints: Vec<String> = Vec::new();
     let about_types = ["type", "array", "list(", "coerce", "incompatible", "signature", "cast"].iter().any(|word| lower.contains(word));
     if about_types && let Some((relation, column)) = array_column(statement) {
-        hints.push(format!(
-            "{column} of {relation} is an array: filter with array_contains({column}, 'value'), group with LATERAL VIEW explode({column}) AS item."
-        ));
+        hints.push(of_array(column).replacen(" is an", &format!(" of {relation} is an"), 1));
     }
     for (signs, hint) in HINTS {
         if signs.iter().any(|sign| lower.contains(sign)) {
@@ -528,10 +570,18 @@ fn contains_word(text: &str, word: &str) -> bool {
     text.split(|letter: char| !(letter.is_alphanumeric() || letter == '_')).any(|said| said == word)
 }
 
+fn is_array(column: &Column) -> bool {
+    column.data_type.to_lowercase().starts_with("array")
+}
+
+fn of_array(column: &str) -> String {
+    format!("{column} is an array: filter with array_contains({column}, 'value'), group with LATERAL VIEW explode({column}) AS item.")
+}
+
 /// An array column of the statement's tables that the statement uses.
 fn array_column<'a>(statement: &Statement<'a>) -> Option<(&'a str, &'a str)> {
     statement.relations.iter().find_map(|used| {
-        let column = used.relation.columns.iter().find(|column| column.data_type.starts_with("array") && statement.uses(&column.name))?;
+        let column = used.relation.columns.iter().find(|column| is_array(column) && statement.uses(&column.name))?;
         Some((used.relation.name.as_str(), column.name.as_str()))
     })
 }
@@ -561,7 +611,7 @@ mod tests {
             "SELECT m.title FROM imdb.movies_delta m",
             "[UNRESOLVED_COLUMN.WITH_SUGGESTION] A column, variable, or function parameter with name `m`.`title` cannot be resolved. Did you mean one of the following? [`m`.`tconst`]. SQLSTATE: 42703",
             &[
-                "There is no column title in the tables of the statement; nearest: titleType, primaryTitle",
+                "There is no column title in the tables of the statement; nearest: primaryTitle, originalTitle, titleType",
                 "imdb.movies_delta(tconst string, titleType string",
             ],
         ),
@@ -673,6 +723,18 @@ mod tests {
             "SELECT numVotes FROM imdb.movies_delta",
             "numVotes (line 1, column 8) is not a column of imdb.movies_delta. imdb.ratings_delta or imdb.movies_with_ratings has it: join it.",
             &["join it ON imdb.movies_delta.tconst = imdb.ratings_delta.tconst", "imdb.ratings_delta("],
+        ),
+        (
+            "SELECT tconst FROM imdb.movies_delta WHERE genre = 'Drama'",
+            "genre (line 1, column 43) is not a column of imdb.movies_delta; nearest: genres.",
+            &["array_contains(genres, 'value')"],
+        ),
+        (
+            "SELECT primaryTitle FROM imdb.movies_delta WHERE director = 'John Ford'",
+            "director (line 1, column 51) is not a column of imdb.movies_delta; there are tconst.",
+            &[
+                "director is no column: it is a category in imdb.principals_delta with the primaryName in imdb.persons_delta: join it ON imdb.movies_delta.tconst = imdb.principals_delta.tconst AND imdb.principals_delta.nconst = imdb.persons_delta.nconst, filter category IN ('director') and compare imdb.persons_delta.primaryName.",
+            ],
         ),
         (
             "SELECT unnest(genres) FROM imdb.movies_delta",

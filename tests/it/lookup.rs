@@ -5,7 +5,7 @@ use std::sync::Arc;
 use asklake::{
     conversation::RunId,
     sql::{Guard, lookup, repair},
-    warehouse::sail::Sail,
+    warehouse::{RunState, sail::Sail},
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -22,7 +22,8 @@ async fn values(fixture: &Fixture, column: &str, text: &str) -> Vec<String> {
     let catalog = lake::catalog();
     let sql = lookup::statement(column, text, &catalog).unwrap();
     let admitted = Guard::new(&catalog, 1_000).admit(&sql).unwrap_or_else(|refusal| panic!("{}: {sql}", refusal.reason));
-    let result = fixture.rows(&admitted.sql, admitted.max_rows).await;
+    let run = fixture.launch(&format!("{column} {text}"), &admitted.sql, admitted.max_rows).await;
+    let RunState::Succeeded(result) = fixture.end(&run).await else { panic!("{sql}") };
     result.rows.iter().filter_map(|row| row.first().and_then(Value::as_str).map(str::to_owned)).collect()
 }
 

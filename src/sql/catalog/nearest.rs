@@ -1,7 +1,7 @@
 //! Which known names are most like one that does not exist.
 //!
 //! Owns the measure of likeness, for tables and columns alike: letters changed, one name within the other, words in common
-//! (`release_year` and `startYear`). Knows no statement and words no message.
+//! (`release_year` and `year_of_birth`). Knows no statement and words no message.
 
 /// Likeness from which a name is worth naming; 1 is equality.
 const LIKE: f64 = 0.7;
@@ -22,15 +22,16 @@ pub fn nearest<'a>(written: &str, known: impl Iterator<Item = &'a str>, most: us
     scored.into_iter().take(most).map(|(_, name)| name).collect()
 }
 
-/// How alike two names are, 0 to 1. A name within the other is likely the one that was meant: `title` for `primaryTitle`.
+/// How alike two names are, 0 to 1. A name within the other is likely the one that was meant: `name` for `productName`.
 #[must_use]
 pub fn likeness(a: &str, b: &str) -> f64 {
     let (whole_a, whole_b) = (squeezed(a), squeezed(b));
     let letters = strsim::normalized_damerau_levenshtein(&whole_a, &whole_b);
     let within = whole_a.len().min(whole_b.len()) >= WORD && (whole_a.contains(&whole_b) || whole_b.contains(&whole_a));
     // One within the other ranks by how much of it they share, above names that merely look alike; names with a word in common
-    // stand between.
-    let within = if within { letters.mul_add(0.2, 0.8) } else { 0.0 };
+    // stand between. What a name ends with is what it is: a `productName` is a name, a `nameLength` is not.
+    let end = if whole_a.ends_with(&whole_b) || whole_b.ends_with(&whole_a) { 0.05 } else { 0.0 };
+    let within = if within { letters.mul_add(0.15, 0.8 + end) } else { 0.0 };
     let (words_a, words_b) = (words(a), words(b));
     let common = words_a.iter().filter(|word| word.chars().count() >= WORD && words_b.contains(word)).count();
     let words = if common == 0 { 0.0 } else { (common as f64 / words_a.len().max(words_b.len()) as f64).mul_add(0.2, 0.6) };
@@ -73,23 +74,23 @@ fn words(name: &str) -> Vec<String> {
 mod tests {
     use super::nearest;
 
-    const COLUMNS: [&str; 8] =
-        ["tconst", "primaryTitle", "startYear", "runtimeMinutes", "genres", "averageRating", "numVotes", "primaryName"];
+    const COLUMNS: [&str; 8] = ["sku", "productName", "launchYear", "weightGrams", "labels", "averageScore", "numReviews", "makerName"];
 
     #[test]
     fn names_are_found_by_letters_by_parts_and_by_words() {
         for (written, expected) in [
-            ("primary_titel", "primaryTitle"),
-            ("title", "primaryTitle"),
-            ("TITLES", "primaryTitle"),
-            ("release_year", "startYear"),
-            ("year", "startYear"),
-            ("runtime", "runtimeMinutes"),
-            ("genre", "genres"),
-            ("avg_rating", "averageRating"),
-            ("vote_count", "numVotes"),
-            ("name", "primaryName"),
-            ("tcnost", "tconst"),
+            ("product_nmae", "productName"),
+            ("product", "productName"),
+            ("PRODUCTS", "productName"),
+            ("release_year", "launchYear"),
+            ("year", "launchYear"),
+            ("weight", "weightGrams"),
+            ("label", "labels"),
+            ("avg_score", "averageScore"),
+            ("review_count", "numReviews"),
+            ("maker", "makerName"),
+            ("skus", "sku"),
+            ("name", "makerName"),
         ] {
             assert_eq!(nearest(written, COLUMNS.into_iter(), 1), [expected], "{written}");
         }
@@ -104,9 +105,9 @@ mod tests {
 
     #[test]
     fn a_table_is_found_by_its_last_part() {
-        let tables = ["imdb.movies_delta", "imdb.ratings_delta"];
-        assert_eq!(nearest("imdb.movie_delta", tables.into_iter(), 1), ["imdb.movies_delta"]);
-        assert_eq!(nearest("ratings", tables.into_iter(), 1), ["imdb.ratings_delta"]);
-        assert_eq!(nearest("lake.movies", tables.into_iter(), 1), ["imdb.movies_delta"]);
+        let tables = ["shop.products_delta", "shop.reviews_delta"];
+        assert_eq!(nearest("shop.product_delta", tables.into_iter(), 1), ["shop.products_delta"]);
+        assert_eq!(nearest("reviews", tables.into_iter(), 1), ["shop.reviews_delta"]);
+        assert_eq!(nearest("lake.products", tables.into_iter(), 1), ["shop.products_delta"]);
     }
 }

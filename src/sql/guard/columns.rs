@@ -363,7 +363,9 @@ impl Check<'_> {
         self.expr(&mut view.lateral_view, scope, ctes)?;
         let columns = &view.lateral_col_alias;
         let columns: Columns = (!columns.is_empty()).then(|| Rc::new(columns.iter().map(|column| Column::plain(&column.value)).collect()));
-        let name = view.lateral_view_name.0.iter().filter_map(|part| Some(part.as_ident()?.value.clone())).collect();
+        // In `LATERAL VIEW explode(x) AS item` the parser takes AS for the name, as Spark does; nobody means it.
+        let name = view.lateral_view_name.0.iter().filter_map(|part| Some(part.as_ident()?.value.clone()));
+        let name = name.filter(|name| !same(name, "as")).collect();
         scope.sources.push(Source { name, relation: None, columns, merged: BTreeSet::new() });
         Ok(())
     }

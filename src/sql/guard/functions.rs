@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sqlparser::ast::{BinaryOperator, Expr, ObjectName, ObjectNamePart, Spanned as _, UnaryOperator, Value};
 
-use super::{Refusal, lexer, relations};
+use super::{Refusal, lexer};
 use crate::sql::Catalog;
 
 const BUILT_IN: &str = include_str!("functions.txt");
@@ -107,12 +107,18 @@ pub(super) fn takes_unit(name: &ObjectName, arguments: usize) -> bool {
 }
 
 fn unknown(name: &ObjectName, written: &str, known: &BTreeSet<String>) -> Refusal {
-    let nearest =
-        relations::nearest(written, known.iter().map(String::as_str), 0.89).map(|near| format!("; nearest: {near}")).unwrap_or_default();
+    let nearest = nearest(written, known).map(|near| format!("; nearest: {near}")).unwrap_or_default();
     let place = lexer::place(name.span().start);
     Refusal::new(format!(
         "The function {written} ({place}) may not be called{nearest}. Use built-in functions of Spark SQL that only compute."
     ))
+}
+
+/// The known function most like `written`, if any is. Functions are short and alike, so the beginning counts more than for tables.
+fn nearest<'a>(written: &str, known: &'a BTreeSet<String>) -> Option<&'a str> {
+    let likeness = |name: &&String| strsim::jaro_winkler(&written.to_ascii_lowercase(), name);
+    let scored = known.iter().map(|name| (likeness(&name), name.as_str())).filter(|(likeness, _)| *likeness > 0.89);
+    scored.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name)
 }
 
 fn lower(name: &ObjectName) -> String {
@@ -200,13 +206,13 @@ mod tests {
     /// A name in the list that the parser reads as something else would be admitted on paper only.
     #[test]
     fn every_listed_function_can_be_called() {
-        let own =
-            serde_json::json!({"name": "x", "tables": [], "functions": [{"name": "own.f", "signature": "own.f(x)", "description": "d"}]});
+        let table = serde_json::json!({"name": "own.t", "description": "d", "columns": []});
+        let own = serde_json::json!({"name": "x", "tables": [table], "functions": [{"name": "own.f", "signature": "own.f(x)", "description": "d"}]});
         let catalog: Catalog = serde_json::from_value(own).expect("a catalog");
         let guard = Guard::new(&catalog, 10);
         let calls =
             ["(a)", "(a, b)", "()", "(a, b, c)", "(DAY, b, c)", "(a AS INT)", "(DAY FROM a)", "('x' IN a)", "(a PLACING 'x' FROM 1)"];
-        let admitted = |name: &str| calls.iter().any(|call| guard.admit(&format!("SELECT {name}{call}")).is_ok());
+        let admitted = |name: &str| calls.iter().any(|call| guard.admit(&format!("SELECT {name}{call} FROM own.t")).is_ok());
         let refused: Vec<String> = Functions::new(&catalog).callable.into_iter().filter(|name| !admitted(name)).collect();
         assert!(refused.is_empty(), "{refused:?}");
     }

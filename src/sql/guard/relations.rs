@@ -9,7 +9,7 @@ use std::sync::Arc;
 use sqlparser::ast::{Ident, ObjectName, ObjectNamePart, Spanned as _};
 
 use super::{Refusal, keywords, lexer};
-use crate::sql::Catalog;
+use crate::sql::{Catalog, catalog::nearest::nearest};
 
 /// The catalog's tables and views.
 #[derive(Debug)]
@@ -132,8 +132,8 @@ impl Relations {
     }
 
     fn unknown(&self, written: &str, name: &ObjectName) -> Refusal {
-        let nearest =
-            nearest(written, self.names.iter().map(String::as_str), 0.8).map(|known| format!("; nearest: {known}")).unwrap_or_default();
+        let near = nearest(written, self.names.iter().map(String::as_str), 1);
+        let nearest = near.first().map(|known| format!("; nearest: {known}")).unwrap_or_default();
         Refusal::new(format!("{written} ({}) is not a table of this lake{nearest}. {}", lexer::place(name.span().start), self.list()))
     }
 
@@ -155,20 +155,4 @@ pub(super) fn quoted(name: &str) -> Ident {
         && name.chars().all(|found| found.is_ascii_alphanumeric() || found == '_')
         && !keywords::is_keyword(name);
     if plain { Ident::new(name) } else { Ident::with_quote('`', name) }
-}
-
-/// The known name most like `written`, if any has at least that likeness (0 to 1).
-pub(super) fn nearest<'a>(written: &str, known: impl Iterator<Item = &'a str>, least: f64) -> Option<&'a str> {
-    let written = written.to_ascii_lowercase();
-    known
-        .map(|name| {
-            (
-                strsim::jaro_winkler(&written, &name.to_ascii_lowercase())
-                    .max(strsim::jaro_winkler(&written, &last_part(name).to_ascii_lowercase())),
-                name,
-            )
-        })
-        .filter(|(likeness, _)| *likeness > least)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, name)| name)
 }

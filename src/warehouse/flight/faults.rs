@@ -10,10 +10,8 @@ use sqlparser::{
     parser::Parser,
 };
 
-use crate::sql::Catalog;
+use crate::sql::{Catalog, catalog::nearest::nearest};
 
-/// Likeness from which a name is worth naming; 1 is equality.
-const LIKE: f64 = 0.7;
 /// Longest message that is passed on, in characters: a plan printed into an error helps nobody.
 const LONGEST: usize = 600;
 /// Statements up to this many bytes are parsed for their names. A chain such as `1+1+…` of 100 kB makes a tree so deep that dropping it
@@ -96,7 +94,8 @@ impl Names {
         }
         let of_query = self.0.iter().filter(|relation| mentioned.contains(&relation.name.as_str())).flat_map(|relation| &relation.columns);
         let of_lake = self.0.iter().flat_map(|relation| &relation.columns);
-        nearest(bare, of_query).or_else(|| nearest(bare, of_lake)).map_or_else(
+        let near = [nearest(bare, of_query.map(String::as_str), 1), nearest(bare, of_lake.map(String::as_str), 1)].concat();
+        near.first().map_or_else(
             || format!("column {column} does not exist{}", self.columns_of(&mentioned)),
             |name| format!("column {column} does not exist; nearest: {name}"),
         )
@@ -111,15 +110,10 @@ impl Names {
         // Sail tells the last part of the name only: the statement has all of it.
         let written = relations(sql).iter().map(dotted).find(|name| name == table || name.ends_with(&format!(".{table}")));
         let table = written.as_deref().unwrap_or(table);
-        let bare = |name: &str| name.rsplit('.').next().unwrap_or_default().to_lowercase();
-        let by_bare = |known: &&String| likeness(&bare(table), &bare(known)).max(likeness(table, known));
-        let best = self.0.iter().map(|relation| &relation.name).max_by(|a, b| by_bare(a).total_cmp(&by_bare(b)));
-        match best {
-            Some(name) if by_bare(&name) >= LIKE => format!("table {table} does not exist; nearest: {name}"),
-            _ => {
-                let all: Vec<_> = self.0.iter().map(|relation| relation.name.as_str()).collect();
-                format!("table {table} does not exist; there are {}", all.join(", "))
-            }
+        let all: Vec<_> = self.0.iter().map(|relation| relation.name.as_str()).collect();
+        match nearest(table, all.iter().copied(), 1).first() {
+            Some(name) => format!("table {table} does not exist; nearest: {name}"),
+            None => format!("table {table} does not exist; there are {}", all.join(", ")),
         }
     }
 
@@ -173,21 +167,6 @@ fn offset(sql: &str, line: u64, column: u64) -> Option<usize> {
     let column = usize::try_from(column.checked_sub(1)?).ok()?;
     let rest = sql.get(line_start..)?;
     rest.char_indices().map(|(at, _)| at).chain([rest.len()]).nth(column).map(|at| line_start + at)
-}
-
-fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a String>) -> Option<&'a str> {
-    let scored = candidates.map(|candidate| (likeness(name, candidate), candidate.as_str()));
-    scored.filter(|(score, _)| *score >= LIKE).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, candidate)| candidate)
-}
-
-/// 0 to 1. A name within the other is likely the one that was meant: `title` for `primaryTitle`.
-fn likeness(a: &str, b: &str) -> f64 {
-    let squeeze = |name: &str| name.to_lowercase().replace('_', "");
-    let (a, b) = (squeeze(a), squeeze(b));
-    let within = a.len().min(b.len()) >= 3 && (a.contains(&b) || b.contains(&a));
-    let likeness = strsim::normalized_damerau_levenshtein(&a, &b);
-    // One within the other ranks by how much of it they share, above names that merely look alike.
-    if within { likeness.mul_add(0.2, 0.8) } else { likeness }
 }
 
 /// Strips what layers of the engine put before the message.

@@ -18,7 +18,7 @@ const UNKNOWN: &[(&str, &str)] = &[
     // One relation.
     (
         "SELECT title FROM imdb.movies_delta",
-        "title (line 1, column 8) is not a column of imdb.movies_delta; nearest: titleType, primaryTitle",
+        "title (line 1, column 8) is not a column of imdb.movies_delta; nearest: primaryTitle, originalTitle",
     ),
     ("SELECT year FROM imdb.movies_delta", "nearest: endYear, startYear"),
     ("SELECT TITLE_TYP FROM imdb.movies_delta", "nearest: titleType"),
@@ -169,6 +169,7 @@ const KNOWN: &[&str] = &[
     "WITH a AS (SELECT 1 AS n), b AS (SELECT n + 1 AS n FROM a) SELECT a.n, b.n FROM a CROSS JOIN b",
     "WITH t AS (SELECT m.*, r.numVotes FROM imdb.movies_delta m JOIN imdb.ratings_delta r ON m.tconst = r.tconst) SELECT tconst, numVotes FROM t",
     "SELECT tconst FROM imdb.movies_delta UNION SELECT tconst FROM imdb.ratings_delta ORDER BY tconst",
+    "SELECT genres FROM imdb.movies_delta LATERAL VIEW explode(genres) AS genres",
     "SELECT timestampdiff(YEAR, DATE '2000-01-01', make_date(startYear, 1, 1)) FROM imdb.movies_delta",
     "SELECT transform(genres, (g, i) -> concat(g, i, startYear)) FROM imdb.movies_delta",
 ];
@@ -261,4 +262,14 @@ fn wide_and_deep_statements_are_judged_in_time_and_space() {
     let _ = GUARD.admit(&sql);
     let deep = format!("SELECT {}startYear{} FROM imdb.movies_delta", "(".repeat(30), ")".repeat(30));
     assert!(GUARD.admit(&deep).is_ok());
+}
+
+#[test]
+fn pieces_of_statements_are_judged_without_a_panic() {
+    for entry in super::hostile().into_iter().chain(super::legitimate()) {
+        for (at, _) in entry.sql.char_indices().step_by(9).take(60) {
+            let _ = GUARD.admit(&entry.sql[..at]);
+            let _ = GUARD.admit(&format!("SELECT {}", &entry.sql[at..]));
+        }
+    }
 }
