@@ -182,6 +182,14 @@ const LEADS: &[(&str, Kind)] = &[
     ("table ", Kind::Table),      // local warehouse: table x does not exist
 ];
 
+/// What the guard says after a name.
+const REFUSALS: &[(&str, Kind)] = &[
+    (" is not a table of this lake", Kind::Table),
+    (" is not a column of", Kind::Column),
+    (" is ambiguous", Kind::Column),
+    (" is an alias of SELECT", Kind::Column),
+];
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Column,
@@ -211,10 +219,12 @@ fn unknown_names(error: &str) -> Vec<Unknown> {
         push(Kind::Column, parts.join("."));
     }
     // The guard: imdb.movie (line 1, column 15) is not a table of this lake
-    for (before, _) in error.match_indices(" is not a table of this lake") {
-        let head = error.get(..before).unwrap_or_default();
-        let name = head.rsplit_once(" (line").map_or(head, |(name, _)| name);
-        push(Kind::Table, name.rsplit([' ', '\n']).next().unwrap_or_default().to_owned());
+    for (words, kind) in REFUSALS {
+        for (before, _) in error.match_indices(words) {
+            let head = error.get(..before).unwrap_or_default();
+            let name = head.rsplit_once(" (line").map_or(head, |(name, _)| name);
+            push(*kind, name.rsplit([' ', '\n']).next().unwrap_or_default().to_owned());
+        }
     }
     let lower = error.to_ascii_lowercase();
     for (lead, kind) in LEADS {
@@ -537,4 +547,184 @@ fn alias_too_early(error: &str, statement: &Statement<'_>) -> Option<String> {
         "{} is an alias of SELECT: WHERE and ON cannot use it; repeat the expression there, use HAVING for aggregates, or select from a subquery.",
         unknown.name
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LONGEST, advice};
+    use crate::sql::Catalog;
+
+    /// Statements, the errors that engines, the local warehouse or the guard give for them, and what the advice must say.
+    const CASES: &[(&str, &str, &[&str])] = &[
+        // Databricks.
+        (
+            "SELECT m.title FROM imdb.movies_delta m",
+            "[UNRESOLVED_COLUMN.WITH_SUGGESTION] A column, variable, or function parameter with name `m`.`title` cannot be resolved. Did you mean one of the following? [`m`.`tconst`]. SQLSTATE: 42703",
+            &[
+                "There is no column title in the tables of the statement; nearest: titleType, primaryTitle",
+                "imdb.movies_delta(tconst string, titleType string",
+            ],
+        ),
+        (
+            "SELECT primaryTitle FROM imdb.movies_delta ORDER BY averageRating",
+            "[UNRESOLVED_COLUMN.WITH_SUGGESTION] A column, variable, or function parameter with name `averageRating` cannot be resolved. SQLSTATE: 42703",
+            &[
+                "averageRating is a column of imdb.ratings_delta: join it ON imdb.movies_delta.tconst = imdb.ratings_delta.tconst.",
+                "imdb.ratings_delta(tconst string, averageRating double, numVotes int)",
+            ],
+        ),
+        (
+            "SELECT primaryName FROM imdb.movies_delta",
+            "[UNRESOLVED_COLUMN.WITH_SUGGESTION] A column, variable, or function parameter with name `primaryName` cannot be resolved.",
+            &[
+                "primaryName is a column of imdb.persons_delta: join it ON imdb.movies_delta.tconst = imdb.principals_delta.tconst AND \
+                 imdb.principals_delta.nconst = imdb.persons_delta.nconst.",
+                "imdb.principals_delta(",
+            ],
+        ),
+        (
+            "SELECT r.primaryTitle FROM imdb.movies_delta AS m JOIN imdb.ratings_delta AS r ON m.tconst = r.tconst",
+            "[UNRESOLVED_COLUMN.WITH_SUGGESTION] A column, variable, or function parameter with name `r`.`primaryTitle` cannot be resolved.",
+            &["primaryTitle is a column of imdb.movies_delta: write m.primaryTitle."],
+        ),
+        (
+            "SELECT tconst FROM imdb.movies_delta m JOIN imdb.ratings_delta r ON m.tconst = r.tconst",
+            "[AMBIGUOUS_REFERENCE] Reference `tconst` is ambiguous, could be: [`m`.`tconst`, `r`.`tconst`]. SQLSTATE: 42704",
+            &["tconst is in several tables of the statement: write m.tconst or r.tconst."],
+        ),
+        (
+            "SELECT * FROM imdb.movies",
+            "[TABLE_OR_VIEW_NOT_FOUND] The table or view `imdb`.`movies` cannot be found. Verify the spelling and correctness of the schema and catalog. SQLSTATE: 42P01",
+            &["There is no table imdb.movies; nearest: imdb.movies_delta", "imdb.movies_delta(tconst string"],
+        ),
+        (
+            "SELECT tconst FROM imdb.movies_delta WHERE genres = 'Drama'",
+            "[DATATYPE_MISMATCH.BINARY_OP_DIFF_TYPES] Cannot resolve \"(genres = Drama)\" due to data type mismatch: the left and right operands of the binary operator have incompatible types (\"ARRAY<STRING>\" and \"STRING\"). SQLSTATE: 42K09",
+            &["genres of imdb.movies_delta is an array: filter with array_contains(genres, 'value')"],
+        ),
+        (
+            "SELECT startYear, primaryTitle, count(*) FROM imdb.movies_delta GROUP BY startYear",
+            "[MISSING_AGGREGATION] The non-aggregating expression \"primaryTitle\" is based on columns which are not participating in the GROUP BY clause. SQLSTATE: 42803",
+            &["must stand in GROUP BY"],
+        ),
+        (
+            "SELECT startYear FROM imdb.movies_delta WHERE count(*) > 1",
+            "[INVALID_WHERE_CONDITION] The WHERE condition \"(count(1) > 1)\" contains invalid expressions: count(1). SQLSTATE: 42903",
+            &["put the condition in HAVING"],
+        ),
+        (
+            "SELECT startYear AS year FROM imdb.movies_delta WHERE year > 2000",
+            "[UNRESOLVED_COLUMN.WITH_SUGGESTION] A column, variable, or function parameter with name `year` cannot be resolved.",
+            &["year is an alias of SELECT: WHERE and ON cannot use it"],
+        ),
+        (
+            "SELECT string_agg(primaryTitle, ', ') FROM imdb.movies_delta",
+            "[UNRESOLVED_ROUTINE] Cannot resolve routine `string_agg` on search path [`system`.`builtin`]. SQLSTATE: 42883",
+            &["write array_join(collect_list(x), ', ')"],
+        ),
+        (
+            "SELECT tconst FROM imdb.movies_delta LIMIT 3 UNION SELECT tconst FROM imdb.ratings_delta",
+            "[PARSE_SYNTAX_ERROR] Syntax error at or near 'UNION'. SQLSTATE: 42601 (line 1, pos 44)",
+            &["in a UNION, put a SELECT that has its own ORDER BY or LIMIT in parentheses"],
+        ),
+        (
+            "SELECT 1 / 0",
+            "[DIVIDE_BY_ZERO] Division by zero. Use `try_divide` to tolerate divisor being 0. SQLSTATE: 22012",
+            &["nullif(x, 0)"],
+        ),
+        (
+            "SELECT CAST(primaryTitle AS INT) FROM imdb.movies_delta",
+            "[CAST_INVALID_INPUT] The value 'Jaws' of the type \"STRING\" cannot be cast to \"INT\" because it is malformed. SQLSTATE: 22018",
+            &["try_cast"],
+        ),
+        // The local warehouse and Sail itself.
+        (
+            "SELECT m.year FROM imdb.movies_delta m",
+            "column m.year does not exist; nearest: startYear",
+            &["There is no column year in the tables of the statement; nearest: endYear, startYear"],
+        ),
+        (
+            "SELECT * FROM imdb.actors",
+            "table imdb.actors does not exist; there are imdb.movies_delta",
+            &["There is no table imdb.actors", "imdb.movies_delta("],
+        ),
+        (
+            "SELECT budget FROM imdb.movies_delta",
+            "plan error: analysis error: attribute ObjectName([Identifier(\"budget\")]) is missing from the schema: cannot resolve attribute",
+            &["Nothing in this lake is called like budget"],
+        ),
+        (
+            "SELECT startYear, primaryTitle, count(*) FROM imdb.movies_delta GROUP BY startYear",
+            "a selected or ordered column is neither in GROUP BY nor inside an aggregate function",
+            &["must stand in GROUP BY"],
+        ),
+        (
+            "SELECT strftime('%Y', x) FROM imdb.movies_delta",
+            "function strftime does not exist in this warehouse; use another Spark SQL function",
+            &["write date_format(x, 'yyyy')"],
+        ),
+        // The guard.
+        (
+            "SELECT tconst FROM imdb.movie_delta",
+            "imdb.movie_delta (line 1, column 20) is not a table of this lake; nearest: imdb.movies_delta. Tables: imdb.movies_delta.",
+            &["There is no table imdb.movie_delta; nearest: imdb.movies_delta", "imdb.movies_delta("],
+        ),
+        (
+            "SELECT numVotes FROM imdb.movies_delta",
+            "numVotes (line 1, column 8) is not a column of imdb.movies_delta. imdb.ratings_delta or imdb.movies_with_ratings has it: join it.",
+            &["join it ON imdb.movies_delta.tconst = imdb.ratings_delta.tconst", "imdb.ratings_delta("],
+        ),
+        (
+            "SELECT unnest(genres) FROM imdb.movies_delta",
+            "The function unnest (line 1, column 8) may not be called. Use built-in functions of Spark SQL that only compute.",
+            &["LATERAL VIEW explode(column) AS item"],
+        ),
+        // What cannot be read at all.
+        (
+            "SELEC primaryTitle FRM imdb.movies_delta, `imdb`.`ratings_delta` WHERE x = 'imdb.persons_delta",
+            "The statement cannot be read as Spark SQL: expected SELECT, found SELEC at line 1, column 1.",
+            &[
+                "clauses in the order FROM, WHERE",
+                "imdb.movies_delta(",
+                "imdb.ratings_delta(",
+                "Joins: imdb.movies_delta.tconst = imdb.ratings_delta.tconst.",
+            ],
+        ),
+        ("", "The statement is empty; write a SELECT.", &["imdb.movies_delta(", "imdb.persons_delta("]),
+    ];
+
+    #[test]
+    fn advice_names_what_there_is_and_what_to_write() {
+        let catalog = Catalog::embedded().unwrap();
+        let mut faults = String::new();
+        for (sql, error, expected) in CASES {
+            let advice = advice(sql, error, &catalog);
+            for expected in *expected {
+                if !advice.contains(expected) {
+                    faults.push_str(&format!("{error}\n  expected {expected:?} in:\n{advice}\n\n"));
+                }
+            }
+            assert!(advice.chars().count() <= LONGEST, "{} characters", advice.chars().count());
+        }
+        assert!(faults.is_empty(), "{faults}");
+    }
+
+    #[test]
+    fn names_that_exist_are_not_called_unknown() {
+        let catalog = Catalog::embedded().unwrap();
+        let error = "[MISSING_AGGREGATION] The non-aggregating expression \"primaryTitle\" is based on columns which are not participating in the GROUP BY clause.";
+        let advice = advice("SELECT primaryTitle, count(*) FROM imdb.movies_delta", error, &catalog);
+        assert!(!advice.contains("There is no"), "{advice}");
+        assert!(!advice.contains("imdb.persons_delta("), "{advice}");
+    }
+
+    #[test]
+    fn odd_texts_do_no_harm() {
+        let catalog = Catalog::embedded().unwrap();
+        for text in
+            ["", "`", "'", "\u{0}", "column `", "ObjectName([", "é".repeat(50_000).as_str(), "İ column `x` İ with name `", "/*", "--"]
+        {
+            assert!(advice(text, text, &catalog).chars().count() <= LONGEST);
+        }
+    }
 }

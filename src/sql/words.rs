@@ -78,10 +78,6 @@ pub(super) fn stem(word: &str) -> String {
     }
     let plain = cut("ings", 3)
         .or_else(|| cut("ing", 3))
-        .or_else(|| cut("ers", 4))
-        .or_else(|| cut("er", 4))
-        .or_else(|| cut("ors", 4))
-        .or_else(|| cut("or", 4))
         .or_else(|| cut("ed", 3))
         .or_else(|| cut("es", 3))
         .or_else(|| word.strip_suffix('s').filter(|stem| !stem.ends_with(['s', 'u', 'i'])))
@@ -113,7 +109,8 @@ mod tests {
             &["film", "films", "filmed"],
             &["comedy", "comedies"],
             &["starred", "star", "stars", "starring"],
-            &["direct", "directed", "director", "directors", "directs"],
+            &["direct", "directed", "directs", "directing"],
+            &["director", "directors"],
             &["movie", "movies"],
             &["genre", "genres"],
             &["series"],

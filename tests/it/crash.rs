@@ -157,11 +157,11 @@ struct World {
 }
 
 impl World {
-    /// A world whose model runs `queries` queries; `invocation` is how long one delivery may go on.
-    fn new(queries: usize, invocation: Duration) -> Self {
+    /// A world whose model runs `queries` queries on `warehouse`; `invocation` is how long one delivery may go on.
+    fn new(queries: usize, warehouse: ScriptedWarehouse, invocation: Duration) -> Self {
         let fuse = Arc::<Fuse>::default();
         let embedded = Embedded::open();
-        let warehouse = Arc::new(ScriptedWarehouse::new(Duration::ZERO));
+        let warehouse = Arc::new(warehouse);
         let model = Arc::new(ScriptedModel::querying(queries, Duration::ZERO));
         let ports = Ports {
             store: Arc::new(Fused { inner: Arc::clone(&embedded.store), fuse: Arc::clone(&fuse) }),
@@ -227,8 +227,8 @@ impl World {
 /// Long enough for a whole conversation in one delivery, and so short that every step needs a wake of its own.
 const INVOCATIONS: [Duration; 2] = [Duration::from_secs(25), Duration::ZERO];
 
-async fn port_calls(queries: usize, invocation: Duration) -> usize {
-    let world = World::new(queries, invocation);
+async fn port_calls(queries: usize, warehouse: ScriptedWarehouse, invocation: Duration) -> usize {
+    let world = World::new(queries, warehouse, invocation);
     let id = world.start().await;
     world.run(&[]).await;
     world.check(id, queries, &[]).await;
@@ -238,10 +238,11 @@ async fn port_calls(queries: usize, invocation: Duration) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crash_after_any_port_call_costs_neither_the_answer_nor_a_second_launch() {
     for invocation in INVOCATIONS {
-        let calls = port_calls(2, invocation).await;
-        assert!(calls >= 14, "a conversation of two queries makes {calls} port calls");
+        let cold = || ScriptedWarehouse::cold(Duration::ZERO);
+        let calls = port_calls(2, cold(), invocation).await;
+        assert!(calls >= 22, "a conversation of two queries makes {calls} port calls");
         for call in 1..=calls {
-            let world = World::new(2, invocation);
+            let world = World::new(2, cold(), invocation);
             let id = world.start().await;
             world.run(&[call]).await;
             world.check(id, 2, &[call]).await;
@@ -252,10 +253,11 @@ async fn a_crash_after_any_port_call_costs_neither_the_answer_nor_a_second_launc
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_crashes_after_any_two_port_calls_cost_neither_the_answer_nor_a_second_launch() {
     for invocation in INVOCATIONS {
-        let calls = port_calls(1, invocation).await;
+        let warm = || ScriptedWarehouse::new(Duration::ZERO);
+        let calls = port_calls(1, warm(), invocation).await;
         for first in 1..=calls {
             for second in 1..=calls {
-                let world = World::new(1, invocation);
+                let world = World::new(1, warm(), invocation);
                 let id = world.start().await;
                 world.run(&[first, second]).await;
                 world.check(id, 1, &[first, second]).await;

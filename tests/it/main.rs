@@ -35,6 +35,7 @@ mod host;
 mod http;
 mod import;
 mod lake;
+mod lookup;
 mod machine;
 mod openai;
 mod openapi;

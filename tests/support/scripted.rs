@@ -93,6 +93,7 @@ impl Model for ScriptedModel {
 /// A warehouse whose every query takes a fixed time and returns two rows.
 pub struct ScriptedWarehouse {
     time: Duration,
+    waits: bool,
     runs: Mutex<HashMap<String, Instant>>,
     /// Statements launched, by token: more than one for a token is a second launch.
     pub launches: Mutex<HashMap<String, usize>>,
@@ -103,7 +104,12 @@ pub struct ScriptedWarehouse {
 impl ScriptedWarehouse {
     /// A warehouse whose queries take `time`.
     pub fn new(time: Duration) -> Self {
-        Self { time, runs: Mutex::default(), launches: Mutex::default(), polls: AtomicUsize::new(0) }
+        Self { time, waits: false, runs: Mutex::default(), launches: Mutex::default(), polls: AtomicUsize::new(0) }
+    }
+
+    /// A warehouse whose every query is queued first, then waits for it to start, and then takes `time`.
+    pub fn cold(time: Duration) -> Self {
+        Self { waits: true, ..Self::new(time) }
     }
 
     /// The rows that every query returns.
@@ -131,12 +137,21 @@ impl Warehouse for ScriptedWarehouse {
             *self.launches.lock().unwrap().entry(statement.token.clone()).or_default() += 1;
             runs.insert(statement.token.clone(), Instant::now());
         }
-        Ok(Run { id: RunId::Text(statement.token.clone()), page_url: None, phase: Phase::Executing })
+        Ok(Run {
+            id: RunId::Text(statement.token.clone()),
+            page_url: None,
+            phase: if self.waits { Phase::Queued } else { Phase::Executing },
+        })
     }
 
-    async fn poll(&self, run: &RunId, _known: Phase, wait: Duration) -> Result<RunState, warehouse::Error> {
+    async fn poll(&self, run: &RunId, known: Phase, wait: Duration) -> Result<RunState, warehouse::Error> {
         self.polls.fetch_add(1, Ordering::SeqCst);
         let Some(began) = self.runs.lock().unwrap().get(&run.to_string()).copied() else { return Ok(RunState::Lost) };
+        match known {
+            Phase::Queued => return Ok(RunState::Running(Phase::Starting)),
+            Phase::Starting => return Ok(RunState::Running(Phase::Executing)),
+            Phase::Executing => {}
+        }
         let left = self.time.saturating_sub(began.elapsed());
         tokio::time::sleep(left.min(wait)).await;
         Ok(if began.elapsed() >= self.time { RunState::Succeeded(Self::rows()) } else { RunState::Running(Phase::Executing) })

@@ -38,7 +38,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(8);
 const ERROR_BYTES: usize = 64 << 10;
 
 /// Fields that a server may not know (an older version, a model that fixes its temperature): left out once it has refused them.
-const DISPENSABLE: [&str; 5] = ["response_format", "stream_options", "temperature", "max_completion_tokens", "max_tokens"];
+const DISPENSABLE: [&str; 6] = ["response_format", "tool_choice", "stream_options", "temperature", "max_completion_tokens", "max_tokens"];
 
 /// A server and a model on it.
 #[derive(Debug)]

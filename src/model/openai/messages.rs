@@ -62,7 +62,7 @@ impl Frame {
         body.insert("model".into(), self.model.clone().into());
         body.insert("messages".into(), self.messages(request).into());
         body.insert("tools".into(), self.tools().into());
-        body.insert("tool_choice".into(), if request.queries_left == 0 { "none" } else { "auto" }.into());
+        body.insert("tool_choice".into(), self.tool_choice(request).into());
         body.insert("temperature".into(), self.temperature.into());
         body.insert(self.max_tokens_name.into(), self.max_tokens.into());
         body.insert("stream".into(), true.into());
@@ -71,6 +71,16 @@ impl Frame {
             body.insert("response_format".into(), answer_schema());
         }
         body
+    }
+
+    /// A small model answers from memory what it should have looked up, so it must call a tool until it has rows; one of them declines.
+    fn tool_choice(&self, request: &Request) -> &'static str {
+        let has_no_rows = matches!(request.transcript.last(), Some(Entry::Question(_) | Entry::Query { result: Err(_), .. }));
+        match (request.queries_left, self.prompt.profile()) {
+            (0, _) => "none",
+            (_, Profile::Small) if has_no_rows => "required",
+            _ => "auto",
+        }
     }
 
     fn messages(&self, request: &Request) -> Vec<Value> {

@@ -6,7 +6,7 @@ use sqlparser::ast::{
     OneOrManyWithParens, Spanned as _, Subscript, UnaryOperator, Value, WindowFrame, WindowFrameBound, WindowSpec, WindowType,
 };
 
-use super::{Refusal, Rules, lexer, relations::Scope, types};
+use super::{Refusal, Rules, functions, lexer, relations::Scope, types};
 
 fn refuse<T>(expr: &Expr, instead: &str) -> Result<T, Refusal> {
     let place = lexer::place(expr.span().start);
@@ -153,7 +153,7 @@ impl Rules {
                 }
             }
         }
-        let unit = self.functions.takes_unit(name, plain.len());
+        let unit = functions::takes_unit(name, plain.len());
         for (position, expr) in plain.iter_mut().enumerate() {
             match &mut **expr {
                 Expr::Identifier(ident) if unit && position == 0 => check_unit(ident)?,
@@ -176,7 +176,7 @@ impl Rules {
 }
 
 /// Visits the parts of a form that is admitted whenever its parts are; false for any other form.
-fn visit_parts(expr: &mut Expr, visit: impl FnMut(&mut Expr) -> Result<(), Refusal>) -> Result<bool, Refusal> {
+pub(super) fn visit_parts(expr: &mut Expr, visit: impl FnMut(&mut Expr) -> Result<(), Refusal>) -> Result<bool, Refusal> {
     let parts: Vec<&mut Expr> = match expr {
         Expr::IsFalse(inner)
         | Expr::IsNotFalse(inner)

@@ -75,12 +75,6 @@ impl Functions {
         }
     }
 
-    /// Whether the first argument is a unit of time.
-    pub(super) fn takes_unit(&self, name: &ObjectName, arguments: usize) -> bool {
-        arguments == 3
-            && matches!(lower(name).as_str(), "timestampadd" | "timestampdiff" | "dateadd" | "date_add" | "datediff" | "date_diff")
-    }
-
     /// Bounds what a call with literal arguments produces.
     pub(super) fn check_size(&self, name: &ObjectName, args: &[&mut Expr]) -> Result<(), Refusal> {
         let written = lower(name);
@@ -105,6 +99,11 @@ impl Functions {
         }
         Ok(())
     }
+}
+
+/// Whether the first argument is a unit of time.
+pub(super) fn takes_unit(name: &ObjectName, arguments: usize) -> bool {
+    arguments == 3 && matches!(lower(name).as_str(), "timestampadd" | "timestampdiff" | "dateadd" | "date_add" | "datediff" | "date_diff")
 }
 
 fn unknown(name: &ObjectName, written: &str, known: &BTreeSet<String>) -> Refusal {

@@ -11,10 +11,14 @@
 //! adds some, of which a deny-list would know nothing; a name refused for want of an entry costs one repair, an unknown one
 //! that reads a file costs the file. The catalog may admit functions of the lake by name.
 //!
-//! Limits of this: columns are left to the engine; time, memory and the size of intermediate results to the warehouse (only
+//! Columns that certainly do not exist are refused as well (`columns`), so that no cold warehouse is started and paid for a
+//! misspelt name.
+//!
+//! Limits of this: types are left to the engine; time, memory and the size of intermediate results to the warehouse (only
 //! literal arguments of functions that make rows or long strings are bounded, and joins without any condition refused).
 //! The guard is defence in depth; the warehouse's principal must be read-only as well.
 
+mod columns;
 mod dialect;
 mod expr;
 mod functions;
@@ -76,6 +80,7 @@ pub struct Guard {
 #[derive(Debug)]
 struct Rules {
     relations: relations::Relations,
+    columns: columns::Lake,
     functions: functions::Functions,
     max_rows: u64,
 }
@@ -118,7 +123,8 @@ impl Guard {
     #[must_use]
     pub fn new(catalog: &Catalog, max_rows: u64) -> Self {
         let (relations, functions) = (relations::Relations::new(catalog), functions::Functions::new(catalog));
-        Self { rules: Arc::new(Rules { relations, functions, max_rows }) }
+        let columns = columns::Lake::new(catalog);
+        Self { rules: Arc::new(Rules { relations, columns, functions, max_rows }) }
     }
 
     /// Admits `sql` or says why not. Pure: no I/O, and the same answer for the same statement. Admitting the admitted
@@ -156,6 +162,7 @@ impl Rules {
             return Err(refusal);
         }
         self.query(&mut query, &relations::Scope::default())?;
+        self.columns.check(&mut query)?;
         let (max_rows, limit_source) = limit::bound(&mut query, self.max_rows)?;
         Ok(Admitted { sql: query.to_string(), max_rows, limit_source })
     }

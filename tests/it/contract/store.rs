@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use asklake::{
     conversation::{
         AnswerBasis, Column, Conversation, ConversationId, ErrorCode, ErrorDetail, Job, JobStatus, LimitSource, Lookup, Message,
-        NewConversation, ResultSet, Role, RunId, Stage, Timestamp, ToolCall, ToolOutcome, ToolStatus,
+        NewConversation, Phase, ResultSet, Role, RunId, Stage, Timestamp, ToolCall, ToolOutcome, ToolStatus,
     },
     store::{
         ETag, Error, HistoryFilter, Store,
@@ -119,7 +119,7 @@ pub fn answered() -> Conversation {
         sql_query: "SELECT 'it''s' LIMIT 1001".into(),
         reasoning: "to rank".into(),
         status: JobStatus::Completed,
-        phase: None,
+        phase: Some(Phase::Starting),
         started_at: at(1),
         launched_at: None,
         executing_since: Some(at(1)),

@@ -6,7 +6,10 @@ use asklake::warehouse::{
     Error, RunState, Statement,
     databricks::{Credential, Parameters, Workspace},
 };
-use tokio::net::TcpListener;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+};
 
 use super::{a_job, a_sql_warehouse, job, sql_warehouse, with_token, workspace};
 use crate::support::databricks::{Fault, Manner};
@@ -22,6 +25,30 @@ async fn a_request_that_is_turned_away_is_sent_again() {
     stand_in.fail("GET /api/2.0/sql/statements", Fault::Instead(503, Some(1), "<html><title>Down</title></html>"));
     assert_eq!(fixture.rows("SELECT 1", 1).await.row_count, 1);
     assert_eq!(stand_in.state.submitted().len(), 1);
+}
+
+#[tokio::test]
+async fn without_a_word_about_the_pause_a_request_is_sent_again_too() {
+    let (fixture, (stand_in, _lake)) = a_sql_warehouse().await;
+    stand_in.fail("GET", Fault::Instead(429, None, BUSY));
+    fixture.warehouse.probe().await.expect("the second time");
+    assert_eq!(stand_in.count("GET"), 2);
+}
+
+#[tokio::test]
+async fn a_broken_connection_is_made_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("port");
+    let host = format!("http://{}", listener.local_addr().expect("address"));
+    let server = tokio::spawn(async move {
+        drop(listener.accept().await.expect("a first connection"));
+        let (mut second, _) = listener.accept().await.expect("a second connection");
+        let mut request = [0; 4096];
+        let _ = second.read(&mut request).await.expect("a request");
+        second.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 19\r\n\r\n{\"state\":\"RUNNING\"}").await.expect("an answer");
+    });
+    let fixture = sql_warehouse(Workspace { host, credential: Credential::Token("t".into()) });
+    fixture.warehouse.probe().await.expect("the second time");
+    server.await.expect("two connections");
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use asklake::{
     sql::{Catalog, Guard},
 };
 
+mod columns;
 mod properties;
 
 /// The guard of all these tests: the catalog beside the corpora, at most 1,000 rows.
