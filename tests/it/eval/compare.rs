@@ -3,8 +3,8 @@
 use asklake::{
     conversation::{Column, ResultSet},
     eval::{
-        compare::{Order, compare},
-        order::order_of,
+        compare::{Edge, Order, compare},
+        order::{edge, order_of, widened},
     },
 };
 use proptest::{collection::vec, prelude::*};
@@ -87,6 +87,25 @@ fn rows_that_tie_may_be_in_any_order_and_a_limit_may_keep_any_of_them() {
 }
 
 #[test]
+fn what_a_wider_limit_shows_says_which_rows_tie() {
+    let known = table(&["title", "votes"], rows(json!([["A", 3], ["B", 2]])));
+    let wide = |beyond: Value| table(&["title", "votes"], rows(json!([["A", 3], ["B", 2]])).into_iter().chain(rows(beyond)).collect());
+    let answer = |title: &str| table(&["title", "votes"], rows(json!([["A", 3], [title, 2]])));
+    let agrees = |edge: Edge, title: &str| compare(&known, &answer(title), &Order { keys: vec![1], is_required: true, edge }).is_ok();
+    let clean = edge(&known, &wide(json!([["C", 1]])), &[1]);
+    assert!(agrees(clean.clone(), "B") && !agrees(clean, "C"));
+    let tied = edge(&known, &wide(json!([["C", 2], ["D", 1]])), &[1]);
+    assert!(agrees(tied.clone(), "B") && agrees(tied.clone(), "C") && !agrees(tied, "D"));
+    let open = edge(&known, &wide(Value::Array((0..100).map(|n| json!([format!("T{n}"), 2])).collect())), &[1]);
+    assert_eq!(open, Edge::Open);
+    assert_eq!(
+        widened("SELECT title FROM films ORDER BY votes DESC LIMIT 2").unwrap(),
+        "SELECT title FROM films ORDER BY votes DESC LIMIT 102"
+    );
+    assert_eq!(widened("SELECT title FROM films ORDER BY votes DESC"), None);
+}
+
+#[test]
 fn keys_are_found_by_name_place_and_expression() {
     let rows = table(&["title", "n"], vec![vec![json!("A"), json!(1)]]);
     let keys = |sql: &str| order_of(sql, &rows, None).keys;
@@ -158,7 +177,7 @@ proptest! {
             row[0] = json!(number);
         }
         let known = table(&["a", "b", "c"][..rows[0].len()], rows.clone());
-        let order = Order { keys: vec![0], is_required: true, is_cut: false };
+        let order = Order { keys: vec![0], is_required: true, edge: Edge::Clean };
         prop_assert!(compare(&known, &known, &order).is_ok());
         let mut turned = rows.clone();
         turned.rotate_left(1);
