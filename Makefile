@@ -67,7 +67,7 @@ QWEN := $(TOOLS)/qwen/qwen2.5-coder-1.5b.gguf
 model: $(TOOLS)/venv-model/.done $(QWEN) ## serve a small language model on 127.0.0.1:18080 until Ctrl-C
 	@echo 'In the other terminal, and Ctrl-C here to end:'; \
 	echo '  export OPENAI_BASE_URL=http://127.0.0.1:18080/v1 OPENAI_MODEL=qwen2.5-coder-1.5b'; \
-	echo '  export MODEL_PROFILE=small MODEL_TIMEOUT_SECONDS=600'
+	echo '  export MODEL_PROFILE=small MODEL_TIMEOUT_SECONDS=300'
 	@$(TOOLS)/venv-model/bin/python models/serve.py $(QWEN) --port 18080
 
 # The model is what takes time: some hours for the whole suite on two cores. The figures go to docs/eval/NAME.json, and those of all runs that
@@ -80,7 +80,7 @@ eval: tools $(TOOLS)/venv-model/.done $(QWEN) ## ask a small language model ever
 	@mkdir -p docs/eval tests/eval
 	@coproc model { exec $(TOOLS)/venv-model/bin/python models/serve.py $(QWEN); }; \
 	read -r address <&$${model[0]}; set -x; \
-	OPENAI_BASE_URL=$$address/v1 OPENAI_MODEL=qwen2.5-coder-1.5b MODEL_PROFILE=small MODEL_TEMPERATURE=0 MODEL_TIMEOUT_SECONDS=600 \
+	OPENAI_BASE_URL=$$address/v1 OPENAI_MODEL=qwen2.5-coder-1.5b MODEL_PROFILE=small MODEL_TEMPERATURE=0 MODEL_TIMEOUT_SECONDS=300 \
 		target/debug/asklake eval $(SUITE) --json docs/eval/$(NAME).json --record tests/eval/$(NAME).jsonl $(ARGS)
 	@target/debug/asklake eval --table docs/eval/*.json > target/eval.md
 	@sed -i -e '/<!-- figures -->/,/<!-- end of figures -->/{//!d}' -e '/<!-- figures -->/r target/eval.md' docs/eval.md
