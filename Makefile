@@ -72,7 +72,8 @@ model: $(TOOLS)/venv-model/.done $(QWEN) ## serve a small language model on 127.
 
 # The model is what takes time: some hours for the whole suite on two cores. The figures go to docs/eval/NAME.json, and those of all runs that
 # lie there into the table of docs/eval.md; what model and warehouse said goes to tests/eval/NAME.jsonl, by which later changes are judged
-# without them. `make eval NAME=baseline ARGS=--baseline` asks without what asklake adds, `make eval ARGS='--limit 5'` a few questions.
+# without them. The model ends with the shell: the last command is the shell's own, else that would be replaced by it and end before.
+# `make eval NAME=baseline ARGS=--baseline` asks without what asklake adds, `make eval ARGS='--limit 5'` a few questions.
 SUITE ?= catalog/imdb.eval.yaml
 NAME ?= small
 eval: tools $(TOOLS)/venv-model/.done $(QWEN) ## ask a small language model every question of the suite
@@ -81,7 +82,8 @@ eval: tools $(TOOLS)/venv-model/.done $(QWEN) ## ask a small language model ever
 	@coproc model { exec $(TOOLS)/venv-model/bin/python models/serve.py $(QWEN); }; \
 	read -r address <&$${model[0]}; set -x; \
 	OPENAI_BASE_URL=$$address/v1 OPENAI_MODEL=qwen2.5-coder-1.5b MODEL_PROFILE=small MODEL_TEMPERATURE=0 MODEL_TIMEOUT_SECONDS=300 \
-		target/debug/asklake eval $(SUITE) --json docs/eval/$(NAME).json --record tests/eval/$(NAME).jsonl $(ARGS)
+		target/debug/asklake eval $(SUITE) --json docs/eval/$(NAME).json --record tests/eval/$(NAME).jsonl $(ARGS); \
+	kill $$model_PID
 	@target/debug/asklake eval --table docs/eval/*.json > target/eval.md
 	@sed -i -e '/<!-- figures -->/,/<!-- end of figures -->/{//!d}' -e '/<!-- figures -->/r target/eval.md' docs/eval.md
 
