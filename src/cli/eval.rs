@@ -91,7 +91,7 @@ async fn ask(bench: &Bench, suite: &Suite, concurrency: usize, stopped: impl Fut
             }
             Some(Ok((place, next))) => {
                 bar.inc(1);
-                bar.set_message(next.id.clone());
+                told(&bar, &next);
                 judged.push((place, next));
             }
         }
@@ -99,6 +99,17 @@ async fn ask(bench: &Bench, suite: &Suite, concurrency: usize, stopped: impl Fut
     bar.finish_and_clear();
     judged.sort_by_key(|(place, _)| *place);
     (judged.into_iter().map(|(_, judged)| judged).collect(), fault)
+}
+
+/// Shows where there is no bar how far it is: a run may take hours.
+fn told(bar: &ProgressBar, judged: &Judged) {
+    bar.set_message(judged.id.clone());
+    if bar.is_hidden() {
+        let (done, all) = (bar.position(), bar.length().unwrap_or_default());
+        let time = Duration::from_millis(judged.cost.total_ms).as_secs();
+        // Nobody is left to tell when standard error is closed.
+        let _ = writeln!(std::io::stderr(), "{done} of {all}: {} {} ({time} s)", judged.verdict.name(), judged.id);
+    }
 }
 
 /// Prints what changed between two runs.

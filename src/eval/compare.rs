@@ -11,14 +11,26 @@ use serde_json::Value;
 use crate::conversation::ResultSet;
 
 /// What the order of the known rows means.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Order {
     /// Columns that the known rows are ordered by, as indices, most significant first. Rows that agree in them may be in any order.
     pub keys: Vec<usize>,
     /// Whether the answer must be in this order.
     pub is_required: bool,
-    /// Whether a LIMIT may have cut within rows that agree in `keys`: which of those were kept is chance.
-    pub is_cut: bool,
+    /// What a LIMIT left out.
+    pub edge: Edge,
+}
+
+/// Where a LIMIT cut. Of rows that agree in the keys with the last one, it is chance which were kept.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Edge {
+    /// Not within such rows.
+    #[default]
+    Clean,
+    /// Within these, of which any may have been kept.
+    Among(Vec<Vec<Value>>),
+    /// Within more than are known, so that only their keys can be compared.
+    Open,
 }
 
 /// How an answer agrees.
@@ -94,25 +106,34 @@ impl<'a> Pairing<'a> {
     /// Whether a row agrees in the keys with the last known one, after which a LIMIT cut. `column` gives the column of a key.
     fn is_at_edge(self, rows: &ResultSet, row: usize, column: impl Fn(usize) -> usize) -> bool {
         let last = self.known.rows.len().saturating_sub(1);
-        self.order.is_cut && self.order.keys.iter().all(|key| is_same(cell(rows, row, column(*key)), cell(self.known, last, *key)))
+        self.order.edge != Edge::Clean
+            && self.order.keys.iter().all(|key| is_same(cell(rows, row, column(*key)), cell(self.known, last, *key)))
     }
 
     /// Whether the rows agree in the columns of `pairs`, in any order.
     fn agrees(self, pairs: &[Pair]) -> bool {
         let keys = self.order.keys.len();
-        if !self.order.is_cut || pairs.len() <= keys {
+        if self.order.edge == Edge::Clean || pairs.len() <= keys {
             let (left, right): (Vec<_>, Vec<_>) = (0..self.known.rows.len()).map(|row| self.cells(pairs, row)).unzip();
             return same_rows(left, right);
         }
         let of_key = |key: usize| pairs.iter().find(|(known, _)| *known == key).map_or(key, |(_, answer)| *answer);
         let rows = 0..self.known.rows.len();
         let left = rows.clone().filter(|row| !self.is_at_edge(self.known, *row, |key| key)).map(|row| self.cells(pairs, row).0);
-        let right = rows.clone().filter(|row| !self.is_at_edge(self.answer, *row, of_key)).map(|row| self.cells(pairs, row).1);
+        let (edge, right): (Vec<usize>, Vec<usize>) = rows.clone().partition(|row| self.is_at_edge(self.answer, *row, of_key));
+        let right = right.into_iter().map(|row| self.cells(pairs, row).1);
+        let is_possible = match &self.order.edge {
+            Edge::Among(tied) => {
+                let tied = tied.iter().map(|row| pairs.iter().map(|(known, _)| row.get(*known).unwrap_or(&Value::Null)).collect());
+                are_among(edge.into_iter().map(|row| self.cells(pairs, row).1).collect(), tied.collect())
+            }
+            Edge::Clean | Edge::Open => true,
+        };
         let keys_agree = same_rows(
             rows.clone().map(|row| self.cells(&pairs[..keys], row).0).collect(),
             rows.clone().map(|row| self.cells(&pairs[..keys], row).1).collect(),
         );
-        keys_agree && same_rows(left.collect(), right.collect())
+        keys_agree && is_possible && same_rows(left.collect(), right.collect())
     }
 
     /// Row `row` of either side in the columns of `pairs`.
@@ -171,9 +192,11 @@ impl Search<'_> {
 
 /// Whether two multisets of rows agree.
 fn same_rows(left: Vec<Vec<&Value>>, right: Vec<Vec<&Value>>) -> bool {
-    if left.len() != right.len() {
-        return false;
-    }
+    left.len() == right.len() && are_among(left, right)
+}
+
+/// Whether each row of `left` is one of `right`, each another one.
+fn are_among(left: Vec<Vec<&Value>>, right: Vec<Vec<&Value>>) -> bool {
     let mut groups: BTreeMap<String, Vec<Vec<&Value>>> = BTreeMap::new();
     for row in right {
         groups.entry(exact_part(&row)).or_default().push(row);

@@ -1,27 +1,33 @@
 //! What the ORDER BY and the LIMIT of a statement that is known to be right say of its rows.
 //!
-//! Pure. Only the end of the statement is looked at: an order within a subquery is no order.
+//! Pure: a statement that is to be run to know more is handed out. Only the end of the statement is looked at: an order within a subquery is no order.
 
+use serde_json::Value as Json;
 use sqlparser::{
     ast::{Expr, LimitClause, OrderByKind, Query, SelectItem, SetExpr, Statement, Value},
     dialect::DatabricksDialect,
     parser::Parser,
 };
 
-use super::compare::Order;
+use super::compare::{Edge, Order, is_same};
 use crate::conversation::ResultSet;
 
-/// The order of `rows`, which `sql` gave; `required` says whether it matters where the statement is not to decide.
+/// The order of `rows`, which `sql` gave; `required` says whether it matters where the statement is not to decide. Where a LIMIT may have cut
+/// within rows that tie, the edge is open: [`widened`] closes it.
 #[must_use]
 pub fn order_of(sql: &str, rows: &ResultSet, required: Option<bool>) -> Order {
     let Some(query) = parsed(sql) else { return Order { is_required: required == Some(true), ..all_columns(rows, required) } };
     let keys = keys(&query, rows);
     let visible: Vec<usize> = keys.iter().map_while(|key| *key).collect();
     let is_whole = visible.len() == keys.len() && !keys.is_empty();
-    let is_cut = is_whole && limit(&query).is_some_and(|limit| usize::try_from(limit) == Ok(rows.rows.len()));
+    let may_be_cut = is_whole && limit(&query).is_some_and(|limit| usize::try_from(limit) == Ok(rows.rows.len()));
     match required {
         Some(true) if visible.is_empty() => all_columns(rows, required),
-        _ => Order { is_required: required.unwrap_or(!visible.is_empty()), keys: unique(visible), is_cut },
+        _ => Order {
+            is_required: required.unwrap_or(!visible.is_empty()),
+            keys: unique(visible),
+            edge: if may_be_cut { Edge::Open } else { Edge::Clean },
+        },
     }
 }
 
@@ -30,7 +36,37 @@ fn all_columns(rows: &ResultSet, required: Option<bool>) -> Order {
     if required != Some(true) {
         return Order::default();
     }
-    Order { keys: (0..rows.columns.len()).collect(), is_required: true, is_cut: false }
+    Order { keys: (0..rows.columns.len()).collect(), is_required: true, edge: Edge::Clean }
+}
+
+/// Rows that are asked for beyond the LIMIT.
+const BEYOND: u64 = 100;
+
+/// `sql` with a LIMIT that shows what its own one left out.
+#[must_use]
+pub fn widened(sql: &str) -> Option<String> {
+    let mut query = parsed(sql)?;
+    let wider = limit(&query)?.checked_add(BEYOND)?;
+    match query.limit_clause.as_mut()? {
+        LimitClause::LimitOffset { limit: Some(limit), .. } | LimitClause::OffsetCommaLimit { limit, .. } => *limit = literal(wider),
+        LimitClause::LimitOffset { limit: None, .. } => return None,
+    }
+    Some(query.to_string())
+}
+
+/// Where the LIMIT cut that gave `rows`, by the rows that the widened statement gave.
+#[must_use]
+pub fn edge(rows: &ResultSet, wide: &ResultSet, keys: &[usize]) -> Edge {
+    let Some(last) = rows.rows.last() else { return Edge::Clean };
+    let is_tied =
+        |row: &&Vec<Json>| keys.iter().all(|key| row.get(*key).zip(last.get(*key)).is_some_and(|(one, other)| is_same(one, other)));
+    let tied: Vec<Vec<Json>> = wide.rows.iter().filter(is_tied).cloned().collect();
+    let is_open = wide.rows.last().as_ref().is_some_and(is_tied) && wide.rows.len() as u64 >= rows.rows.len() as u64 + BEYOND;
+    match tied.len() {
+        _ if is_open || wide.rows.len() < rows.rows.len() => Edge::Open,
+        found if found == rows.rows.iter().filter(is_tied).count() => Edge::Clean,
+        _ => Edge::Among(tied),
+    }
 }
 
 fn unique(columns: Vec<usize>) -> Vec<usize> {
@@ -90,6 +126,10 @@ fn limit(query: &Query) -> Option<u64> {
         LimitClause::LimitOffset { limit: Some(limit), .. } | LimitClause::OffsetCommaLimit { limit, .. } => number(limit),
         LimitClause::LimitOffset { limit: None, .. } => None,
     }
+}
+
+fn literal(number: u64) -> Expr {
+    Expr::Value(Value::Number(number.to_string(), false).into())
 }
 
 fn number(expr: &Expr) -> Option<u64> {

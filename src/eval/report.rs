@@ -129,14 +129,14 @@ impl Report {
         let mut same = 0;
         for after in &other.questions {
             let Some(before) = self.questions.iter().find(|before| before.id == after.id) else {
-                push(&mut text, &format!("\nnew      {}: {}", after.id, name(after.verdict)));
+                push(&mut text, &format!("\nnew      {}: {}", after.id, after.verdict.name()));
                 continue;
             };
             if before.verdict == after.verdict {
                 same += 1;
                 continue;
             }
-            push(&mut text, &format!("\n{} -> {}", name(before.verdict), name(after.verdict)));
+            push(&mut text, &format!("\n{} -> {}", before.verdict.name(), after.verdict.name()));
             told(&mut text, after);
             if before.sql != after.sql {
                 for (mark, sql) in [('-', &before.sql), ('+', &after.sql)] {
@@ -146,7 +146,7 @@ impl Report {
             }
         }
         let gone = self.questions.iter().filter(|before| !other.questions.iter().any(|after| after.id == before.id));
-        gone.for_each(|before| push(&mut text, &format!("\ngone     {}: {}", before.id, name(before.verdict))));
+        gone.for_each(|before| push(&mut text, &format!("\ngone     {}: {}", before.id, before.verdict.name())));
         let accuracy = |report: &Self| report.figures.accuracy.map_or("none judged".into(), |accuracy| format!("{accuracy:.1} %"));
         push(&mut text, &format!("\n{same} questions ended alike; execution accuracy {} -> {}", accuracy(self), accuracy(other)));
         text
@@ -182,7 +182,7 @@ pub fn markdown(reports: &[Report]) -> String {
 }
 
 fn told(text: &mut String, judged: &Judged) {
-    push(text, &format!("{:10} {:12} {}: {}", name(judged.verdict), judged.level, judged.id, judged.question));
+    push(text, &format!("{:10} {:12} {}: {}", judged.verdict.name(), judged.level, judged.id, judged.question));
     for line in judged.reason.iter().flat_map(|reason| reason.lines()) {
         push(text, &format!("           {line}"));
     }
@@ -191,17 +191,6 @@ fn told(text: &mut String, judged: &Judged) {
 fn line(name: &str, counts: &Counts) -> String {
     let Counts { asked, right, strict, wrong, error, refused, .. } = counts;
     format!("{name:12} {asked:>6} {right:>6} {strict:>6} {wrong:>6} {error:>6} {refused:>7}")
-}
-
-fn name(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Right => "right",
-        Verdict::Wrong => "WRONG",
-        Verdict::Error => "ERROR",
-        Verdict::Refused => "REFUSED",
-        Verdict::Fault => "FAULT",
-        Verdict::Unrecorded => "UNRECORDED",
-    }
 }
 
 fn push(text: &mut String, line: &str) {

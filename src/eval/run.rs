@@ -8,7 +8,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    compare::{self, Agreement, Order},
+    compare::{self, Agreement, Edge, Order},
     order,
     suite::{Expected, Level, Question},
 };
@@ -50,6 +50,21 @@ pub enum Verdict {
     Fault,
     /// Model or warehouse would have to be asked what the recording does not hold.
     Unrecorded,
+}
+
+impl Verdict {
+    /// The verdict as reports show it: what is not right stands out.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Right => "right",
+            Self::Wrong => "WRONG",
+            Self::Error => "ERROR",
+            Self::Refused => "REFUSED",
+            Self::Fault => "FAULT",
+            Self::Unrecorded => "UNRECORDED",
+        }
+    }
 }
 
 /// A question with what came of it.
@@ -236,19 +251,35 @@ impl Bench {
         }
     }
 
-    /// The rows of a known statement, or what is wrong with it.
+    /// The rows of a known statement and what their order means, or what is wrong with it.
     async fn known(&self, sql: String, required: Option<bool>) -> anyhow::Result<Result<Known, (Verdict, String)>> {
-        let fault = |problem: String| Ok(Err((Verdict::Fault, format!("{problem}\n{sql}"))));
-        let admitted = match self.lake.guard.admit(&sql) {
+        let rows = match self.rows(&sql).await? {
+            Ok(rows) => rows,
+            Err((verdict, problem)) => return Ok(Err((verdict, format!("the known statement {problem}\n{sql}")))),
+        };
+        let mut order = order::order_of(&sql, &rows, required);
+        if order.edge == Edge::Open
+            && let Some(widened) = order::widened(&sql)
+            && let Ok(wide) = self.rows(&widened).await?
+        {
+            order.edge = order::edge(&rows, &wide, &order.keys);
+        }
+        Ok(Ok(Known { sql, rows, order }))
+    }
+
+    /// The rows of a statement, or why there are none to compare with.
+    async fn rows(&self, sql: &str) -> anyhow::Result<Result<ResultSet, (Verdict, String)>> {
+        let fault = |problem: String| Ok(Err((Verdict::Fault, problem)));
+        let admitted = match self.lake.guard.admit(sql) {
             Ok(admitted) => admitted,
-            Err(refusal) => return fault(format!("the guard refuses the known statement: {}", refusal.reason)),
+            Err(refusal) => return fault(format!("is refused by the guard: {}", refusal.reason)),
         };
         let statement = Statement::new(format!("known-{}", uuid::Uuid::new_v4()), admitted.sql, admitted.max_rows);
         let run = match self.warehouse.launch(&statement).await {
             Ok(run) => run,
-            Err(warehouse::Error::Refused(error)) => return fault(format!("the warehouse refuses the known statement: {error}")),
-            Err(warehouse::Error::Misconfigured(error)) if self.tape.is_offline() => {
-                return Ok(Err((Verdict::Unrecorded, format!("the known statement: {error}"))));
+            Err(warehouse::Error::Refused(error)) => return fault(format!("is refused by the warehouse: {error}")),
+            Err(warehouse::Error::Misconfigured(_)) if self.tape.is_offline() => {
+                return Ok(Err((Verdict::Unrecorded, "is not recorded: run it live".into())));
             }
             Err(error) => return Err(error.into()),
         };
@@ -256,17 +287,12 @@ impl Bench {
         loop {
             match self.warehouse.poll(&run.id, phase, WAIT).await? {
                 RunState::Running(now) => phase = now,
-                RunState::Succeeded(rows) if rows.rows.is_empty() => {
-                    return fault("the known statement gives no rows, so nothing can be compared".into());
-                }
+                RunState::Succeeded(rows) if rows.rows.is_empty() => return fault("gives no rows, so nothing can be compared".into()),
                 RunState::Succeeded(rows) if rows.truncated && admitted.limit_source == LimitSource::Server => {
-                    return fault(format!("the known statement gives more than the {} rows that MAX_ROWS allows", admitted.max_rows));
+                    return fault(format!("gives more than the {} rows that MAX_ROWS allows", admitted.max_rows));
                 }
-                RunState::Succeeded(rows) => {
-                    let order = order::order_of(&sql, &rows, required);
-                    return Ok(Ok(Known { sql, rows, order }));
-                }
-                RunState::Failed(error) => return fault(format!("the known statement fails: {error}")),
+                RunState::Succeeded(rows) => return Ok(Ok(rows)),
+                RunState::Failed(error) => return fault(format!("fails: {error}")),
                 RunState::Canceled | RunState::Lost => anyhow::bail!("the warehouse lost the run of a known statement"),
             }
         }

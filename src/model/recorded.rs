@@ -96,7 +96,6 @@ impl Model for Recorded {
 
 /// The question of the running turn.
 fn question(request: &Request) -> &str {
-    let questions =
-        request.transcript.iter().filter_map(|entry| if let Entry::Question(text) = entry { Some(text.as_str()) } else { None });
-    questions.last().unwrap_or_default()
+    let mut latest_first = request.transcript.iter().rev();
+    latest_first.find_map(|entry| if let Entry::Question(text) = entry { Some(text.as_str()) } else { None }).unwrap_or_default()
 }

@@ -23,6 +23,7 @@ mod crash;
 mod databricks;
 mod dialect;
 mod docs;
+mod eval;
 #[cfg(feature = "azure")]
 mod faults;
 mod flight;

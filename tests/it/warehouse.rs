@@ -15,6 +15,7 @@ use asklake::{
     warehouse::{
         Error, RunState, Warehouse,
         flight::{self, FlightSql},
+        recorded::Recorded,
         sail::{self, Sail},
     },
 };
@@ -65,6 +66,16 @@ mod sail_keeps_the_contract {
 
 mod flight_sql_keeps_the_contract {
     crate::contract::warehouse::warehouse_contract!(super::over_flight_sql);
+}
+
+/// Sail behind a tape that plays nothing.
+async fn over_a_tape() -> (Fixture, TempDir) {
+    let lake = lake::write();
+    (fixture(Recorded::new(Arc::new(sail(&lake)), Arc::default())), lake)
+}
+
+mod what_a_tape_passes_through_keeps_the_contract {
+    crate::contract::warehouse::warehouse_contract!(super::over_a_tape);
 }
 
 #[tokio::test]

@@ -44,9 +44,8 @@ impl Server {
         let python = root.join(".tools/venv-model/bin/python");
         assert!(python.exists(), "{} is not there: `make test` installs it", python.display());
         let mut child = Command::new(python)
-            .args([root.join("tests/support/model/serve.py").to_str().unwrap(), prefix])
-            // Else its threads spin while they wait, and stall whatever else runs.
-            .envs([("GOMP_SPINCOUNT", "0"), ("OMP_WAIT_POLICY", "PASSIVE")])
+            .arg(root.join("models/serve.py"))
+            .args(["smollm2", "--context", "4096", "--prefix", prefix])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
