@@ -283,8 +283,8 @@ impl Answer<'_> {
         }
         // A result may be told before it is calculated.
         let wrong: HashSet<usize> = arithmetic::equations(self.text, self.numbers).iter().map(|equation| equation.result).collect();
-        for at in 0..self.numbers.len() {
-            supported[at] = supported[at] || !wrong.contains(&at) && self.is_found(at, index);
+        for (at, supported) in supported.iter_mut().enumerate() {
+            *supported = *supported || !wrong.contains(&at) && self.is_found(at, index);
         }
         supported
     }

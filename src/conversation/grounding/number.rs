@@ -308,8 +308,7 @@ fn word_before(text: &[char], until: usize) -> String {
 /// Every usual way to read digits with separators.
 fn readings(run: &[char]) -> Vec<Reading> {
     let text: String = run.iter().collect();
-    let separators: Vec<(usize, char)> =
-        text.char_indices().filter(|(_, letter)| !letter.is_ascii_digit()).map(|(at, letter)| (at, letter)).collect();
+    let separators: Vec<(usize, char)> = text.char_indices().filter(|(_, letter)| !letter.is_ascii_digit()).collect();
     let mut found = Vec::new();
     let Some((last_at, last)) = separators.last().copied() else {
         found.extend(decimal(&text, ""));
