@@ -101,6 +101,9 @@ const FIRST: &[&str] = &[
     "اول",
 ];
 
+/// What stands between a value and the end of its scale.
+const SCALES: &[&str] = &["/", "out of", "von", "sur", "su", "de", "sobre", "из", "من"];
+
 /// Words that are emphasised and name nothing; folded.
 const GENERIC: &[&str] = &[
     "a",
@@ -295,7 +298,15 @@ impl Answer<'_> {
             || self.text[..number.start].ends_with(&['~'])
             || self.text[..number.start].ends_with(&['≈']);
         let is_first = FIRST.contains(&number.before.as_str()) || FIRST.contains(&number.after.as_str());
-        index.has_number(number, is_about, is_first) || self.is_short_end(at, index)
+        index.has_number(number, is_about, is_first) || self.is_short_end(at, index) || self.is_scale(at)
+    }
+
+    /// The end of a scale, in `8.1/10` and `8.1 out of 10`.
+    fn is_scale(&self, at: usize) -> bool {
+        let Some(before) = at.checked_sub(1).map(|at| &self.numbers[at]) else { return false };
+        let ([end], [value, ..]) = (self.numbers[at].groups.as_slice(), before.readings.as_slice()) else { return false };
+        let gap: String = self.text[before.end..self.numbers[at].start].iter().filter(|letter| **letter != '*').collect();
+        [5.0, 10.0, 100.0].contains(end) && value.value <= *end && SCALES.contains(&gap.trim())
     }
 
     /// `89` in `1980–89`.
