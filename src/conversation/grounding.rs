@@ -36,29 +36,172 @@ const MOST: usize = 50;
 
 /// Words that make a round number out of a number; folded.
 const ABOUT: &[&str] = &[
-    "about", "around", "roughly", "approximately", "approx", "circa", "ca", "nearly", "almost", "over", "than", "some", "etwa", "rund", "ungefahr",
-    "knapp", "fast", "uber", "als", "environ", "pres", "presque", "de", "casi", "unos", "unas", "mas", "quasi", "oltre", "cerca", "quase", "около",
-    "более", "почти", "約", "约", "حوالي", "نحو", "最", "ほ",
+    "about",
+    "around",
+    "roughly",
+    "approximately",
+    "approx",
+    "circa",
+    "ca",
+    "nearly",
+    "almost",
+    "over",
+    "than",
+    "some",
+    "etwa",
+    "rund",
+    "ungefahr",
+    "knapp",
+    "fast",
+    "uber",
+    "als",
+    "environ",
+    "pres",
+    "presque",
+    "de",
+    "casi",
+    "unos",
+    "unas",
+    "mas",
+    "quasi",
+    "oltre",
+    "cerca",
+    "quase",
+    "около",
+    "более",
+    "почти",
+    "約",
+    "约",
+    "حوالي",
+    "نحو",
+    "最",
+    "ほ",
 ];
 
 /// Words beside the number of rows that are shown where there are more; folded.
 const FIRST: &[&str] = &[
-    "first", "top", "shown", "showing", "shows", "listed", "erste", "ersten", "gezeigt", "premiers", "premieres", "primeros", "primeras", "primi",
-    "prime", "первые", "先", "最", "اول",
+    "first",
+    "top",
+    "shown",
+    "showing",
+    "shows",
+    "listed",
+    "erste",
+    "ersten",
+    "gezeigt",
+    "premiers",
+    "premieres",
+    "primeros",
+    "primeras",
+    "primi",
+    "prime",
+    "первые",
+    "先",
+    "最",
+    "اول",
 ];
+
+/// What stands between a value and the end of its scale.
+const SCALES: &[&str] = &["/", "out of", "von", "sur", "su", "de", "sobre", "из", "من"];
 
 /// Words that are emphasised and name nothing; folded.
 const GENERIC: &[&str] = &[
-    "a", "all", "also", "an", "and", "answer", "antwort", "assumed", "assumption", "assumptions", "at", "average", "best", "but", "by", "count", "data",
-    "durchschnitt", "ergebnis", "errors", "fazit", "first", "for", "from", "gesamt", "highest", "hinweis", "i", "important", "in", "insgesamt", "is",
-    "it", "least", "list", "lowest", "maximum", "mean", "median", "minimum", "moyenne", "most", "n", "name", "names", "no", "none", "not", "note", "number",
-    "of", "on", "only", "or", "overall", "query", "rank", "reponse", "respuesta", "result", "results", "source", "sum", "summary", "the", "there", "this",
-    "to", "top", "total", "value", "warning", "with", "worst", "year", "years", "yes", "you", "ja", "nein", "oui", "non", "si", "und", "der", "die",
-    "das", "et", "le", "la", "les",
+    "a",
+    "all",
+    "also",
+    "an",
+    "and",
+    "answer",
+    "antwort",
+    "assumed",
+    "assumption",
+    "assumptions",
+    "at",
+    "average",
+    "best",
+    "but",
+    "by",
+    "count",
+    "data",
+    "durchschnitt",
+    "ergebnis",
+    "errors",
+    "fazit",
+    "first",
+    "for",
+    "from",
+    "gesamt",
+    "highest",
+    "hinweis",
+    "i",
+    "important",
+    "in",
+    "insgesamt",
+    "is",
+    "it",
+    "least",
+    "list",
+    "lowest",
+    "maximum",
+    "mean",
+    "median",
+    "minimum",
+    "moyenne",
+    "most",
+    "n",
+    "name",
+    "names",
+    "no",
+    "none",
+    "not",
+    "note",
+    "number",
+    "of",
+    "on",
+    "only",
+    "or",
+    "overall",
+    "query",
+    "rank",
+    "reponse",
+    "respuesta",
+    "result",
+    "results",
+    "source",
+    "sum",
+    "summary",
+    "the",
+    "there",
+    "this",
+    "to",
+    "top",
+    "total",
+    "value",
+    "warning",
+    "with",
+    "worst",
+    "year",
+    "years",
+    "yes",
+    "you",
+    "ja",
+    "nein",
+    "oui",
+    "non",
+    "si",
+    "und",
+    "der",
+    "die",
+    "das",
+    "et",
+    "le",
+    "la",
+    "les",
 ];
 
 /// Words between two names.
-const BETWEEN: &[&str] = &[" and ", " or ", " & ", " und ", " oder ", " et ", " ou ", " y ", " o ", " e ", " – ", " — ", " - ", " vs. ", " vs "];
+const BETWEEN: &[&str] =
+    &[" and ", " or ", " & ", " und ", " oder ", " et ", " ou ", " y ", " o ", " e ", " – ", " — ", " - ", " vs. ", " vs "];
 
 /// The numbers and names of `answer`, a text in Markdown, that no evidence supports: as they are written, each once, in order, at most
 /// 50. Linear in the answer and in the evidence, but for names that are no whole cell: each of them is one search of the texts.
@@ -143,17 +286,27 @@ impl Answer<'_> {
         }
         // A result may be told before it is calculated.
         let wrong: HashSet<usize> = arithmetic::equations(self.text, self.numbers).iter().map(|equation| equation.result).collect();
-        for at in 0..self.numbers.len() {
-            supported[at] = supported[at] || !wrong.contains(&at) && self.is_found(at, index);
+        for (at, supported) in supported.iter_mut().enumerate() {
+            *supported = *supported || !wrong.contains(&at) && self.is_found(at, index);
         }
         supported
     }
 
     fn is_found(&self, at: usize, index: &Index) -> bool {
         let number = &self.numbers[at];
-        let is_about = ABOUT.contains(&number.before.as_str()) || self.text[..number.start].ends_with(&['~']) || self.text[..number.start].ends_with(&['≈']);
+        let is_about = ABOUT.contains(&number.before.as_str())
+            || self.text[..number.start].ends_with(&['~'])
+            || self.text[..number.start].ends_with(&['≈']);
         let is_first = FIRST.contains(&number.before.as_str()) || FIRST.contains(&number.after.as_str());
-        index.has_number(number, is_about, is_first) || self.is_short_end(at, index)
+        index.has_number(number, is_about, is_first) || self.is_short_end(at, index) || self.is_scale(at)
+    }
+
+    /// The end of a scale, in `8.1/10` and `8.1 out of 10`.
+    fn is_scale(&self, at: usize) -> bool {
+        let Some(before) = at.checked_sub(1).map(|at| &self.numbers[at]) else { return false };
+        let ([end], [value, ..]) = (self.numbers[at].groups.as_slice(), before.readings.as_slice()) else { return false };
+        let gap: String = self.text[before.end..self.numbers[at].start].iter().filter(|letter| **letter != '*').collect();
+        [5.0, 10.0, 100.0].contains(end) && value.value <= *end && SCALES.contains(&gap.trim())
     }
 
     /// `89` in `1980–89`.
@@ -177,7 +330,10 @@ impl Answer<'_> {
 
 /// Whether marked text looks like the name of something.
 fn is_name(mark: Mark, text: &str, index: &Index) -> bool {
-    let words: Vec<&str> = text.split(|letter: char| letter.is_whitespace() || matches!(letter, '/' | '(' | ')')).filter(|word| word.chars().any(char::is_alphabetic)).collect();
+    let words: Vec<&str> = text
+        .split(|letter: char| letter.is_whitespace() || matches!(letter, '/' | '(' | ')'))
+        .filter(|word| word.chars().any(char::is_alphabetic))
+        .collect();
     let is_capital = |word: &&&str| word.chars().find(|letter| letter.is_alphanumeric()).is_some_and(|first| !first.is_lowercase());
     let capitals = words.iter().filter(is_capital).count();
     if words.is_empty() || capitals == 0 || text.ends_with([':', '：']) {
@@ -203,8 +359,12 @@ fn is_found(name: &str, index: &Index) -> bool {
     for between in BETWEEN {
         parts = parts.into_iter().flat_map(|part| part.split(between)).collect();
     }
-    let parts: Vec<&str> =
-        parts.into_iter().flat_map(|part| part.split(['(', ')', '[', ']', ',', ';', ':', '/', '|', '、'])).map(str::trim).filter(|part| !part.is_empty()).collect();
+    let parts: Vec<&str> = parts
+        .into_iter()
+        .flat_map(|part| part.split(['(', ')', '[', ']', ',', ';', ':', '/', '|', '、']))
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .collect();
     // Numbers are checked as numbers.
     parts.iter().all(|part| !part.chars().any(char::is_alphabetic) || index.has_name(part) || !is_name(Mark::Emphasised, part, index))
         && parts.iter().any(|part| index.has_name(part) || parts.len() > 1 && !part.chars().any(char::is_alphabetic))

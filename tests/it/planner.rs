@@ -3,7 +3,10 @@
 use std::{path::Path, sync::Arc};
 
 use asklake::{
-    conversation::{Answer, AnswerBasis, Column, Decision, ResultSet},
+    conversation::{
+        Answer, AnswerBasis, Column, Decision, ResultSet,
+        grounding::{Evidence, unverified},
+    },
     model::{Entry, Model, Request, Shown, offline::Planner},
     sql::{Catalog, Guard},
 };
@@ -182,6 +185,36 @@ fn all_queries(planner: &Planner, question: &str) -> Vec<String> {
         }
     }
     all
+}
+
+#[test]
+fn its_answers_rest_on_rows_and_on_what_was_said() {
+    let planner = planner();
+    let catalog = catalog();
+    let mut seen = 0;
+    for (question, _) in table() {
+        for miss in [true, false] {
+            let (mut results, mut statements) = (Vec::new(), Vec::new());
+            let answer = loop {
+                match decide(&planner, question, &results) {
+                    Decision::Answer(answer) => break answer,
+                    Decision::Query(queries) => {
+                        statements.push(queries[0].sql_query.clone());
+                        results.push(if miss && results.is_empty() { rows(&["id"], Vec::new()) } else { found() });
+                    }
+                }
+            };
+            let shown: Vec<&ResultSet> = results.iter().flatten().map(|shown| &shown.result).collect();
+            let mut said: Vec<&str> = statements.iter().map(String::as_str).chain([question]).collect();
+            if answer.basis == AnswerBasis::None {
+                said.extend(catalog.questions.iter().map(String::as_str));
+            }
+            let objections = unverified(&answer.text, &Evidence { results: &shown, said: &said });
+            assert!(objections.is_empty(), "{question}: {objections:?}\n{}\n{statements:#?}", answer.text);
+            seen += 1;
+        }
+    }
+    assert!(seen > 300, "{seen}");
 }
 
 /// A row that a lookup of either kind understands.

@@ -132,7 +132,8 @@ impl Equation {
         [false, true].into_iter().any(|percent_as_parts| {
             let mut rest = self.tokens.as_slice();
             let Some(got) = sum(&mut rest, &|index| value(index, percent_as_parts)) else { return false };
-            let fits = |reading: &Reading, got: f64| (got.abs() - reading.value).abs() <= reading.unit / 2.0 * (1.0 + 1e-9) + got.abs() * 1e-12;
+            let fits =
+                |reading: &Reading, got: f64| (got.abs() - reading.value).abs() <= reading.unit / 2.0 * (1.0 + 1e-9) + got.abs() * 1e-12;
             rest.is_empty() && result.readings.iter().any(|reading| fits(reading, got) || result.is_percent && fits(reading, got * 100.0))
         })
     }

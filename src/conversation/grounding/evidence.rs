@@ -156,7 +156,9 @@ impl Index {
                 match &letters[..number.start] {
                     [.., '<'] | [.., '<', ' '] => self.said.push(value - 1.0),
                     [.., '>'] | [.., '>', ' '] => self.said.push(value + 1.0),
-                    _ if number.is_decade => self.said.extend([value + 9.0, value + 1900.0, value + 1909.0, value + 2000.0, value + 2009.0]),
+                    _ if number.is_decade => {
+                        self.said.extend([value + 9.0, value + 1900.0, value + 1909.0, value + 2000.0, value + 2009.0])
+                    }
                     _ => {}
                 }
             }
@@ -170,7 +172,8 @@ impl Index {
         }
         let is_part = number.groups.len() > 1 && number.groups.iter().all(|value| self.near(*value, 0.0));
         let is_rank = number.is_ordinal && number.groups.len() == 1 && self.is_rank(number.groups[0]);
-        let is_shown = is_first_of && number.readings.iter().any(|reading| self.truncated.iter().any(|rows| near(*rows as f64, reading.value)));
+        let is_shown =
+            is_first_of && number.readings.iter().any(|reading| self.truncated.iter().any(|rows| near(*rows as f64, reading.value)));
         is_part || is_rank || is_shown || number.is_decade && self.has_decade(number)
     }
 
@@ -182,9 +185,10 @@ impl Index {
     fn found(&self, number: &Number, is_about: bool) -> bool {
         number.readings.iter().any(|reading| self.has_reading(reading, is_about))
             || number.is_percent
-                && number.readings.iter().any(|reading| {
-                    self.has_reading(&Reading { value: reading.value / 100.0, unit: reading.unit / 100.0 }, is_about)
-                })
+                && number
+                    .readings
+                    .iter()
+                    .any(|reading| self.has_reading(&Reading { value: reading.value / 100.0, unit: reading.unit / 100.0 }, is_about))
     }
 
     /// Whether the value, rounded as shown, is in the rows or was said.
@@ -199,7 +203,9 @@ impl Index {
             let at = values.partition_point(|known| *known < value - half - slack);
             values.get(at).is_some_and(|known| *known <= value + half + slack)
         };
-        within(&self.rows, half) || self.has_result && within(&self.said, 0.0) || self.derived.iter().any(|known| (known - value).abs() <= half)
+        within(&self.rows, half)
+            || self.has_result && within(&self.said, 0.0)
+            || self.derived.iter().any(|known| (known - value).abs() <= half)
     }
 
     /// Whether the number is part of a text that is mentioned, or repeated as the user wrote it: with the word before it.

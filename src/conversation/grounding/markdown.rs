@@ -93,8 +93,16 @@ fn blank_links(letters: &mut [char]) {
         let rest = &letters[at..];
         let end = match rest {
             [']', '(', ..] => rest.iter().take(2000).position(|letter| *letter == ')').map(|end| (1, end + 1)),
-            ['h', 't', 't', 'p', ':' | 's', ..] => rest.iter().position(|letter| letter.is_whitespace() || *letter == ')').or(Some(rest.len())).map(|end| (0, end)),
-            ['&', ..] => rest.iter().take(12).skip(1).position(|letter| !(letter.is_ascii_alphanumeric() || *letter == '#')).filter(|end| *end > 1 && rest.get(end + 1) == Some(&';')).map(|end| (0, end + 2)),
+            ['h', 't', 't', 'p', ':' | 's', ..] => {
+                rest.iter().position(|letter| letter.is_whitespace() || *letter == ')').or(Some(rest.len())).map(|end| (0, end))
+            }
+            ['&', ..] => rest
+                .iter()
+                .take(12)
+                .skip(1)
+                .position(|letter| !(letter.is_ascii_alphanumeric() || *letter == '#'))
+                .filter(|end| *end > 1 && rest.get(end + 1) == Some(&';'))
+                .map(|end| (0, end + 2)),
             _ => None,
         };
         if let Some((from, end)) = end {
@@ -177,7 +185,8 @@ pub(super) fn names(letters: &[char]) -> Vec<Name> {
             found.push(Name { mark, start: from, end: to, text: bare(&letters[from..to]) });
             at = to + 1;
         } else if let Some((from, to, length)) = emphasised(letters, at) {
-            let label = letters.get(to + length) == Some(&':') || letters.get(to - 1) == Some(&':') || letters.get(to + length) == Some(&'：');
+            let label =
+                letters.get(to + length) == Some(&':') || letters.get(to - 1) == Some(&':') || letters.get(to + length) == Some(&'：');
             let quotes_within = letters[from..to].iter().any(|letter| "\"“„«「『《".contains(*letter));
             if quotes_within || label {
                 at = from;

@@ -31,8 +31,8 @@ pub(super) struct Number {
 
 /// Digit zero of the scripts whose digits are read.
 const ZEROS: [u32; 20] = [
-    0x660, 0x6f0, 0x7c0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66, 0xe50, 0xed0, 0xf20, 0x1040, 0x17e0, 0x1810, 0x1946,
-    0xff10,
+    0x660, 0x6f0, 0x7c0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66, 0xe50, 0xed0, 0xf20, 0x1040, 0x17e0, 0x1810,
+    0x1946, 0xff10,
 ];
 
 /// Words after a number and what they multiply it by. `billion` is a thousand times more in some languages than in others.
@@ -216,7 +216,9 @@ fn number(text: &[char], start: usize, run_end: usize) -> Number {
     // A single letter after a space is a word of its own: "5 m", "12 k".
     let scaled = scale(&suffix).map(|factors| (factors, run_end + suffix.chars().count())).or_else(|| {
         let end = skip_space(text, run_end) + spaced_suffix.chars().count();
-        scale(&spaced_suffix).filter(|_| end > run_end && (spaced_suffix.chars().count() > 1 || spaced_suffix.starts_with(is_unspaced))).map(|factors| (factors, end))
+        scale(&spaced_suffix)
+            .filter(|_| end > run_end && (spaced_suffix.chars().count() > 1 || spaced_suffix.starts_with(is_unspaced)))
+            .map(|factors| (factors, end))
     });
     if let Some((factors, scaled_end)) = scaled {
         let bare = std::mem::take(&mut readings);
@@ -238,14 +240,25 @@ fn number(text: &[char], start: usize, run_end: usize) -> Number {
     if text.get(percent_at) == Some(&'%') {
         end = percent_at + 1;
     }
-    Number { start, end, readings, groups, is_percent, is_decade, is_ordinal, before: word_before(text, start), after: next_word(text, end) }
+    Number {
+        start,
+        end,
+        readings,
+        groups,
+        is_percent,
+        is_decade,
+        is_ordinal,
+        before: word_before(text, start),
+        after: next_word(text, end),
+    }
 }
 
 /// `#3`, `No. 3`, `Nr. 3`, `第3`.
 fn is_ranked(text: &[char], start: usize) -> bool {
     let before: String = text[start.saturating_sub(5)..start].iter().collect::<String>().to_lowercase();
     let before = before.trim_end();
-    before.ends_with(['#', '第', '№']) || ["no.", "nr.", "n°", "nº", " no", "rank", "place", "platz"].iter().any(|end| before.ends_with(end))
+    before.ends_with(['#', '第', '№'])
+        || ["no.", "nr.", "n°", "nº", " no", "rank", "place", "platz"].iter().any(|end| before.ends_with(end))
 }
 
 fn skip_space(text: &[char], from: usize) -> usize {
@@ -295,8 +308,7 @@ fn word_before(text: &[char], until: usize) -> String {
 /// Every usual way to read digits with separators.
 fn readings(run: &[char]) -> Vec<Reading> {
     let text: String = run.iter().collect();
-    let separators: Vec<(usize, char)> =
-        text.char_indices().filter(|(_, letter)| !letter.is_ascii_digit()).map(|(at, letter)| (at, letter)).collect();
+    let separators: Vec<(usize, char)> = text.char_indices().filter(|(_, letter)| !letter.is_ascii_digit()).collect();
     let mut found = Vec::new();
     let Some((last_at, last)) = separators.last().copied() else {
         found.extend(decimal(&text, ""));

@@ -156,7 +156,8 @@ fn check(answer: &str, results: &[&ResultSet], said: &[&str]) -> Vec<String> {
 #[test]
 fn what_rows_and_questions_have_is_not_objected_to() {
     let films = films();
-    let wrong: Vec<_> = GROUNDED.iter().map(|answer| (*answer, check(answer, &[&films], &SAID))).filter(|(_, found)| !found.is_empty()).collect();
+    let wrong: Vec<_> =
+        GROUNDED.iter().map(|answer| (*answer, check(answer, &[&films], &SAID))).filter(|(_, found)| !found.is_empty()).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
@@ -190,7 +191,10 @@ fn the_rows_of_a_result_that_was_cut_off_are_no_total() {
 
 #[test]
 fn a_number_within_a_name_supports_that_name_only() {
-    let names = result(&["primaryTitle"], vec![vec![json!("The Taking of Pelham 123")], vec![json!("2001: A Space Odyssey")], vec![json!("120 min")]]);
+    let names = result(
+        &["primaryTitle"],
+        vec![vec![json!("The Taking of Pelham 123")], vec![json!("2001: A Space Odyssey")], vec![json!("120 min")]],
+    );
     assert!(check("The Taking of Pelham 123 and 2001: A Space Odyssey run 120 minutes.", &[&names], &[]).is_empty());
     assert_eq!(check("It has 123 votes since 2001.", &[&names], &[]), ["123", "2001"]);
 }
@@ -219,7 +223,7 @@ fn grouped(number: u32) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);

@@ -34,7 +34,7 @@ use std::{ops::ControlFlow, sync::Arc};
 
 use sqlformat::{FormatOptions, QueryParams};
 use sqlparser::{
-    ast::{Ident, Query, VisitMut as _, VisitorMut},
+    ast::{Ident, Query, Value, VisitMut as _, VisitorMut},
     keywords::Keyword,
     parser::{Parser, ParserError},
     tokenizer::{Token, TokenWithSpan},
@@ -50,6 +50,16 @@ pub(super) fn literal(value: &str) -> String {
 /// A dotted name, with backticks where Spark would not read a part as a plain name.
 pub(super) fn name(dotted: &str) -> String {
     dotted.split('.').map(|part| relations::quoted(part).to_string()).collect::<Vec<_>>().join(".")
+}
+
+/// A statement as the guard reads it, for whoever compares or explains what ran; it is not judged.
+pub(super) fn read(sql: &str) -> Result<Query, Refusal> {
+    Ok(limit::unwrap_parentheses(parse(sql)?))
+}
+
+/// What Spark reads in a string literal; none for other values.
+pub(super) fn text_of(value: &Value) -> Option<String> {
+    if let Value::SingleQuotedString(body) = value { literal::decode(body).ok() } else { None }
 }
 
 /// The values of the string literals of a statement, as the guard reads them.
