@@ -28,7 +28,10 @@ impl Service {
             ));
         }
         let statements = || conversation.turn_statements().map(|(_, job)| job);
-        let verified_queries = Vec::new();
+        let source = |job: &Job| self.lake.catalog.queries.get(self.lake.verified.source(&job.sql_query)?);
+        let mut verified_queries: Vec<String> =
+            statements().filter_map(source).map(|query| self.lake.catalog.fill(&query.question)).collect();
+        verified_queries.dedup();
         let last = statements().last();
         let assumed = |job: &Job| assumptions::assumptions(&job.sql_query, &conversation.question, &self.lake.catalog);
         (answer, Review { objections, unverified, assumptions: last.map(assumed).unwrap_or_default(), verified_queries })

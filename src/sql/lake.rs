@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Catalog, Guard};
+use super::{Catalog, Guard, verified::Skeletons};
 
 /// A catalog, whose parameters are already those of its profile, and the guard that admits its tables.
 #[derive(Clone, Debug)]
@@ -11,6 +11,8 @@ pub struct Lake {
     pub catalog: Arc<Catalog>,
     /// What statements over them must pass.
     pub guard: Guard,
+    /// Its verified queries, by which statements are recognised.
+    pub verified: Arc<Skeletons>,
 }
 
 impl Lake {
@@ -18,6 +20,7 @@ impl Lake {
     #[must_use]
     pub fn new(catalog: Arc<Catalog>, max_rows: u64) -> Self {
         let guard = Guard::new(&catalog, max_rows);
-        Self { catalog, guard }
+        let verified = Arc::new(Skeletons::new(&catalog));
+        Self { catalog, guard, verified }
     }
 }

@@ -20,8 +20,12 @@ const B: f64 = 0.75;
 const SAME: f64 = 0.35;
 /// What the score of an unanswerable question is worth where nothing was asked that the lake does not hold.
 const ANSWERABLE: f64 = 0.4;
+/// What the score of an unanswerable question is worth that lacks the very thing that is asked for.
+const LACKING: f64 = 1.2;
 /// Token for what the lake does not hold.
 const ABSENT: &str = "<absent>";
+/// How the token for one such thing begins.
+const ABSENT_OF: &str = "<absent ";
 
 /// A known question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,8 +60,17 @@ impl Index {
         let lexicon = catalog.planner.as_ref().map(Lexicon::new).unwrap_or_default();
         let queries = catalog.queries.iter().enumerate().map(|(at, query)| (Known::Query(at), catalog.fill(&query.question)));
         let others = catalog.unanswerable.iter().enumerate().map(|(at, other)| (Known::Unanswerable(at), catalog.fill(&other.question)));
-        let questions: Vec<Question> =
+        let mut questions: Vec<Question> =
             queries.chain(others).map(|(known, text)| Question { known, tokens: lexicon.tokens(&text) }).collect();
+        for question in &mut questions {
+            // What is missing need not stand in the question: "Where can I watch it?" names no place.
+            if let Some(other) = match question.known {
+                Known::Unanswerable(at) => catalog.unanswerable.get(at),
+                Known::Query(_) => None,
+            } {
+                question.tokens.extend([ABSENT.to_owned(), absent(&other.missing)]);
+            }
+        }
         let mut frequency: HashMap<String, usize> = HashMap::new();
         for question in &questions {
             for token in question.tokens.iter().collect::<HashSet<_>>() {
@@ -109,9 +122,19 @@ impl Index {
         // Sums of the same numbers in another order may differ in their last digit, and so could the order of equals.
         parts.sort_by(f64::total_cmp);
         let score: f64 = parts.into_iter().sum();
-        let beside = matches!(known.known, Known::Unanswerable(_)) && !asked.iter().any(|token| token == ABSENT);
-        if beside { score * ANSWERABLE } else { score }
+        let lacks = |token: &&String| token.starts_with(ABSENT_OF);
+        match known.known {
+            Known::Query(_) => score,
+            Known::Unanswerable(_) if !asked.iter().any(|token| token == ABSENT) => score * ANSWERABLE,
+            Known::Unanswerable(_) if asked.iter().filter(lacks).any(|token| known.tokens.contains(token)) => score * LACKING,
+            Known::Unanswerable(_) => score,
+        }
     }
+}
+
+/// Token for one of the things that the lake does not hold.
+fn absent(label: &str) -> String {
+    format!("{ABSENT_OF}{}>", label.trim())
 }
 
 /// The share of tokens that two questions have in common.
@@ -130,6 +153,7 @@ const EMPTY: &[&str] = &[
 
 /// Ways to ask for the same kind of result, whatever the lake is about. Longer ones first where one begins another.
 const SHAPES: &[(&str, &[&str])] = &[
+    ("<all of one>", &["tell me about", "tell me more about", "information about", "details of", "facts about"]),
     ("<count>", &["how many", "number of", "count of", "count", "total number of", "how often"]),
     ("<average>", &["on average", "average", "mean", "avg"]),
     ("<median>", &["median", "typical"]),
@@ -216,8 +240,8 @@ impl Lexicon {
         }
         lexicon.add(&vocabulary.entity.name_nouns, &["<name noun>"]);
         lexicon.add(vocabulary.decades.iter().flat_map(|decade| &decade.words), &["<decade>"]);
-        for absent in &vocabulary.absent {
-            lexicon.add(&absent.words, &[ABSENT, &format!("<absent {}>", absent.label)]);
+        for lacking in &vocabulary.absent {
+            lexicon.add(&lacking.words, &[ABSENT, &absent(&lacking.label)]);
         }
         lexicon
     }

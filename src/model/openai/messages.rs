@@ -99,8 +99,10 @@ impl Frame {
         let last = current.iter().rposition(|entry| matches!(entry, Entry::Query { .. }));
         for (at, entry) in current.iter().enumerate() {
             match entry {
-                Entry::Question(text) if self.prompt.profile() == Profile::Large => {
-                    messages.push(json!({"role": "user", "content": format!("{text}{}", known(&examples))}));
+                Entry::Question(text) => {
+                    let list = if self.prompt.profile() == Profile::Large { known(&examples) } else { String::new() };
+                    let lacking = self.prompt.lacking(text).map(|missing| format!("\n(The lake holds nothing about {missing}.)"));
+                    messages.push(json!({"role": "user", "content": format!("{text}{}{list}", lacking.unwrap_or_default())}));
                 }
                 entry => {
                     let budget = if Some(at) == last { rows::LAST_CHARS } else { rows::EARLIER_CHARS };

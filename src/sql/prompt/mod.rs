@@ -119,6 +119,18 @@ impl Prompt {
         examples
     }
 
+    /// What the question most like this one lacks, where that is one that the lake does not answer.
+    #[must_use]
+    pub fn lacking(&self, question: &str) -> Option<&str> {
+        if self.profile == Profile::Plain {
+            return None;
+        }
+        match self.similar.nearest(question, 1).first()? {
+            Known::Unanswerable(at) => self.catalog.unanswerable.get(*at).map(|one| one.missing.trim()),
+            Known::Query(_) => None,
+        }
+    }
+
     fn example(&self, known: Known) -> Option<Example> {
         Some(match known {
             Known::Query(at) => {
@@ -197,5 +209,7 @@ mod tests {
                 .any(|example| matches!(example, Example::Unanswerable { .. }))
         );
         assert!(prompt(Profile::Plain).examples("How long is Jaws?").is_empty());
+        assert_eq!(prompt(Profile::Small).lacking("How many Oscars did Jaws win?"), Some("awards"));
+        assert_eq!(prompt(Profile::Small).lacking("How long is Jaws?"), None);
     }
 }
