@@ -76,9 +76,13 @@ impl Frame {
     /// A small model answers from memory what it should look up, so until it has rows it is held to the form of a tool call; one of the
     /// tools declines. As `tool_choice` that is not enough: llama-server lets text pass all the same.
     fn response_format(&self, request: &Request) -> Option<Value> {
-        let has_no_rows = matches!(request.transcript.last(), Some(Entry::Question(_) | Entry::Query { result: Err(_), .. }));
-        if self.prompt.profile() == Profile::Small && has_no_rows && request.queries_left > 0 {
-            return Some(schema("call", &json!({"anyOf": self.tools().iter().map(call_schema).collect::<Vec<_>>()})));
+        let is_small = self.prompt.profile() == Profile::Small && request.queries_left > 0;
+        let calls = |tools: &[Value]| schema("call", &json!({"anyOf": tools.iter().map(call_schema).collect::<Vec<_>>()}));
+        match request.transcript.last() {
+            Some(Entry::Question(_)) if is_small => return Some(calls(&self.tools())),
+            // A query that failed is no reason to decline, but a small model takes it for one.
+            Some(Entry::Query { result: Err(_), .. }) if is_small => return Some(calls(&[execute(false), find()])),
+            _ => {}
         }
         (self.answer_format == AnswerFormat::JsonSchema).then(answer_schema)
     }

@@ -107,14 +107,17 @@ impl Prompt {
         &self.system
     }
 
-    /// What is right to do about questions like this one, the most similar one last: that is the one a model follows most.
+    /// What is right to do about questions like this one, the most similar one last: that is the one a model follows most. How to decline is
+    /// shown only where the most similar one is declined: small models decline too readily after they have seen it.
     #[must_use]
     pub fn examples(&self, question: &str) -> Vec<Example> {
         if self.profile == Profile::Plain {
             return Vec::new();
         }
-        let mut examples: Vec<Example> =
-            self.similar.nearest(question, EXAMPLES).into_iter().filter_map(|known| self.example(known)).collect();
+        let nearest = self.similar.nearest(question, 2 * EXAMPLES);
+        let declines = matches!(nearest.first(), Some(Known::Unanswerable(_)));
+        let fitting = nearest.into_iter().filter(|known| declines || matches!(known, Known::Query(_)));
+        let mut examples: Vec<Example> = fitting.take(EXAMPLES).filter_map(|known| self.example(known)).collect();
         examples.reverse();
         examples
     }
