@@ -238,7 +238,11 @@ async fn port_calls(queries: usize, warehouse: ScriptedWarehouse, invocation: Du
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crash_after_any_port_call_costs_neither_the_answer_nor_a_second_launch() {
     for invocation in INVOCATIONS {
-        let cold = || ScriptedWarehouse::cold(Duration::ZERO);
+        let cold = || {
+            let mut warehouse = ScriptedWarehouse::new(Duration::ZERO);
+            warehouse.waits = true;
+            warehouse
+        };
         let calls = port_calls(2, cold(), invocation).await;
         assert!(calls >= 22, "a conversation of two queries makes {calls} port calls");
         for call in 1..=calls {

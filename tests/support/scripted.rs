@@ -93,7 +93,8 @@ impl Model for ScriptedModel {
 /// A warehouse whose every query takes a fixed time and returns two rows.
 pub struct ScriptedWarehouse {
     time: Duration,
-    waits: bool,
+    /// Whether every query is queued first and then waits for the warehouse to start.
+    pub waits: bool,
     runs: Mutex<HashMap<String, Instant>>,
     /// Statements launched, by token: more than one for a token is a second launch.
     pub launches: Mutex<HashMap<String, usize>>,
@@ -105,11 +106,6 @@ impl ScriptedWarehouse {
     /// A warehouse whose queries take `time`.
     pub fn new(time: Duration) -> Self {
         Self { time, waits: false, runs: Mutex::default(), launches: Mutex::default(), polls: AtomicUsize::new(0) }
-    }
-
-    /// A warehouse whose every query is queued first, then waits for it to start, and then takes `time`.
-    pub fn cold(time: Duration) -> Self {
-        Self { waits: true, ..Self::new(time) }
     }
 
     /// The rows that every query returns.

@@ -395,7 +395,7 @@ async fn of_earlier_turns_the_latest_are_sent_whole_while_the_budget_lasts() {
         let earlier: Vec<&str> = body["messages"].as_array().unwrap().iter().filter_map(|message| message["content"].as_str()).collect();
         let earlier: Vec<&&str> = earlier.iter().filter(|text| text.ends_with('x') || text.ends_with('y')).collect();
         assert!(earlier.iter().map(|text| text.len()).sum::<usize>() < budget, "{profile:?}");
-        assert!(earlier.len() >= 8 && earlier.len() % 2 == 0, "{profile:?}: {} messages", earlier.len());
+        assert!(earlier.len() >= 8 && earlier.len().is_multiple_of(2), "{profile:?}: {} messages", earlier.len());
         assert!(earlier[0].starts_with("Question") && earlier.last().unwrap().starts_with("Answer 199."), "{profile:?}");
     }
 }
