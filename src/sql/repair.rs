@@ -470,7 +470,8 @@ const HINTS: &[(&[&str], &str)] = &[
             "must appear in the group by",
             "must be part of group by",
         ],
-        "every selected column that is not inside an aggregate function must stand in GROUP BY, with the same expression.",
+        "what is selected or ordered by outside an aggregate function must stand in GROUP BY, with the same expression; a figure over all rows \
+         needs neither GROUP BY nor ORDER BY.",
     ),
     (
         &[

@@ -75,7 +75,8 @@ impl Index {
             index.most_rows = index.most_rows.max(result.row_count);
             if result.truncated {
                 index.truncated.insert(result.row_count);
-            } else {
+            } else if result.row_count != 1 || result.rows.iter().flatten().any(serde_json::Value::is_string) {
+                // The only row of a count or a sum is no "1 film": the figure in it is what can be said.
                 #[expect(clippy::cast_precision_loss, reason = "there are never that many rows")]
                 index.rows.push(result.row_count as f64);
             }

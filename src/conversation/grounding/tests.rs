@@ -200,6 +200,15 @@ fn a_number_within_a_name_supports_that_name_only() {
 }
 
 #[test]
+fn the_row_of_a_figure_is_not_one_of_what_is_counted() {
+    let none = result(&["films"], vec![vec![json!(0)]]);
+    assert_eq!(check("There is 1 film without a rating.", &[&none], &[]), ["1"]);
+    assert!(check("There are 0 such films.", &[&none], &[]).is_empty());
+    let one = result(&["primaryTitle"], vec![vec![json!("Jaws")]]);
+    assert!(check("There is 1 such film: Jaws.", &[&one], &[]).is_empty());
+}
+
+#[test]
 fn long_and_broken_answers_are_read_to_the_end() {
     let films = films();
     for piece in ["*", "_", "\"", "`", "``` ", "1 ", "1=", "(", "1+", "\\", "[](", "&#", "'a", "1,", "**a", "„", "1980–"] {

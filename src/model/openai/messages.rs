@@ -61,8 +61,11 @@ impl Frame {
         let mut body = Map::new();
         body.insert("model".into(), self.model.clone().into());
         body.insert("messages".into(), self.messages(request).into());
-        body.insert("tools".into(), self.tools().into());
-        body.insert("tool_choice".into(), if request.queries_left == 0 { "none" } else { "auto" }.into());
+        let tools = self.tools();
+        if !tools.is_empty() {
+            body.insert("tools".into(), tools.into());
+            body.insert("tool_choice".into(), if request.queries_left == 0 { "none" } else { "auto" }.into());
+        }
         body.insert("temperature".into(), self.temperature.into());
         body.insert(self.max_tokens_name.into(), self.max_tokens.into());
         body.insert("stream".into(), true.into());
@@ -107,6 +110,10 @@ impl Frame {
                     let list = if self.prompt.profile() == Profile::Large { known(&examples) } else { String::new() };
                     let lacking = self.prompt.lacking(text).map(|missing| format!("\n(The lake holds nothing about {missing}.)"));
                     messages.push(json!({"role": "user", "content": format!("{text}{}{list}", lacking.unwrap_or_default())}));
+                }
+                Entry::Query { sql_query, result, .. } if self.prompt.profile() == Profile::Plain => {
+                    messages.push(json!({"role": "assistant", "content": format!("```sql\n{sql_query}\n```")}));
+                    messages.push(json!({"role": "user", "content": format!("Result: {}", rows::text(result, rows::LAST_CHARS))}));
                 }
                 entry => {
                     let budget = if Some(at) == last { rows::LAST_CHARS } else { rows::EARLIER_CHARS };
@@ -157,7 +164,7 @@ impl Frame {
         match self.prompt.profile() {
             Profile::Large => vec![execute(true), find(), decline()],
             Profile::Small => vec![execute(false), find(), decline()],
-            Profile::Plain => vec![execute(false)],
+            Profile::Plain => Vec::new(),
         }
     }
 }

@@ -45,9 +45,9 @@ pub(super) fn decision(completion: &Completion, request: &Request, catalog: &Cat
     {
         return structured(&text, &object, request).map(Decision::Answer);
     }
-    // An answer may quote SQL; before any query of this turn it is meant to be run.
+    // An answer may quote SQL; before a query of this turn has given rows it is meant to be run.
     if request.queries_left > 0
-        && !has_queried(request)
+        && !has_rows(request)
         && let Some(sql) = fenced(content).filter(|inner| is_statement(inner))
     {
         return Ok(Decision::Query(vec![statement(String::new(), sql, String::new())]));
@@ -252,13 +252,13 @@ fn basis_of(request: &Request) -> AnswerBasis {
     if has_rows { AnswerBasis::Data } else { AnswerBasis::ModelKnowledge }
 }
 
-fn has_queried(request: &Request) -> bool {
+fn has_rows(request: &Request) -> bool {
     request
         .transcript
         .iter()
         .rev()
         .take_while(|entry| !matches!(entry, Entry::Question(_)))
-        .any(|entry| matches!(entry, Entry::Query { .. }))
+        .any(|entry| matches!(entry, Entry::Query { result: Ok(_), .. }))
 }
 
 #[cfg(test)]

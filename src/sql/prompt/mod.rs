@@ -19,7 +19,7 @@ pub enum Profile {
     Large,
     /// A model that follows examples: tables in one line each, examples as turns of a conversation.
     Small,
-    /// Tables and columns and nothing more: what the others are measured against.
+    /// Tables and columns and nothing more, not even tools: what the others are measured against.
     Plain,
 }
 
