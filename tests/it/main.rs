@@ -45,4 +45,5 @@ mod replicas;
 mod rows;
 mod sample;
 mod sqlite;
+mod suite;
 mod warehouse;
