@@ -48,7 +48,7 @@ pub(super) fn decision(completion: &Completion, request: &Request, catalog: &Cat
     // An answer may quote SQL; before a query of this turn has given rows it is meant to be run.
     if request.queries_left > 0
         && !has_rows(request)
-        && let Some(sql) = fenced(content).filter(|inner| is_statement(inner))
+        && let Some(sql) = fenced(content).or(Some(content)).filter(|inner| is_statement(inner))
     {
         return Ok(Decision::Query(vec![statement(String::new(), sql, String::new())]));
     }
@@ -192,7 +192,8 @@ fn fenced(text: &str) -> Option<&str> {
 
 fn is_statement(text: &str) -> bool {
     let first: String = text.trim_start().chars().take_while(char::is_ascii_alphabetic).collect();
-    ["select", "with"].contains(&first.to_ascii_lowercase().as_str()) && text.to_ascii_lowercase().contains("select")
+    let text = text.to_ascii_lowercase();
+    ["select", "with"].contains(&first.to_ascii_lowercase().as_str()) && text.contains("select")
 }
 
 /// Tool calls that the model wrote as its text: JSON with `name` and `arguments`, in `<tool_call>` or bare, or the arguments alone.
@@ -360,6 +361,7 @@ mod tests {
             "```json\n{\"name\":\"execute_spark_sql\",\"parameters\":{\"sql_query\":\"SELECT 1\"}}\n```",
             r#"{"sql_query":"SELECT 1","reasoning":"r"}"#,
             "I run this:\n```sql\nSELECT 1\n```\nand see.",
+            "SELECT 1",
         ] {
             assert_eq!(sql(&said(content, "stop")), Ok(vec![SQL.to_owned()]), "{content}");
         }
