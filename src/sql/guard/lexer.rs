@@ -2,7 +2,7 @@
 //!
 //! sqlparser's own tokenizer accepts more than Spark does (dollar quotes, `#` comments, national strings) and keeps backslash
 //! escapes in a form that its printer can get wrong, so that a literal could end elsewhere for Spark than for the guard. Here
-//! every literal is decoded to its value and put back in one canonical spelling (see [`super::literal`]); comments and hints
+//! every literal is decoded to its value and put back in one canonical spelling (see [`mod@super::literal`]); comments and hints
 //! vanish. Refused: characters Spark's grammar gives no meaning to, parameters and variables, and whatever hides from a reader.
 
 use sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan};
@@ -121,7 +121,7 @@ impl Lexer {
     }
 
     /// A string in either quote. Spark joins literals with nothing but blanks between them; so does this, except that a doubled quote
-    /// is a quote (see [`literal`]).
+    /// is a quote (see [`mod@super::literal`]).
     fn string(&mut self, start: Location, raw: bool) -> Result<(), Refusal> {
         let quote = self.bump().unwrap_or('\'');
         let mut body = String::new();
