@@ -70,7 +70,7 @@ model: $(TOOLS)/venv-model/.done $(QWEN) ## serve a small language model on 127.
 	echo '  export MODEL_PROFILE=small MODEL_TIMEOUT_SECONDS=300'
 	@$(TOOLS)/venv-model/bin/python models/serve.py $(QWEN) --port 18080
 
-# The model is what takes time: some hours for the whole suite on two cores. The figures go to docs/eval/NAME.json, and those of all runs that
+# The model is what takes time: about 25 minutes for the whole suite on two cores. The figures go to docs/eval/NAME.json, and those of all runs that
 # lie there into the table of docs/eval.md; what model and warehouse said goes to tests/eval/NAME.jsonl, by which later changes are judged
 # without them. The model ends with the shell: the last command is the shell's own, else that would be replaced by it and end before.
 # `make eval NAME=baseline ARGS=--baseline` asks without what asklake adds, `make eval ARGS='--limit 5'` a few questions.
