@@ -104,14 +104,14 @@ fn asked() -> Request {
 async fn converse(model: &OpenAi) {
     model.probe().await.unwrap();
     let mut request = asked();
-    let reply = model.reply(&request).await.unwrap();
+    let reply = model.reply(&request, &asklake::model::unheard).await.unwrap();
     let Decision::Query(queries) = reply.decision else { panic!("no query: {:?}", reply.decision) };
     assert!(!queries[0].call_id.is_empty() && queries[0].sql_query.contains("shop.orders"), "{queries:?}");
     assert!(reply.prompt_tokens > 500 && reply.completion_tokens > 10, "{} and {}", reply.prompt_tokens, reply.completion_tokens);
     request.transcript.push(count(&queries[0].call_id, "Berlin", 7));
     // As a turn ends whose queries are spent: so it must answer.
     request.queries_left = 0;
-    let reply = model.reply(&request).await.unwrap();
+    let reply = model.reply(&request, &asklake::model::unheard).await.unwrap();
     let Decision::Answer(answer) = reply.decision else { panic!("no answer: {:?}", reply.decision) };
     assert!(!answer.text.is_empty() && reply.completion_tokens > 0);
     assert_eq!(answer.basis, AnswerBasis::Data);
