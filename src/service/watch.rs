@@ -75,10 +75,10 @@ impl Service {
 }
 
 impl Watch {
-    /// The revision that the client knows.
+    /// The revision that was told last; before that, the one that was found.
     #[must_use]
-    pub fn known(&self) -> Option<Revision> {
-        self.known
+    pub fn revision(&self) -> Revision {
+        self.known.unwrap_or(self.first.revision)
     }
 
     /// Waits for news. Nothing is lost when it is dropped before it is done.
