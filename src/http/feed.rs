@@ -24,8 +24,6 @@ use crate::{
     service::{DraftPiece, News, Part, Service, Watch},
 };
 
-/// Streams open at once; further ones get a 503.
-const CONCURRENT_STREAMS: usize = 4096;
 /// The longest time without a word: proxies take a silent connection for a dead one.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// How long a stream lasts. The Functions host ends a request after 240 s of idling and Azure's load balancer any after 230 s.
@@ -74,8 +72,9 @@ struct DoneView {
 }
 
 impl Streams {
-    pub(super) fn new(stop: CancellationToken) -> Self {
-        Self { places: Arc::new(Semaphore::new(CONCURRENT_STREAMS)), stop }
+    /// Room for `places` streams, which end with `stop`.
+    pub(super) fn new(places: usize, stop: CancellationToken) -> Self {
+        Self { places: Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS))), stop }
     }
 
     /// A feed of the conversation for a client that knows `known` of it.

@@ -39,7 +39,7 @@ use self::{
 use crate::service::Service;
 
 /// What the HTTP server is told besides the service.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// Origins that pages may call from; `*` admits all.
     pub cors_allowed_origins: Vec<String>,
@@ -47,6 +47,14 @@ pub struct Settings {
     pub example_questions: Vec<String>,
     /// What the lake is called on the page.
     pub lake_title: String,
+    /// Streams open at once (server-sent events and WebSockets); further ones get a 503.
+    pub concurrent_streams: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { cors_allowed_origins: Vec::new(), example_questions: Vec::new(), lake_title: String::new(), concurrent_streams: 4096 }
+    }
 }
 
 /// How clients reach the server.
@@ -91,7 +99,8 @@ pub fn routes(
     front: Front,
     stop: CancellationToken,
 ) -> impl Filter<Extract = (impl Reply,), Error = Infallible> + Clone {
-    let context = Arc::new(Context { service, settings, front, places: Semaphore::new(CONCURRENT_REQUESTS), streams: feed::Streams::new(stop) });
+    let (places, streams) = (Semaphore::new(CONCURRENT_REQUESTS), feed::Streams::new(settings.concurrent_streams, stop));
+    let context = Arc::new(Context { service, settings, front, places, streams });
     warp::any()
         .map(move || Arc::clone(&context))
         .and(warp::method())

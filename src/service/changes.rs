@@ -58,7 +58,8 @@ impl Changes {
         if let Some(topic) = topics.get(&id).and_then(Weak::upgrade) {
             return topic;
         }
-        let topic = Arc::new(Topic { state: watch::Sender::new(State::Unread), draft: watch::Sender::default(), is_read: Mutex::default() });
+        let topic =
+            Arc::new(Topic { state: watch::Sender::new(State::Unread), draft: watch::Sender::default(), is_read: Mutex::default() });
         topics.insert(id, Arc::downgrade(&topic));
         if topics.len().is_power_of_two() {
             topics.retain(|_, topic| topic.strong_count() > 0);

@@ -387,7 +387,9 @@ mod tests {
     fn half_an_escape_is_held_back() {
         let mut text = JsonText::default();
         let mut out = String::new();
-        for (c, expected) in [('\\', ""), ('u', ""), ('d', ""), ('8', ""), ('3', ""), ('d', ""), ('\\', ""), ('u', ""), ('d', ""), ('e', "")] {
+        for (c, expected) in
+            [('\\', ""), ('u', ""), ('d', ""), ('8', ""), ('3', ""), ('d', ""), ('\\', ""), ('u', ""), ('d', ""), ('e', "")]
+        {
             assert!(!text.take(c, &mut out));
             assert_eq!(out, expected);
         }
