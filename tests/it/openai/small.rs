@@ -105,7 +105,7 @@ fn asked() -> Request {
 async fn converse(model: &OpenAi, is_tool_call: bool) {
     model.probe().await.unwrap();
     let mut request = asked();
-    let reply = model.reply(&request).await.unwrap();
+    let reply = model.reply(&request, &asklake::model::unheard).await.unwrap();
     let Decision::Query(queries) = reply.decision else { panic!("no query: {:?}", reply.decision) };
     assert_eq!(!queries[0].call_id.is_empty(), is_tool_call, "{queries:?}");
     assert!(queries[0].sql_query.contains("shop.orders"), "{queries:?}");
@@ -113,7 +113,7 @@ async fn converse(model: &OpenAi, is_tool_call: bool) {
     request.transcript.push(count(&queries[0].call_id, "Berlin", 7));
     // As a turn ends whose queries are spent: so it must answer.
     request.queries_left = 0;
-    let reply = model.reply(&request).await.unwrap();
+    let reply = model.reply(&request, &asklake::model::unheard).await.unwrap();
     let Decision::Answer(answer) = reply.decision else { panic!("no answer: {:?}", reply.decision) };
     assert!(!answer.text.is_empty() && reply.completion_tokens > 0);
     assert_eq!(answer.basis, AnswerBasis::Data);
