@@ -8,9 +8,7 @@ use tokio::time::sleep;
 
 use super::Service;
 use crate::{
-    conversation::{
-        Conversation, ConversationId, Declined, FollowUp, Rating, RequestKey, Stage, Transition, cancel, follow_up, rate,
-    },
+    conversation::{Conversation, ConversationId, Declined, FollowUp, Rating, RequestKey, Stage, Transition, cancel, follow_up, rate},
     queue::{self, Wake},
     store::{self, ETag, Versioned},
 };

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(any(feature = "azure", feature = "local"))]
 use super::Error;
+use crate::conversation::{Conversation, ConversationId, PublicStatus};
 #[cfg(any(feature = "azure", feature = "local"))]
 use crate::conversation::{ResultSet, Stage};
-use crate::conversation::{Conversation, ConversationId, PublicStatus};
 
 /// The largest document of a conversation, in bytes of JSON: half of what Cosmos DB takes in one item, so that reading and writing one
 /// stays cheap. A turn that would pass it ends with an error.
