@@ -23,6 +23,10 @@ pub(super) enum Route {
     History,
     /// `/api/chat/{id}/status`.
     Status(ConversationId),
+    /// `/api/chat/{id}/events`.
+    Events(ConversationId),
+    /// `/api/chat/{id}/ws`.
+    Socket(ConversationId),
     /// `/api/chat/{id}`.
     Conversation(ConversationId),
     /// `/api/chat/{id}/messages`.
@@ -59,6 +63,8 @@ impl Route {
             ["api", "chat", "history"] => Self::History,
             ["api", "chat", id] => Self::Conversation(id.parse().ok()?),
             ["api", "chat", id, "status"] => Self::Status(id.parse().ok()?),
+            ["api", "chat", id, "events"] => Self::Events(id.parse().ok()?),
+            ["api", "chat", id, "ws"] => Self::Socket(id.parse().ok()?),
             ["api", "chat", id, "messages"] => Self::Messages(id.parse().ok()?),
             ["api", "chat", id, "cancel"] => Self::Cancel(id.parse().ok()?),
             ["api", "chat", id, "feedback"] => Self::Feedback(id.parse().ok()?),

@@ -1,6 +1,7 @@
 //! Use cases: start a conversation, take it on (`step`), read it, go on with it or end it (`requests`). Knows the ports, never an adapter, HTTP or a queue's envelope.
 
 mod changes;
+mod draft;
 mod perform;
 pub mod protocol;
 mod read;
@@ -11,13 +12,18 @@ mod rows_alone;
 mod start;
 mod step;
 mod transcript;
+mod watch;
 
 use std::{sync::Arc, time::Duration};
 
+pub use draft::DraftPiece;
 pub use read::{Dependency, Readiness, Wait};
 pub use requests::{Canceled, RequestError};
 pub use start::{StartError, Started};
 pub use step::{Advance, StepError};
+pub use watch::{News, Watch};
+
+pub use crate::model::Part;
 
 use crate::{
     conversation::{Budgets, Timestamp},

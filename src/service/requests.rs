@@ -134,7 +134,7 @@ impl Service {
                 removed => {
                     removed?;
                     self.recent.removed(id);
-                    self.changes.committed(id);
+                    self.changes.removed(id);
                     return Ok(());
                 }
             }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::{
     Service,
+    changes::State,
     protocol::{Conflict, DELIVERIES_UNTIL_GONE, Fence, conflict, fence, needs_repair},
 };
 use crate::{
@@ -116,13 +117,17 @@ impl Service {
     /// Ends when the conversation is no longer stored at `revision`: its turn was canceled, it was deleted, or another worker has it. What
     /// happens in this process is noticed at once.
     async fn superseded(&self, id: ConversationId, revision: Revision) {
-        let changes = self.changes.of(id);
-        let mut change = std::pin::pin!(changes.notified());
+        let topic = self.changes.topic(id);
+        let mut state = topic.subscribe();
         loop {
-            let _ = tokio::time::timeout(LOOK_EVERY, change.as_mut()).await;
-            // Registered before the read, so that a commit between the two is not missed.
-            change.set(changes.notified());
-            change.as_mut().enable();
+            let is_news = |state: &State| match state {
+                State::Stored(stored) => stored.revision > revision,
+                State::Gone => true,
+                State::Unread | State::Unreadable(_) => false,
+            };
+            if tokio::time::timeout(LOOK_EVERY, state.wait_for(is_news)).await.is_ok() {
+                return;
+            }
             match self.ports.store.load(id).await {
                 Ok(Some(stored)) if stored.conversation.revision <= revision => {}
                 Ok(_) => return,
@@ -148,7 +153,7 @@ impl Service {
     pub(super) async fn commit(&self, conversation: &Conversation, expected: &ETag) -> Result<ETag, store::Error> {
         let etag = self.ports.store.commit(conversation, expected).await?;
         self.recent.committed(conversation);
-        self.changes.committed(conversation.id);
+        self.changes.committed(conversation);
         tracing::debug!(
             conversation.id = %conversation.id, revision = conversation.revision.0, stage = ?conversation.stage, "committed a step"
         );

@@ -12,7 +12,7 @@ use std::{
 
 use asklake::{
     conversation::{Answer, AnswerBasis, Column, Decision, Phase, QueryDecision, ResultSet, RunId},
-    model::{self, Entry, Model, Reply, Request},
+    model::{self, Entry, Listener, Model, Reply, Request},
     warehouse::{self, Run, RunState, Statement, Warehouse},
 };
 use async_trait::async_trait;
@@ -86,7 +86,7 @@ impl Model for ScriptedModel {
         model::digest(&json!(request))
     }
 
-    async fn reply(&self, request: &Request) -> Result<Reply, model::Error> {
+    async fn reply(&self, request: &Request, _listener: &Listener<'_>) -> Result<Reply, model::Error> {
         let is_pondered = |entry: &Entry| matches!((entry, &self.pondered), (Entry::Question(text), Some(hard)) if text == hard);
         if request.transcript.last().is_some_and(is_pondered) {
             std::future::pending::<()>().await;
