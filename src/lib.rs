@@ -11,6 +11,7 @@
 //! `tests/it/architecture.rs` holds the code to these sentences; `docs/architecture.md` is the map.
 
 pub mod app;
+pub mod auth;
 #[cfg(feature = "azure")]
 pub mod azure;
 pub mod cli;

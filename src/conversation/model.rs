@@ -10,6 +10,7 @@ use time::{Duration, OffsetDateTime, format_description::BorrowedFormatItem, mac
 use uuid::Uuid;
 
 use super::{
+    caller::Owner,
     requests::{Feedback, KeyedRequest},
     stage::{Progress, PublicStatus, Stage},
 };
@@ -200,9 +201,9 @@ impl fmt::Display for RunId {
 pub struct Conversation {
     /// Identity, and the partition key.
     pub id: ConversationId,
-    /// The principal the conversation belongs to; absent when requests are anonymous.
+    /// The principal the conversation belongs to; absent when it was asked anonymously. It never changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub owner: Option<String>,
+    pub owner: Option<Owner>,
     /// The label the client chose for the user, at most 128 characters.
     pub user_id: Option<String>,
     /// The label the client chose for the device, at most 128 characters.
@@ -282,7 +283,7 @@ pub struct NewConversation {
     /// The question, 1 to 4,000 characters.
     pub question: String,
     /// See [`Conversation::owner`].
-    pub owner: Option<String>,
+    pub owner: Option<Owner>,
     /// See [`Conversation::user_id`].
     pub user_id: Option<String>,
     /// See [`Conversation::device_id`].

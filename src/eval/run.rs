@@ -13,7 +13,7 @@ use super::{
     suite::{Expected, Level, Question},
 };
 use crate::{
-    conversation::{AnswerBasis, Conversation, ConversationId, Job, LimitSource, NewConversation, ResultSet, Revision},
+    conversation::{AnswerBasis, Caller, Conversation, ConversationId, Job, LimitSource, NewConversation, ResultSet, Revision},
     service::{Service, Wait},
     sql::Lake,
     tape::{Heard, Port, Source, Tape},
@@ -170,7 +170,7 @@ impl Bench {
         let answer = match last_rows(&conversation) {
             Some((number, sql)) => {
                 judged.sql = Some(sql.to_owned());
-                self.service.result(conversation.id, number).await?
+                self.service.result(&conversation, number).await?
             }
             None => None,
         };
@@ -242,7 +242,7 @@ impl Bench {
         let id = self.service.start(new).await?.id;
         let mut after = Revision::FIRST;
         loop {
-            let found = self.service.read(id, Some(Wait { after, at_most: WAIT })).await?;
+            let found = self.service.read(&Caller::Anonymous, id, Some(Wait { after, at_most: WAIT })).await?;
             let Some(conversation) = found else { anyhow::bail!("the store lost the conversation {id}") };
             if conversation.stage.is_terminal() {
                 return Ok(Arc::unwrap_or_clone(conversation));

@@ -4,17 +4,17 @@ use warp::reply::Response;
 
 use super::{problem::Problem, start::accepted};
 use crate::{
-    conversation::ConversationId,
+    conversation::{Caller, ConversationId},
     service::{Canceled, Service},
 };
 
-pub(super) async fn delete(service: &Service, id: ConversationId) -> Result<Response, Problem> {
-    service.delete(id).await?;
+pub(super) async fn delete(service: &Service, caller: &Caller, id: ConversationId) -> Result<Response, Problem> {
+    service.delete(caller, id).await?;
     Ok(super::no_content())
 }
 
-pub(super) async fn cancel(service: &Service, id: ConversationId) -> Result<Response, Problem> {
-    match service.cancel(id).await? {
+pub(super) async fn cancel(service: &Service, caller: &Caller, id: ConversationId) -> Result<Response, Problem> {
+    match service.cancel(caller, id).await? {
         Canceled::Now => accepted(id, "canceled", "The turn is canceled."),
         Canceled::Soon => accepted(
             id,

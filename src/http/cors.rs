@@ -9,8 +9,8 @@ use warp::{
 };
 
 const METHODS: &str = "GET, HEAD, POST, DELETE, OPTIONS";
-const REQUEST_HEADERS: &str = "content-type, idempotency-key, if-none-match, last-event-id, prefer, x-request-id";
-const RESPONSE_HEADERS: &str = "content-disposition, etag, location, retry-after, x-request-id";
+const REQUEST_HEADERS: &str = "authorization, content-type, idempotency-key, if-none-match, last-event-id, prefer, x-api-key, x-request-id";
+const RESPONSE_HEADERS: &str = "content-disposition, etag, location, retry-after, www-authenticate, x-request-id";
 /// How long a browser may remember the answer to a preflight, in seconds.
 const MAX_AGE: u16 = 600;
 

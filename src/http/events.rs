@@ -19,7 +19,7 @@ use super::{
     request::Query,
     status::LARGEST_REVISION,
 };
-use crate::conversation::{ConversationId, Revision};
+use crate::conversation::{Caller, ConversationId, Revision};
 
 const CONTENT_TYPE: &str = "text/event-stream";
 /// How long a client waits before it connects again, in milliseconds.
@@ -29,6 +29,7 @@ const FORWARDED_BY: &str = "Azure-Functions-Host/";
 
 pub(super) async fn events(
     context: &Context,
+    caller: &Caller,
     id: ConversationId,
     method: &Method,
     query: &Query,
@@ -39,10 +40,10 @@ pub(super) async fn events(
     }
     let after = query.number("after", 0, LARGEST_REVISION)?.map(Revision);
     if method == Method::HEAD {
-        context.service.read(id, None).await?.ok_or_else(Problem::no_conversation)?;
+        context.service.read(caller, id, None).await?.ok_or_else(Problem::no_conversation)?;
         return Ok(with_headers(Response::default()));
     }
-    let feed = context.streams.open(&context.service, id, last_event_id(headers).or(after)).await?;
+    let feed = context.streams.open(&context.service, caller, id, last_event_id(headers).or(after)).await?;
     Ok(with_headers(warp::reply::stream(bytes(feed)).into_response()))
 }
 

@@ -20,7 +20,7 @@ use super::{
     status::{self, LARGEST_REVISION},
 };
 use crate::{
-    conversation::{ConversationId, Revision},
+    conversation::{Caller, ConversationId, Revision},
     service::{DraftPiece, News, Part, Service, Watch},
 };
 
@@ -78,9 +78,15 @@ impl Streams {
     }
 
     /// A feed of the conversation for a client that knows `known` of it.
-    pub(super) async fn open(&self, service: &Service, id: ConversationId, known: Option<Revision>) -> Result<Feed, Problem> {
+    pub(super) async fn open(
+        &self,
+        service: &Service,
+        caller: &Caller,
+        id: ConversationId,
+        known: Option<Revision>,
+    ) -> Result<Feed, Problem> {
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Problem::too_many_streams())?;
-        let watch = service.watch(id, known).await?.ok_or_else(Problem::no_conversation)?;
+        let watch = service.watch(caller, id, known).await?.ok_or_else(Problem::no_conversation)?;
         let now = Instant::now();
         let (heartbeat_at, ends_at) = (now + HEARTBEAT, now + LIFE);
         Ok(Feed { watch, heartbeat_at, ends_at, is_done: false, stop: self.stop.clone(), _place: place })

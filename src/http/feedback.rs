@@ -5,7 +5,7 @@ use warp::{http::HeaderMap, reply::Response};
 
 use super::{problem::Problem, request};
 use crate::{
-    conversation::{ConversationId, Rating},
+    conversation::{Caller, ConversationId, Rating},
     service::Service,
 };
 
@@ -20,6 +20,7 @@ struct Given {
 
 pub(super) async fn feedback(
     service: &Service,
+    caller: &Caller,
     id: ConversationId,
     headers: &HeaderMap,
     body: impl request::Body,
@@ -29,6 +30,6 @@ pub(super) async fn feedback(
     if comment.is_some_and(|comment| comment.chars().count() > COMMENT_LIMIT) {
         return Err(Problem::bad_request(format!("comment must have at most {COMMENT_LIMIT} characters")));
     }
-    service.rate(id, given.rating, comment).await?;
+    service.rate(caller, id, given.rating, comment).await?;
     Ok(super::no_content())
 }

@@ -44,10 +44,11 @@ pub(super) fn health() -> Response {
     super::json(StatusCode::OK, &Health { status: "ok", version: env!("CARGO_PKG_VERSION") })
 }
 
-pub(super) async fn ready(service: &Service) -> Response {
+/// What the dependencies are is for those who may ask; everybody else is told whether the service works.
+pub(super) async fn ready(service: &Service, is_detailed: bool) -> Response {
     let readiness = service.readiness().await;
     let is_ready = readiness.dependencies.iter().all(|dependency| dependency.fault.is_none());
-    let dependencies = readiness.dependencies.iter().map(view).collect();
+    let dependencies = readiness.dependencies.iter().filter(|_| is_detailed).map(view).collect();
     let (code, status) = if is_ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "unavailable") };
     let mut response = super::json(code, &Ready { status, model: &readiness.model, dependencies });
     if !is_ready {

@@ -5,9 +5,8 @@ use warp::{http::StatusCode, reply::Response};
 
 use super::{problem::Problem, request::Query, start::label};
 use crate::{
-    conversation::{Conversation, ConversationId, PublicStatus, Timestamp},
-    service::Service,
-    store::HistoryFilter,
+    conversation::{Caller, Conversation, ConversationId, PublicStatus, Timestamp},
+    service::{Labels, Service},
 };
 
 const DEFAULT_LIMIT: u64 = 50;
@@ -44,16 +43,16 @@ fn summary(conversation: &Conversation) -> Summary<'_> {
     }
 }
 
-pub(super) async fn history(service: &Service, query: &Query) -> Result<Response, Problem> {
+pub(super) async fn history(service: &Service, caller: &Caller, query: &Query) -> Result<Response, Problem> {
     let user_id = label("user_id", query.get("user_id")?.map(str::to_owned))?;
     let device_id = label("device_id", query.get("device_id")?.map(str::to_owned))?;
-    if user_id.is_none() && device_id.is_none() {
+    if *caller == Caller::Anonymous && user_id.is_none() && device_id.is_none() {
         return Err(Problem::bad_request("say whose history: give user_id or device_id"));
     }
     let limit = query.number("limit", 1, LARGEST_LIMIT)?.unwrap_or(DEFAULT_LIMIT);
     let cursor = query.get("cursor")?.filter(|cursor| !cursor.is_empty());
-    let filter = HistoryFilter { owner: None, user_id, device_id };
-    let page = service.history(&filter, u32::try_from(limit).unwrap_or(u32::MAX), cursor).await?;
+    let labels = Labels { user_id, device_id };
+    let page = service.history(caller, labels, u32::try_from(limit).unwrap_or(u32::MAX), cursor).await?;
     let conversations = page.conversations.iter().map(summary).collect();
     Ok(super::json(StatusCode::OK, &History { conversations, next_cursor: page.next_cursor.as_deref() }))
 }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     conversation::{
-        Conversation, ConversationId, Feedback, FollowUp, Lookup, Message, Rating, RequestKey, Role, Timestamp, ToolCall, ToolOutcome,
+        Caller, Conversation, ConversationId, Feedback, FollowUp, Lookup, Message, Rating, RequestKey, Role, Timestamp, ToolCall, ToolOutcome,
     },
     service::Service,
 };
@@ -81,8 +81,8 @@ fn message<'a>(conversation: &'a Conversation, message: &'a Message) -> MessageV
     MessageView { role: *role, content, timestamp: *timestamp, turn: *turn, tool_calls, feedback }
 }
 
-pub(super) async fn messages(service: &Service, id: ConversationId) -> Result<Response, Problem> {
-    let conversation = service.read(id, None).await?.ok_or_else(Problem::no_conversation)?;
+pub(super) async fn messages(service: &Service, caller: &Caller, id: ConversationId) -> Result<Response, Problem> {
+    let conversation = service.read(caller, id, None).await?.ok_or_else(Problem::no_conversation)?;
     let messages = conversation.messages.iter().map(|said| message(&conversation, said)).collect();
     Ok(super::json(StatusCode::OK, &Messages { conversation_id: id, messages }))
 }
@@ -95,6 +95,7 @@ struct Ask {
 
 pub(super) async fn follow_up(
     service: &Service,
+    caller: &Caller,
     id: ConversationId,
     headers: &HeaderMap,
     body: impl request::Body,
@@ -107,6 +108,6 @@ pub(super) async fn follow_up(
         key: start::digest(&[Some(key.as_str())]),
         body: start::digest(&[Some(question.as_str()), language.as_deref()]),
     });
-    service.follow_up(id, &FollowUp { question, language, key }).await?;
+    service.follow_up(caller, id, &FollowUp { question, language, key }).await?;
     accepted(id, "started", start::STARTED)
 }

@@ -5,6 +5,7 @@
 
 mod conversation;
 mod cors;
+mod credentials;
 mod events;
 mod feed;
 mod feedback;
@@ -36,9 +37,9 @@ use warp::{
 use self::{
     problem::Problem,
     request::{Query, RequestId},
-    route::Route,
+    route::{Chat, Route},
 };
-use crate::service::Service;
+use crate::{auth::Authenticator, conversation::Caller, service::Service};
 
 /// What the HTTP server is told besides the service.
 #[derive(Clone, Debug)]
@@ -49,13 +50,21 @@ pub struct Settings {
     pub example_questions: Vec<String>,
     /// What the lake is called on the page.
     pub lake_title: String,
+    /// Who may ask.
+    pub authenticator: Arc<Authenticator>,
     /// Streams open at once (server-sent events and WebSockets); further ones get a 503.
     pub concurrent_streams: usize,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { cors_allowed_origins: Vec::new(), example_questions: Vec::new(), lake_title: String::new(), concurrent_streams: 4096 }
+        Self {
+            cors_allowed_origins: Vec::new(),
+            example_questions: Vec::new(),
+            lake_title: String::new(),
+            authenticator: Arc::default(),
+            concurrent_streams: 4096,
+        }
     }
 }
 
@@ -156,19 +165,41 @@ async fn dispatch<B: request::Body>(context: &Context, request: Request<B>) -> R
         Route::Page => Ok(page::page(settings)),
         Route::PageAsset(asset) => Ok(page::asset(asset)),
         Route::Health => Ok(health::health()),
-        Route::Ready => Ok(health::ready(service).await),
+        Route::Ready => Ok(health::ready(service, credentials::caller(context, &request.method, &request.headers).await.is_ok()).await),
         Route::OpenApi => Ok(openapi::document()),
-        Route::Start => start::start(service, &request.headers, request.body).await,
-        Route::Status(id) => status::status(service, id, &request.query, &request.headers).await,
-        Route::Events(id) => events::events(context, id, &request.method, &request.query, &request.headers).await,
-        Route::Socket(id) => socket::open(context, id, &request.query, &request.headers, request.upgrade).await,
-        Route::Conversation(id) => conversation::delete(service, id).await,
-        Route::Messages(id) if request.method == Method::POST => messages::follow_up(service, id, &request.headers, request.body).await,
-        Route::Messages(id) => messages::messages(service, id).await,
-        Route::Cancel(id) => conversation::cancel(service, id).await,
-        Route::Feedback(id) => feedback::feedback(service, id, &request.headers, request.body).await,
-        Route::Result(id, number) => results::result(service, id, number, &request.query).await,
-        Route::History => history::history(service, &request.query).await,
+        Route::Chat(chat) => {
+            match credentials::caller(context, &request.method, &request.headers).await {
+                Ok(caller) => dispatch_chat(context, &caller, chat, request).await,
+                Err(problem) => {
+                    request::discard(request.body).await;
+                    Err(problem)
+                }
+            }
+        }
+    }
+}
+
+/// Whatever belongs to somebody. The service answers none of it without being told who asks.
+async fn dispatch_chat<B: request::Body>(
+    context: &Context,
+    caller: &Caller,
+    chat: Chat,
+    request: Request<B>,
+) -> Result<Response, Problem> {
+    let service = &context.service;
+    let Request { method, query, headers, body, upgrade, .. } = request;
+    match chat {
+        Chat::Start => start::start(service, caller, &headers, body).await,
+        Chat::Status(id) => status::status(service, caller, id, &query, &headers).await,
+        Chat::Events(id) => events::events(context, caller, id, &method, &query, &headers).await,
+        Chat::Socket(id) => socket::open(context, caller, id, &query, &headers, upgrade).await,
+        Chat::Conversation(id) => conversation::delete(service, caller, id).await,
+        Chat::Messages(id) if method == Method::POST => messages::follow_up(service, caller, id, &headers, body).await,
+        Chat::Messages(id) => messages::messages(service, caller, id).await,
+        Chat::Cancel(id) => conversation::cancel(service, caller, id).await,
+        Chat::Feedback(id) => feedback::feedback(service, caller, id, &headers, body).await,
+        Chat::Result(id, number) => results::result(service, caller, id, number, &query).await,
+        Chat::History => history::history(service, caller, &query).await,
     }
 }
 

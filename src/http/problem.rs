@@ -10,6 +10,7 @@ use warp::{
 
 use super::request::RequestId;
 use crate::{
+    auth,
     conversation::{ConversationId, Declined},
     queue,
     service::{RequestError, StartError},
@@ -28,6 +29,8 @@ pub(super) struct Problem {
     detail: String,
     allow: Option<&'static str>,
     retry_after: Option<u16>,
+    /// The value of `WWW-Authenticate`.
+    challenge: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -42,7 +45,7 @@ struct Body<'a> {
 
 impl Problem {
     fn new(status: StatusCode, slug: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, slug, title, detail: detail.into(), allow: None, retry_after: None }
+        Self { status, slug, title, detail: detail.into(), allow: None, retry_after: None, challenge: None }
     }
 
     pub(super) fn bad_request(detail: impl Into<String>) -> Self {
@@ -152,6 +155,9 @@ impl Problem {
         if let Some(allow) = self.allow {
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
         }
+        if let Some(challenge) = self.challenge.and_then(|challenge| HeaderValue::from_str(&challenge).ok()) {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
         if self.status == StatusCode::UPGRADE_REQUIRED {
             response.headers_mut().insert(header::UPGRADE, HeaderValue::from_static("websocket"));
             response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
@@ -160,6 +166,32 @@ impl Problem {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
+    }
+}
+
+impl From<auth::Error> for Problem {
+    /// The challenges are those of RFC 6750, section 3: without a code where no credentials came, else with one.
+    fn from(error: auth::Error) -> Self {
+        let detail = error.to_string();
+        let challenge = |code: &str| Some(format!("Bearer realm=\"asklake\", error=\"{code}\", error_description=\"{detail}\""));
+        match error {
+            auth::Error::Missing => Self {
+                challenge: Some("Bearer realm=\"asklake\"".to_owned()),
+                ..Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", "Not signed in", detail)
+            },
+            auth::Error::Refused(_) => {
+                tracing::info!(fault = detail, "refused credentials");
+                Self {
+                    challenge: challenge("invalid_token"),
+                    ..Self::new(StatusCode::UNAUTHORIZED, "invalid-credentials", "Credentials not accepted", detail)
+                }
+            }
+            auth::Error::Forbidden => Self {
+                challenge: challenge("insufficient_scope"),
+                ..Self::new(StatusCode::FORBIDDEN, "insufficient-scope", "Not permitted", detail)
+            },
+            auth::Error::Unavailable => Self::unavailable("the issuer of the tokens"),
+        }
     }
 }
 

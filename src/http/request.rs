@@ -134,6 +134,12 @@ async fn read(headers: &HeaderMap, body: Pin<&mut impl Body>, limit: usize) -> R
     collect(body, limit).await
 }
 
+/// Reads away a body that nobody will look at.
+pub(super) async fn discard(body: impl Body) {
+    // Whoever has not sent it by then is answered all the same.
+    let _ = tokio::time::timeout(DRAIN_TIME, drain(pin!(body))).await;
+}
+
 /// Reads on what is left of a refused body, up to a limit. Who is still sending would find the connection reset instead of an answer;
 /// the Functions host, which sends a body before it reads, answers its client 502 then.
 async fn drain(mut body: Pin<&mut impl Body>) {

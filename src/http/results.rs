@@ -6,7 +6,7 @@ use warp::{http::StatusCode, reply::Response};
 
 use super::{problem::Problem, request::Query};
 use crate::{
-    conversation::{ConversationId, PublicJobStatus, ResultSet},
+    conversation::{Caller, ConversationId, PublicJobStatus, ResultSet},
     service::Service,
 };
 
@@ -17,15 +17,15 @@ struct Rows<'a> {
     result: &'a ResultSet,
 }
 
-pub(super) async fn result(service: &Service, id: ConversationId, number: u32, query: &Query) -> Result<Response, Problem> {
+pub(super) async fn result(service: &Service, caller: &Caller, id: ConversationId, number: u32, query: &Query) -> Result<Response, Problem> {
     let format = Format::of(query)?;
-    let conversation = service.read(id, None).await?.ok_or_else(Problem::no_conversation)?;
+    let conversation = service.read(caller, id, None).await?.ok_or_else(Problem::no_conversation)?;
     let job = conversation.databricks_jobs.get(number as usize - 1);
     let job = job.ok_or_else(|| Problem::no_result(format!("this conversation has no query {number}")))?;
     if job.public_status() != PublicJobStatus::Completed {
         return Err(Problem::no_result(format!("query {number} has no rows: it is {}", name(job.public_status()))));
     }
-    let Some(result) = service.result(id, number).await? else {
+    let Some(result) = service.result(&conversation, number).await? else {
         return Err(Problem::no_result(format!("the rows of query {number} have expired; ask the question again")));
     };
     Ok(match format {

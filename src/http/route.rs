@@ -17,6 +17,13 @@ pub(super) enum Route {
     Ready,
     /// `/api/openapi.json`.
     OpenApi,
+    /// Below `/api/chat/`, where a caller is needed.
+    Chat(Chat),
+}
+
+/// A path below `/api/chat/`. All that belongs to somebody is here, and nothing of it is answered without a caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Chat {
     /// `/api/chat/start`.
     Start,
     /// `/api/chat/history`.
@@ -59,16 +66,7 @@ impl Route {
             ["api", "health"] => Self::Health,
             ["api", "ready"] => Self::Ready,
             ["api", "openapi.json"] => Self::OpenApi,
-            ["api", "chat", "start"] => Self::Start,
-            ["api", "chat", "history"] => Self::History,
-            ["api", "chat", id] => Self::Conversation(id.parse().ok()?),
-            ["api", "chat", id, "status"] => Self::Status(id.parse().ok()?),
-            ["api", "chat", id, "events"] => Self::Events(id.parse().ok()?),
-            ["api", "chat", id, "ws"] => Self::Socket(id.parse().ok()?),
-            ["api", "chat", id, "messages"] => Self::Messages(id.parse().ok()?),
-            ["api", "chat", id, "cancel"] => Self::Cancel(id.parse().ok()?),
-            ["api", "chat", id, "feedback"] => Self::Feedback(id.parse().ok()?),
-            ["api", "chat", id, "results", number] => Self::Result(id.parse().ok()?, result_number(number)?),
+            ["api", "chat", segments @ ..] => Self::Chat(Chat::parse(segments)?),
             _ => return None,
         })
     }
@@ -76,9 +74,9 @@ impl Route {
     /// The value of `Allow`.
     pub(super) fn allow(self) -> &'static str {
         match self {
-            Self::Start | Self::Cancel(_) | Self::Feedback(_) => "POST, OPTIONS",
-            Self::Conversation(_) => "DELETE, OPTIONS",
-            Self::Messages(_) => "GET, POST, HEAD, OPTIONS",
+            Self::Chat(Chat::Start | Chat::Cancel(_) | Chat::Feedback(_)) => "POST, OPTIONS",
+            Self::Chat(Chat::Conversation(_)) => "DELETE, OPTIONS",
+            Self::Chat(Chat::Messages(_)) => "GET, POST, HEAD, OPTIONS",
             _ => "GET, HEAD, OPTIONS",
         }
     }
@@ -86,6 +84,25 @@ impl Route {
     /// Whether the route takes `method`. HEAD is a GET whose body the server leaves out.
     pub(super) fn allows(self, method: &Method) -> bool {
         self.allow().split(", ").any(|allowed| allowed == method.as_str())
+    }
+}
+
+impl Chat {
+    /// The route of what follows `/api/chat/`.
+    fn parse(segments: &[&str]) -> Option<Self> {
+        Some(match segments {
+            ["start"] => Self::Start,
+            ["history"] => Self::History,
+            [id] => Self::Conversation(id.parse().ok()?),
+            [id, "status"] => Self::Status(id.parse().ok()?),
+            [id, "events"] => Self::Events(id.parse().ok()?),
+            [id, "ws"] => Self::Socket(id.parse().ok()?),
+            [id, "messages"] => Self::Messages(id.parse().ok()?),
+            [id, "cancel"] => Self::Cancel(id.parse().ok()?),
+            [id, "feedback"] => Self::Feedback(id.parse().ok()?),
+            [id, "results", number] => Self::Result(id.parse().ok()?, result_number(number)?),
+            _ => return None,
+        })
     }
 }
 

@@ -21,7 +21,7 @@ use super::{
     request::Query,
     status::LARGEST_REVISION,
 };
-use crate::conversation::{ConversationId, Revision};
+use crate::conversation::{Caller, ConversationId, Revision};
 
 /// Bytes of a message that a client may send: there is nothing to say.
 const MAX_MESSAGE: usize = 4 << 10;
@@ -33,6 +33,7 @@ const GOING_AWAY: u16 = 1001;
 
 pub(super) async fn open(
     context: &Context,
+    caller: &Caller,
     id: ConversationId,
     query: &Query,
     headers: &HeaderMap,
@@ -49,14 +50,14 @@ pub(super) async fn open(
         return Err(Problem::upgrade_required(format!("only a WebSocket can be opened here; GET {events} has the same as a stream")));
     };
     let after = query.number("after", 0, LARGEST_REVISION)?.map(Revision);
-    let feed = context.streams.open(&context.service, id, after).await?;
+    let feed = context.streams.open(&context.service, caller, id, after).await?;
     let upgrade = upgrade.max_message_size(MAX_MESSAGE).max_frame_size(MAX_MESSAGE);
     Ok(upgrade.on_upgrade(|socket| run(feed, socket)).into_response())
 }
 
 /// Whether the request is from no page, or from one that this server has served. Browsers apply no CORS to WebSockets, so that any page
 /// could open one otherwise.
-fn is_own_page(headers: &HeaderMap) -> bool {
+pub(super) fn is_own_page(headers: &HeaderMap) -> bool {
     let Some(origin) = headers.get(header::ORIGIN) else { return true };
     let host = headers.get(header::HOST).map(HeaderValue::as_bytes);
     let origin_host = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host.as_bytes());

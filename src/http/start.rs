@@ -9,7 +9,7 @@ use warp::{
 
 use super::{problem::Problem, request};
 use crate::{
-    conversation::{ConversationId, NewConversation},
+    conversation::{Caller, ConversationId, NewConversation},
     service::Service,
 };
 
@@ -41,21 +41,21 @@ struct Accepted {
     events_url: String,
 }
 
-pub(super) async fn start(service: &Service, headers: &HeaderMap, body: impl request::Body) -> Result<Response, Problem> {
+pub(super) async fn start(service: &Service, caller: &Caller, headers: &HeaderMap, body: impl request::Body) -> Result<Response, Problem> {
     let key = idempotency_key(headers)?;
     let start: Start = request::json(headers, body).await?;
-    let started = service.start(validate(start, key.as_deref())?).await?;
+    let started = service.start(validate(caller, start, key.as_deref())?).await?;
     accepted(started.id, "started", STARTED)
 }
 
-fn validate(start: Start, key: Option<&str>) -> Result<NewConversation, Problem> {
+fn validate(caller: &Caller, start: Start, key: Option<&str>) -> Result<NewConversation, Problem> {
     let question = question(&start.question)?;
     let user_id = label("user_id", start.user_id)?;
     let device_id = label("device_id", start.device_id)?;
     let language = start.language.map(language).transpose()?;
     let request_digest = key.map(|_| digest(&[Some(question.as_str()), user_id.as_deref(), device_id.as_deref(), language.as_deref()]));
-    let id = key.map_or_else(ConversationId::random, |key| ConversationId::from_idempotency_key("", key));
-    Ok(NewConversation { id, question, owner: None, user_id, device_id, language, request_digest })
+    let id = key.map_or_else(ConversationId::random, |key| ConversationId::from_idempotency_key(caller.scope(), key));
+    Ok(NewConversation { id, question, owner: caller.owner().cloned(), user_id, device_id, language, request_digest })
 }
 
 /// What tells one body from another: the same for the same parts.

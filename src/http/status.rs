@@ -11,6 +11,7 @@ use warp::{
 use super::{messages::FeedbackView, problem::Problem, request::Query};
 use crate::{
     conversation::{
+        Caller,
         AnswerBasis, Conversation, ConversationId, ErrorDetail, Job, LimitSource, Progress, PublicJobStatus, PublicStatus, Revision, RunId,
         Stage, Timestamp, Usage,
     },
@@ -120,7 +121,13 @@ pub(super) fn body(conversation: &Conversation) -> serde_json::Result<String> {
     serde_json::to_string(&Status::of(conversation))
 }
 
-pub(super) async fn status(service: &Service, id: ConversationId, query: &Query, headers: &HeaderMap) -> Result<Response, Problem> {
+pub(super) async fn status(
+    service: &Service,
+    caller: &Caller,
+    id: ConversationId,
+    query: &Query,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
     let known = KnownRevision::of(headers);
     let after = query.number("after", 0, LARGEST_REVISION)?.map(Revision);
     let mut found = None;
@@ -131,7 +138,7 @@ pub(super) async fn status(service: &Service, id: ConversationId, query: &Query,
                 Some(after) => after,
                 // Nothing to compare with: wait for what comes next, if anything does.
                 None => {
-                    let now = service.read(id, None).await?.ok_or_else(Problem::no_conversation)?;
+                    let now = service.read(caller, id, None).await?.ok_or_else(Problem::no_conversation)?;
                     let after = now.revision;
                     found = now.stage.is_terminal().then_some(now);
                     after
@@ -142,7 +149,7 @@ pub(super) async fn status(service: &Service, id: ConversationId, query: &Query,
     };
     let found = match found {
         Some(ended) => Some(ended),
-        None => service.read(id, wait).await?,
+        None => service.read(caller, id, wait).await?,
     };
     let conversation = found.ok_or_else(Problem::no_conversation)?;
     Ok(respond(&conversation, &known))

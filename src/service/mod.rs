@@ -17,7 +17,7 @@ mod watch;
 use std::{sync::Arc, time::Duration};
 
 pub use draft::DraftPiece;
-pub use read::{Dependency, Readiness, Wait};
+pub use read::{Dependency, Labels, Readiness, Wait};
 pub use requests::{Canceled, RequestError};
 pub use start::{StartError, Started};
 pub use step::{Advance, StepError};

@@ -14,7 +14,7 @@ use super::{
     recent::Known,
 };
 use crate::{
-    conversation::{Conversation, ConversationId, ResultSet, Revision},
+    conversation::{Access, Caller, Conversation, ConversationId, Owner, ResultSet, Revision},
     queue::Wake,
     store::{Error, HistoryFilter, HistoryPage, Versioned},
 };
@@ -26,6 +26,15 @@ pub struct Wait {
     pub after: Revision,
     /// How long to hold the answer at most.
     pub at_most: Duration,
+}
+
+/// What clients called themselves in the conversations that are listed: those that are given must match.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Labels {
+    /// The user label.
+    pub user_id: Option<String>,
+    /// The device label.
+    pub device_id: Option<String>,
 }
 
 /// How one dependency is doing.
@@ -54,18 +63,27 @@ pub struct Readiness {
 const PROBE: Duration = Duration::from_secs(15);
 
 impl Service {
-    /// Reads a conversation; with `wait` not before its revision differs or the time is up. `None` when it is unknown.
+    /// Reads a conversation; with `wait` not before its revision differs or the time is up. `None` when it is unknown or not for `caller`.
     ///
     /// # Errors
     /// [`Error`] of the store.
-    pub async fn read(&self, id: ConversationId, wait: Option<Wait>) -> Result<Known, Error> {
-        let Some(wait) = wait else { return Ok(self.read_once(id).await?.0) };
+    pub async fn read(&self, caller: &Caller, id: ConversationId, wait: Option<Wait>) -> Result<Known, Error> {
+        let found = match wait {
+            None => self.read_once(id).await?.0,
+            Some(wait) => self.read_after(caller, id, wait).await?,
+        };
+        Ok(found.filter(|found| is_shown(caller, found)))
+    }
+
+    /// Waits for news of a conversation that `caller` may read; what it may not, it is not kept waiting for.
+    async fn read_after(&self, caller: &Caller, id: ConversationId, wait: Wait) -> Result<Known, Error> {
         let until = Instant::now() + wait.at_most;
         // Before the read, so that a commit between the two is not missed.
         let topic = self.changes.topic(id);
         let mut state = topic.subscribe();
         let (found, again_at) = self.read_once(id).await?;
-        let Some(conversation) = found.as_ref().filter(|found| !self.is_news(found.revision, wait.after)) else { return Ok(found) };
+        let is_waited_for = |found: &Arc<Conversation>| caller.may_read(found).is_some() && !self.is_news(found.revision, wait.after);
+        let Some(conversation) = found.as_ref().filter(|found| is_waited_for(found)) else { return Ok(found) };
         topic.offer(Arc::clone(conversation));
         self.keep_reading(id, &topic, again_at);
         let is_news = |state: &State| match state {
@@ -101,8 +119,13 @@ impl Service {
         Ok(self.load_shown(id).await?.map(|found| Arc::new(found.conversation)))
     }
 
-    /// [`Service::load_any`] with the version, for a request that is to change it.
-    pub(super) async fn load_shown(&self, id: ConversationId) -> Result<Option<Versioned>, Error> {
+    /// A conversation that belongs to `caller`, for a request that is to change it.
+    pub(super) async fn load_own(&self, caller: &Caller, id: ConversationId) -> Result<Option<Versioned>, Error> {
+        Ok(self.load_shown(id).await?.filter(|found| caller.owns(&found.conversation)))
+    }
+
+    /// [`Service::load_any`] with the version.
+    async fn load_shown(&self, id: ConversationId) -> Result<Option<Versioned>, Error> {
         let mut found = self.ports.store.load(id).await?;
         if found.is_none() && !self.settings.replica_lag.is_zero() {
             sleep(self.settings.replica_lag).await;
@@ -140,20 +163,22 @@ impl Service {
         }
     }
 
-    /// Lists conversations newest first.
+    /// Lists the conversations of `caller` with these labels, newest first.
     ///
     /// # Errors
     /// [`Error`] of the store.
-    pub async fn history(&self, filter: &HistoryFilter, limit: u32, cursor: Option<&str>) -> Result<HistoryPage, Error> {
-        self.ports.store.history(filter, limit, cursor).await
+    pub async fn history(&self, caller: &Caller, labels: Labels, limit: u32, cursor: Option<&str>) -> Result<HistoryPage, Error> {
+        let Labels { user_id, device_id } = labels;
+        let filter = HistoryFilter { owner: caller.owner().cloned(), user_id, device_id };
+        self.ports.store.history(&filter, limit, cursor).await
     }
 
-    /// The rows of query `number` (from 1) of a conversation; `None` when there are none or they have expired.
+    /// The rows of query `number` (from 1) of a conversation that was read; `None` when there are none or they have expired.
     ///
     /// # Errors
     /// [`Error`] of the store.
-    pub async fn result(&self, id: ConversationId, number: u32) -> Result<Option<ResultSet>, Error> {
-        self.ports.store.result(id, number).await
+    pub async fn result(&self, conversation: &Conversation, number: u32) -> Result<Option<ResultSet>, Error> {
+        self.ports.store.result(conversation.id, number).await
     }
 
     /// Asks every dependency whether it answers, all at once.
@@ -167,6 +192,16 @@ impl Service {
         );
         Readiness { dependencies: vec![store, queue, model, warehouse], model: ports.model.name().to_owned() }
     }
+}
+
+/// Whether `caller` is shown `conversation`. What an administrator is shown of others is logged.
+pub(super) fn is_shown(caller: &Caller, conversation: &Conversation) -> bool {
+    let access = caller.may_read(conversation);
+    if access == Some(Access::Support) {
+        let owner = conversation.owner.as_ref().map_or("nobody", Owner::as_str);
+        tracing::info!(conversation.id = %conversation.id, caller = caller.scope(), owner, "an administrator reads what belongs to another");
+    }
+    access.is_some()
 }
 
 async fn dependency<E: std::fmt::Display>(

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 use super::Service;
 use crate::{
-    conversation::{Conversation, ConversationId, Declined, FollowUp, Rating, RequestKey, Stage, Transition, cancel, follow_up, rate},
+    conversation::{Caller, Conversation, ConversationId, Declined, FollowUp, Rating, RequestKey, Stage, Transition, cancel, follow_up, rate},
     queue::{self, Wake},
     store::{self, ETag, Versioned},
 };
@@ -19,7 +19,7 @@ const TRIES: usize = 16;
 /// Why a request changed nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum RequestError {
-    /// There is no such conversation (any more).
+    /// There is no such conversation (any more), or it is not the caller's.
     #[error("there is no conversation with this id, or it has expired")]
     Unknown,
     /// It does not take the request now.
@@ -69,9 +69,9 @@ impl Service {
     ///
     /// # Errors
     /// [`RequestError`]: nothing was promised to the client, and no worker will act.
-    pub async fn follow_up(&self, id: ConversationId, asked: &FollowUp) -> Result<(), RequestError> {
+    pub async fn follow_up(&self, caller: &Caller, id: ConversationId, asked: &FollowUp) -> Result<(), RequestError> {
         for _ in 0..TRIES {
-            let Versioned { conversation, etag } = self.load_shown(id).await?.ok_or(RequestError::Unknown)?;
+            let Versioned { conversation, etag } = self.load_own(caller, id).await?.ok_or(RequestError::Unknown)?;
             if let Some(turn) = asked.key.as_ref().map_or(Ok(None), |key| turn_of(&conversation, key))? {
                 return self.join_turn(&conversation, turn).await;
             }
@@ -95,9 +95,9 @@ impl Service {
     ///
     /// # Errors
     /// [`RequestError`], with [`RequestError::TurnEnded`] when it ended otherwise.
-    pub async fn cancel(&self, id: ConversationId) -> Result<Canceled, RequestError> {
+    pub async fn cancel(&self, caller: &Caller, id: ConversationId) -> Result<Canceled, RequestError> {
         for _ in 0..TRIES {
-            let Versioned { conversation, etag } = self.load_shown(id).await?.ok_or(RequestError::Unknown)?;
+            let Versioned { conversation, etag } = self.load_own(caller, id).await?.ok_or(RequestError::Unknown)?;
             match conversation.stage {
                 Stage::Canceled => return Ok(Canceled::Now),
                 Stage::Canceling => return Ok(self.wake_to_cancel(&conversation).await),
@@ -123,9 +123,9 @@ impl Service {
     ///
     /// # Errors
     /// [`RequestError`].
-    pub async fn delete(&self, id: ConversationId) -> Result<(), RequestError> {
+    pub async fn delete(&self, caller: &Caller, id: ConversationId) -> Result<(), RequestError> {
         for _ in 0..TRIES {
-            let Versioned { conversation, etag } = self.load_shown(id).await?.ok_or(RequestError::Unknown)?;
+            let Versioned { conversation, etag } = self.load_own(caller, id).await?.ok_or(RequestError::Unknown)?;
             if let Some(run) = conversation.running_run() {
                 self.stop(run).await;
             }
@@ -146,9 +146,9 @@ impl Service {
     ///
     /// # Errors
     /// [`RequestError`].
-    pub async fn rate(&self, id: ConversationId, rating: Rating, comment: Option<&str>) -> Result<(), RequestError> {
+    pub async fn rate(&self, caller: &Caller, id: ConversationId, rating: Rating, comment: Option<&str>) -> Result<(), RequestError> {
         for _ in 0..TRIES {
-            let Versioned { conversation, etag } = self.load_shown(id).await?.ok_or(RequestError::Unknown)?;
+            let Versioned { conversation, etag } = self.load_own(caller, id).await?.ok_or(RequestError::Unknown)?;
             let rated = rate(conversation, rating, comment.map(str::to_owned), Self::now())?.conversation;
             if self.try_commit(&rated, &etag).await?.is_some() {
                 return Ok(());

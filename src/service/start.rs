@@ -72,7 +72,7 @@ impl Service {
     /// begun: the first request may have died before it could.
     async fn join(&self, asked: &Conversation) -> Result<(), StartError> {
         let found = self.load_since(asked.id, asked.revision).await?.map(|found| found.conversation);
-        let Some(found) = found.filter(|found| found.request_digest == asked.request_digest) else {
+        let Some(found) = found.filter(|found| (&found.owner, &found.request_digest) == (&asked.owner, &asked.request_digest)) else {
             return Err(StartError::IdempotencyMismatch);
         };
         if found.revision == asked.revision && found.stage == Stage::Planning {

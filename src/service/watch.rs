@@ -11,9 +11,10 @@ use super::{
     DraftPiece, Service,
     changes::{REREAD, State, Topic},
     draft::Reader,
+    read::is_shown,
 };
 use crate::{
-    conversation::{Conversation, ConversationId, Revision},
+    conversation::{Caller, Conversation, ConversationId, Revision},
     store::Error,
 };
 
@@ -51,11 +52,12 @@ struct FirstState {
 }
 
 impl Service {
-    /// Watches a conversation for a client that knows `known` of it; `None` when there is none by that id.
+    /// Watches a conversation for a client that knows `known` of it; `None` when there is none by that id, or not for `caller`. Who may read
+    /// a conversation does not change while it is there, so that this is asked once.
     ///
     /// # Errors
     /// [`Error`] of the store.
-    pub async fn watch(&self, id: ConversationId, known: Option<Revision>) -> Result<Option<Watch>, Error> {
+    pub async fn watch(&self, caller: &Caller, id: ConversationId, known: Option<Revision>) -> Result<Option<Watch>, Error> {
         let topic = self.changes.topic(id);
         let mut state = topic.subscribe();
         let is_unread = matches!(*state.borrow(), State::Unread);
@@ -64,10 +66,10 @@ impl Service {
         let patience = if is_read_now && lag.is_zero() { Duration::ZERO } else { REREAD + lag };
         let found = state.wait_for(|state| !matches!(state, State::Unread)).await.map(|state| state.clone());
         let revision = match found {
-            Ok(State::Stored(found)) => found.revision,
+            Ok(State::Stored(found)) if is_shown(caller, &found) => found.revision,
             Ok(State::Unreadable(error)) => return Err(error),
             // The sender is in the topic, so it is not closed.
-            Ok(State::Gone | State::Unread) | Err(_) => return Ok(None),
+            Ok(State::Stored(_) | State::Gone | State::Unread) | Err(_) => return Ok(None),
         };
         let first = FirstState { revision, believed_at: Instant::now() + patience };
         Ok(Some(Watch { state, draft: Reader::new(&topic), known, first, _topic: topic }))

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use crate::conversation::{Conversation, ConversationId, ResultSet};
+use crate::conversation::{Conversation, ConversationId, Owner, ResultSet};
 
 /// The version of a stored document, for [`Store::commit`]. Opaque; compares equal only to itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,11 +34,12 @@ pub struct Versioned {
     pub etag: ETag,
 }
 
-/// Whose conversations to list: all that are given must match.
+/// Whose conversations to list. The owner always must match, so that a list never mixes what belongs to different principals; of the labels
+/// those that are given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HistoryFilter {
-    /// The principal.
-    pub owner: Option<String>,
+    /// The principal; with none, only conversations that belong to nobody.
+    pub owner: Option<Owner>,
     /// The user label.
     pub user_id: Option<String>,
     /// The device label.

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{ETag, Error, HistoryFilter, HistoryPage, Store, Versioned, cursor::Cursor, document, document::Document};
 use crate::{
-    conversation::{Conversation, ConversationId, ResultSet},
+    conversation::{Conversation, ConversationId, Owner, ResultSet},
     sqlite::{self, Database},
 };
 
@@ -63,7 +63,7 @@ impl Store for SqliteStore {
         let row = NewRow {
             id: conversation.id.to_string(),
             version: new_version(),
-            owner: conversation.owner.clone(),
+            owner: conversation.owner.as_ref().map(|owner| owner.as_str().to_owned()),
             user_id: conversation.user_id.clone(),
             device_id: conversation.device_id.clone(),
             created_at: conversation.created_at.unix_millis(),
@@ -233,13 +233,16 @@ fn decode<T: serde::de::DeserializeOwned>(row: &Row<'_>, id: &str, json: &str) -
 fn history_query(filter: &HistoryFilter, after: Option<Cursor>, now: i64, limit: u32) -> (String, Vec<Value>) {
     let mut sql = String::from("SELECT id, document FROM conversations WHERE expires_at > ?");
     let mut parameters = vec![Value::from(now)];
-    for (condition, value) in
-        [(" AND owner = ?", &filter.owner), (" AND user_id = ?", &filter.user_id), (" AND device_id = ?", &filter.device_id)]
-    {
+    let owner = filter.owner.as_ref().map(Owner::as_str);
+    let (user_id, device_id) = (filter.user_id.as_deref(), filter.device_id.as_deref());
+    for (condition, value) in [(" AND owner = ?", owner), (" AND user_id = ?", user_id), (" AND device_id = ?", device_id)] {
         if let Some(value) = value {
             sql.push_str(condition);
-            parameters.push(Value::from(value.clone()));
+            parameters.push(Value::from(value.to_owned()));
         }
+    }
+    if owner.is_none() {
+        sql.push_str(" AND owner IS NULL");
     }
     if let Some(Cursor { created_at, id }) = after {
         sql.push_str(" AND (created_at, id) < (?, ?)");
@@ -281,7 +284,7 @@ mod tests {
         let after = Some(Cursor { created_at: crate::conversation::Timestamp::now(), id: ConversationId::random() });
         let some = || Some(String::from("x"));
         for (label, filter) in [
-            ("owner", HistoryFilter { owner: some(), ..HistoryFilter::default() }),
+            ("owner", HistoryFilter { owner: Owner::new("https://issuer.example", "x"), ..HistoryFilter::default() }),
             ("user_id", HistoryFilter { user_id: some(), ..HistoryFilter::default() }),
             ("device_id", HistoryFilter { device_id: some(), ..HistoryFilter::default() }),
         ] {

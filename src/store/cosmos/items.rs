@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{Cursor, ETag, Error, HistoryFilter, Versioned, document};
 use crate::{
-    conversation::{Conversation, ConversationId, ResultSet, Timestamp},
+    conversation::{Conversation, ConversationId, Owner, ResultSet, Timestamp},
     store::document::Document,
 };
 
@@ -137,11 +137,15 @@ pub(super) fn history_query(filter: &HistoryFilter, after: Option<Cursor>, limit
     // Greater than every key: those begin with a digit.
     let before = after.map_or_else(|| "~".to_owned(), |cursor| history_key(cursor.created_at, cursor.id));
     let mut parameters = vec![("@before".to_owned(), before)];
-    for (name, value) in [("owner", &filter.owner), ("user_id", &filter.user_id), ("device_id", &filter.device_id)] {
+    let owner = filter.owner.as_ref().map(Owner::as_str);
+    for (name, value) in [("owner", owner), ("user_id", filter.user_id.as_deref()), ("device_id", filter.device_id.as_deref())] {
         if let Some(value) = value {
             text = format!("{text} AND c.{name} = @{name}");
-            parameters.push((format!("@{name}"), value.clone()));
+            parameters.push((format!("@{name}"), value.to_owned()));
         }
+    }
+    if owner.is_none() {
+        text.push_str(" AND NOT IS_DEFINED(c.owner)");
     }
     let query = Query::from(format!("{text} ORDER BY c.history_key DESC"));
     parameters
