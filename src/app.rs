@@ -93,6 +93,7 @@ impl App {
             cors_allowed_origins: config.cors_allowed_origins.clone(),
             example_questions: catalog.questions.iter().take(6).cloned().collect(),
             lake_title: catalog.name.clone(),
+            authenticator: Arc::new(sign_in::authenticator(&config.auth)?),
             ..http::Settings::default()
         };
         let worker = worker::Settings { concurrency: config.worker_concurrency, ..worker::Settings::default() };
@@ -208,6 +209,65 @@ fn warehouse(config: &Config, catalog: &Catalog) -> anyhow::Result<Arc<dyn Wareh
             Ok(Arc::new(FlightSql::new(flight::Config { url: url.clone(), token, query_time_limit, max_concurrency }, catalog)))
         }
         config::Warehouse::Sail { .. } => local::sail(config, catalog),
+    }
+}
+
+mod sign_in {
+    //! Who may ask, as it is configured.
+
+    use anyhow::Context;
+
+    use super::*;
+    use crate::{
+        auth::{
+            ApiKeys, AppService, Authenticator, SignIn, Tokens,
+            api_key::HashedKey,
+            issuer,
+            jwt::{self, PageClient, TokenIssuer},
+        },
+        config::{ApiKeySource, Auth, AuthMode, TokenAuth},
+    };
+
+    pub(super) fn authenticator(auth: &Auth) -> anyhow::Result<Authenticator> {
+        let sign_in = match &auth.mode {
+            AuthMode::Anonymous { .. } => return Ok(Authenticator::Anonymous),
+            AuthMode::Tokens(tokens) => SignIn::Tokens(Box::new(Tokens::new(settings(tokens))?)),
+            AuthMode::AppService(grants) => {
+                SignIn::AppService(AppService { required: grants.required.clone(), admin_role: grants.admin_role.clone() })
+            }
+            AuthMode::ApiKeysOnly => SignIn::ApiKeysOnly,
+        };
+        Ok(Authenticator::Required { sign_in, api_keys: api_keys(auth.api_keys.as_ref())? })
+    }
+
+    fn settings(tokens: &TokenAuth) -> jwt::Settings {
+        let issuer = |(name, tenant): &(String, Option<String>)| TokenIssuer { name: name.clone(), tenant: tenant.clone() };
+        jwt::Settings {
+            keys: issuer::Settings::new(&tokens.issuer),
+            issuers: tokens.names.iter().map(issuer).collect(),
+            audiences: tokens.audiences.clone(),
+            required: tokens.grants.required.clone(),
+            admin_role: tokens.grants.admin_role.clone(),
+            page: tokens.page.clone().map(|(id, scopes)| PageClient { id, scopes }),
+        }
+    }
+
+    fn api_keys(source: Option<&ApiKeySource>) -> anyhow::Result<ApiKeys> {
+        let (name, lines) = match source {
+            None => return Ok(ApiKeys::default()),
+            Some(ApiKeySource::Lines(lines)) => ("API_KEYS", lines.clone()),
+            Some(ApiKeySource::File(file)) => {
+                let text = std::fs::read_to_string(file).with_context(|| format!("API_KEYS_FILE: cannot read {}", file.display()))?;
+                let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+                ("API_KEYS_FILE", lines.map(str::to_owned).collect())
+            }
+        };
+        if lines.is_empty() {
+            bail!("{name} has no key; `asklake key NAME` makes one");
+        }
+        let key =
+            |(at, line): (usize, &String)| HashedKey::parse(line).map_err(|fault| anyhow::anyhow!("{name}: entry {}: {fault}", at + 1));
+        Ok(ApiKeys::new(lines.iter().enumerate().map(key).collect::<Result<_, _>>()?))
     }
 }
 

@@ -3,11 +3,13 @@
 //! Each variable stands in [`VARIABLES`] with its meaning, so that `asklake check` and `docs/configuration.md` cannot miss one.
 
 mod reader;
+mod sign_in;
 mod variables;
 
 use std::{fmt, path::PathBuf, time::Duration};
 
 use reader::Reader;
+pub use sign_in::{ApiKeySource, Auth, AuthMode, Grants, TokenAuth};
 pub use variables::{VARIABLES, Variable};
 
 /// A value that must not be printed.
@@ -247,6 +249,8 @@ pub struct Config {
     pub query_timeout: Duration,
     /// Conversations worked on at once.
     pub worker_concurrency: usize,
+    /// Who may ask.
+    pub auth: Auth,
 }
 
 impl Config {
@@ -273,6 +277,7 @@ impl Config {
             max_rows: reader.number("MAX_ROWS", 1000, 1, 10_000),
             query_timeout: Duration::from_secs(reader.number("QUERY_TIMEOUT_SECONDS", 120, 1, 1500)),
             worker_concurrency: reader.number("WORKER_CONCURRENCY", 64, 1, 1024),
+            auth: reader.auth(),
         };
         reader.refuse_embedded_in_azure(&config.store, &config.queue, &config.warehouse);
         if reader.errors.is_empty() { Ok(config) } else { Err(reader.errors) }
@@ -433,14 +438,15 @@ mod tests {
 
     #[test]
     fn in_azure_nothing_may_be_embedded() {
-        let errors = read(&[("WEBSITE_INSTANCE_ID", "1")]).expect_err("three faults");
+        let errors = read(&[("WEBSITE_INSTANCE_ID", "1")]).expect_err("four faults");
         let names: Vec<&str> = errors.iter().map(|error| error.variable).collect();
-        assert_eq!(names, ["COSMOS_ENDPOINT", "AzureWebJobsStorage", "DATABRICKS_HOST"]);
+        assert_eq!(names, ["AUTH_MODE", "COSMOS_ENDPOINT", "AzureWebJobsStorage", "DATABRICKS_HOST"]);
         let cloud = [
             ("WEBSITE_INSTANCE_ID", "1"),
             ("COSMOS_ENDPOINT", "https://c"),
             ("AzureWebJobsStorage__accountName", "a"),
             ("FLIGHT_SQL_URL", "https://f"),
+            ("ALLOW_ANONYMOUS", "1"),
         ];
         assert!(read(&cloud).is_ok());
     }

@@ -1,4 +1,4 @@
-//! The command line: `asklake functions | serve | ask | eval | import | check`.
+//! The command line: `asklake functions | serve | ask | eval | import | key | check`.
 
 use std::{
     net::SocketAddr,
@@ -15,7 +15,7 @@ use asklake::{
 };
 #[cfg(feature = "local")]
 use asklake::{
-    config::ModelProfile,
+    config::{Auth, ModelProfile},
     eval::figures::Prices,
     runtime::worker,
     tape::{self, Tape},
@@ -60,6 +60,9 @@ enum Command {
         /// Ask this server instead of one in this process, such as http://127.0.0.1:7071
         #[arg(long, value_name = "URL")]
         server: Option<String>,
+        /// API key or bearer token for that server
+        #[arg(long, env = "ASKLAKE_TOKEN", hide_env_values = true)]
+        token: Option<String>,
         /// Language of the answer as a BCP 47 tag
         #[arg(long)]
         language: Option<String>,
@@ -78,6 +81,11 @@ enum Command {
         /// Folder of the lake to write
         #[arg(long, env = "LAKE_DIR", default_value = "lake")]
         lake: PathBuf,
+    },
+    /// Print a new API key for a script, and the line for API_KEYS by which the server knows it
+    Key {
+        /// What the key is called; its conversations belong to that name
+        name: String,
     },
     /// Show what is configured, what is embedded and what answers; every configuration error at once
     Check,
@@ -170,11 +178,12 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let config = || configuration(arguments.data_dir);
     match arguments.command {
         Command::Check => Ok(if cli::check::run(config()).await? { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
+        Command::Key { name } => Ok(cli::key(&name).map(|()| ExitCode::SUCCESS)?),
         Command::Functions { port, root } => functions(config, port, &root).await,
         Command::Serve { listen } => serve(config().map_err(joined)?, listen).await,
         #[cfg(feature = "local")]
-        Command::Ask { server, question, language, json } => {
-            let options = cli::ask::Options { question, language, json };
+        Command::Ask { server, question, token, language, json } => {
+            let options = cli::ask::Options { question, token, language, json };
             match server {
                 Some(server) => Ok(exit(cli::ask::run(&server, &options).await?)),
                 None => ask(config().map_err(joined)?, options).await,
@@ -223,6 +232,8 @@ async fn functions(
 }
 
 async fn serve(config: Config, listen: SocketAddr) -> anyhow::Result<ExitCode> {
+    config.auth.check_address(listen)?;
+    config.auth.check_standalone()?;
     let app = App::build(&config, standalone::times())?;
     let first_question = app.http.example_questions.first().cloned().unwrap_or_else(|| "What can I ask?".into());
     let model = app.service.model_name().to_owned();
@@ -235,7 +246,9 @@ async fn serve(config: Config, listen: SocketAddr) -> anyhow::Result<ExitCode> {
 }
 
 #[cfg(feature = "local")]
-async fn ask(config: Config, options: cli::ask::Options) -> anyhow::Result<ExitCode> {
+async fn ask(mut config: Config, options: cli::ask::Options) -> anyhow::Result<ExitCode> {
+    // Its server is for nobody else.
+    config.auth = Auth::LOCAL;
     let server = standalone::Server::start(App::build(&config, standalone::times())?, SocketAddr::from(([127, 0, 0, 1], 0))).await?;
     let ended = cli::ask::run(&format!("http://{}", server.address()), &options).await;
     server.stop().await;

@@ -68,7 +68,10 @@ impl ApiKeys {
     pub(super) fn caller(&self, key: &str) -> Result<Caller, Fault> {
         let hash = digest::digest(&digest::SHA256, key.as_bytes());
         let is_it = |known: &HashedKey| constant_time::verify_slices_are_equal(&known.hash, hash.as_ref()).is_ok();
-        self.0.iter().fold(None, |found, known| if is_it(known) { Some(known) } else { found }).map_or(Err(Fault::ApiKey), |known| Ok(known.caller.clone()))
+        self.0
+            .iter()
+            .fold(None, |found, known| if is_it(known) { Some(known) } else { found })
+            .map_or(Err(Fault::ApiKey), |known| Ok(known.caller.clone()))
     }
 }
 
@@ -126,7 +129,17 @@ mod tests {
     fn lines_that_are_no_keys_are_refused() {
         let hash = "a".repeat(64);
         assert!(HashedKey::parse(&format!("n:{hash}")).is_ok());
-        for wrong in ["", "n", "n:", &format!(":{hash}"), &format!("n:{hash}a"), &format!("n:{hash}:root"), &format!("n:{hash}:admin:"), &format!("a b:{hash}"), &format!("n:{}", "é".repeat(32))] {
+        for wrong in [
+            "",
+            "n",
+            "n:",
+            &format!(":{hash}"),
+            &format!("n:{hash}a"),
+            &format!("n:{hash}:root"),
+            &format!("n:{hash}:admin:"),
+            &format!("a b:{hash}"),
+            &format!("n:{}", "é".repeat(32)),
+        ] {
             assert!(HashedKey::parse(wrong).is_err(), "{wrong}");
         }
     }

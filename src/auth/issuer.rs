@@ -253,9 +253,7 @@ impl KeySet {
     fn succeeding(before: Option<&Arc<Self>>, source: Vec<Jwk>) -> Arc<Self> {
         match before {
             // Another allocation, so that who has looked through the one before sees that it was read anew.
-            Some(before) if before.source == source => {
-                Arc::new(Self { generation: before.generation, keys: before.keys.clone(), source })
-            }
+            Some(before) if before.source == source => Arc::new(Self { generation: before.generation, keys: before.keys.clone(), source }),
             _ => {
                 let keys = source.iter().filter_map(Key::of).map(Arc::new).collect();
                 Arc::new(Self { generation: before.map_or(1, |before| before.generation + 1), keys, source })
@@ -312,14 +310,25 @@ mod tests {
         for secure in ["https://a.example", "http://127.0.0.1:1/x", "http://[::1]:1", "http://localhost:1"] {
             assert!(is_secure(secure), "{secure}");
         }
-        for not in ["", "a", "http://a.example", "http://127.0.0.1.a.example", "http://localhost.a.example", "ftp://127.0.0.1", "file:///etc", "http://10.0.0.1"] {
+        for not in [
+            "",
+            "a",
+            "http://a.example",
+            "http://127.0.0.1.a.example",
+            "http://localhost.a.example",
+            "ftp://127.0.0.1",
+            "file:///etc",
+            "http://10.0.0.1",
+        ] {
             assert!(!is_secure(not), "{not}");
         }
     }
 
     #[test]
     fn keys_that_may_not_sign_are_left_out() -> Result<(), serde_json::Error> {
-        let key = |extra: &str| serde_json::from_str::<Jwk>(&format!(r#"{{"kty":"RSA","n":"AQAB","e":"AQAB"{extra}}}"#)).map(|jwk| Key::of(&jwk).is_some());
+        let key = |extra: &str| {
+            serde_json::from_str::<Jwk>(&format!(r#"{{"kty":"RSA","n":"AQAB","e":"AQAB"{extra}}}"#)).map(|jwk| Key::of(&jwk).is_some())
+        };
         assert!(key("")?);
         assert!(key(r#","use":"sig","alg":"RS256""#)?);
         assert!(!key(r#","use":"enc""#)?);

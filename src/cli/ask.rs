@@ -14,6 +14,8 @@ use serde_json::Value;
 pub struct Options {
     /// The question.
     pub question: String,
+    /// API key or bearer token for the server.
+    pub token: Option<String>,
     /// BCP 47 tag of the language to answer in.
     pub language: Option<String>,
     /// Print one JSON document instead of text.
@@ -94,7 +96,7 @@ struct Rows {
 /// # Errors
 /// When the server cannot be reached or does not take the question.
 pub async fn run(base: &str, options: &Options) -> anyhow::Result<Ended> {
-    let client = Client { base: base.trim_end_matches('/').to_owned(), http: reqwest::Client::new() };
+    let client = Client { base: base.trim_end_matches('/').to_owned(), token: options.token.clone(), http: reqwest::Client::new() };
     let id = client.start(options).await?;
     let body = follow(&client, &id).await?;
     let status: Status = serde_json::from_value(body.clone()).context("the server's status is not what this version expects")?;
@@ -197,6 +199,7 @@ fn cell(value: &Value) -> String {
 
 struct Client {
     base: String,
+    token: Option<String>,
     http: reqwest::Client,
 }
 
@@ -217,7 +220,11 @@ impl Client {
 
     async fn send(&self, retries: usize, request: impl Fn() -> reqwest::RequestBuilder) -> anyhow::Result<Value> {
         use backon::{ExponentialBuilder, Retryable};
-        let attempt = || async { request().timeout(Duration::from_secs(WAIT + 20)).send().await };
+        let signed = || match &self.token {
+            Some(token) => request().bearer_auth(token),
+            None => request(),
+        };
+        let attempt = || async { signed().timeout(Duration::from_secs(WAIT + 20)).send().await };
         let backoff = ExponentialBuilder::default().with_min_delay(Duration::from_millis(200)).with_max_times(retries).with_jitter();
         let response = attempt.retry(backoff).await.with_context(|| format!("cannot reach {}; is the server running?", self.base))?;
         let status = response.status();

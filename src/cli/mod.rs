@@ -2,6 +2,8 @@
 
 use std::{io::Write, net::SocketAddr};
 
+use crate::auth::api_key;
+
 #[cfg(feature = "local")]
 pub mod ask;
 pub mod check;
@@ -9,6 +11,20 @@ pub mod check;
 pub mod eval;
 #[cfg(feature = "local")]
 pub mod import;
+
+/// Prints a new API key and the line by which a server knows it.
+///
+/// # Errors
+/// When the name is none, or standard output cannot be written.
+pub fn key(name: &str) -> anyhow::Result<()> {
+    let (key, line) = api_key::generate(name).map_err(anyhow::Error::msg)?;
+    let mut out = std::io::stdout().lock();
+    writeln!(
+        out,
+        "The key, which is shown only here:\n  {key}\nThe server's entry in API_KEYS, or in the file of API_KEYS_FILE:\n  {line}"
+    )?;
+    Ok(out.flush()?)
+}
 
 /// Tells on standard output where the server listens and what to ask first.
 ///

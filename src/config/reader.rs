@@ -23,7 +23,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
         (self.lookup)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
     }
 
-    fn fault(&mut self, variable: &'static str, fault: impl Into<String>) {
+    pub(super) fn fault(&mut self, variable: &'static str, fault: impl Into<String>) {
         self.errors.push(Error { variable, fault: fault.into() });
     }
 

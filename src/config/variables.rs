@@ -17,7 +17,48 @@ const fn variable(name: &'static str, default: &'static str, meaning: &'static s
 
 /// Every variable that is read.
 pub const VARIABLES: &[Variable] = &[
+    variable(
+        "ALLOW_ANONYMOUS",
+        "0",
+        "1 lets everybody ask who can reach the server: without it, AUTH_MODE=anonymous is refused in Azure and on any address but the loopback.",
+    ),
+    variable(
+        "API_KEYS",
+        "none",
+        "Keys of scripts, separated by commas, each as NAME:SHA256, or NAME:SHA256:admin for one that may read everything; `asklake key NAME` \
+         makes one. Beside any AUTH_MODE but anonymous.",
+    ),
+    variable("API_KEYS_FILE", "none", "File with such keys, one a line; what begins with # is skipped."),
     variable("ASKLAKE_DATA_DIR", ".asklake", "Folder of the embedded store and queue."),
+    variable(
+        "AUTH_ADMIN_ROLE",
+        "none",
+        "Role (claim roles) whose holders may read every conversation, which is logged; they change only their own.",
+    ),
+    variable(
+        "AUTH_AUDIENCE",
+        "with entra AUTH_CLIENT_ID and api://AUTH_CLIENT_ID",
+        "Whom a token must be for (claim aud): one of these, separated by commas.",
+    ),
+    variable("AUTH_CLIENT_ID", "none", "Application id by which the page signs in, as a public client without a secret."),
+    variable("AUTH_ISSUER", "none", "Issuer of the tokens for AUTH_MODE=oidc, exactly as it writes itself (claim iss)."),
+    variable(
+        "AUTH_MODE",
+        "anonymous",
+        "How callers prove who they are: anonymous (they do not), entra or oidc (a bearer token), easyauth (App Service's own authentication) or \
+         api_key (API_KEYS alone).",
+    ),
+    variable(
+        "AUTH_PAGE_SCOPES",
+        "openid, and with entra api://AUTH_CLIENT_ID/.default",
+        "Scopes that the page asks for when it signs in, separated by spaces.",
+    ),
+    variable(
+        "AUTH_REQUIRED",
+        "none",
+        "Scopes or roles, separated by commas, of which a caller needs one; else every user of the issuer may ask.",
+    ),
+    variable("AUTH_TENANTS", "none", "Ids of the Entra tenants, separated by commas, whose users may ask with AUTH_MODE=entra."),
     variable(
         "AZURE_CLIENT_ID",
         "the system-assigned identity",

@@ -13,7 +13,8 @@ use super::{
 };
 use crate::{
     conversation::{
-        Caller, Conversation, ConversationId, Feedback, FollowUp, Lookup, Message, Rating, RequestKey, Role, Timestamp, ToolCall, ToolOutcome,
+        Caller, Conversation, ConversationId, Feedback, FollowUp, Lookup, Message, Rating, RequestKey, Role, Timestamp, ToolCall,
+        ToolOutcome,
     },
     service::Service,
 };

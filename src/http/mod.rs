@@ -167,25 +167,18 @@ async fn dispatch<B: request::Body>(context: &Context, request: Request<B>) -> R
         Route::Health => Ok(health::health()),
         Route::Ready => Ok(health::ready(service, credentials::caller(context, &request.method, &request.headers).await.is_ok()).await),
         Route::OpenApi => Ok(openapi::document()),
-        Route::Chat(chat) => {
-            match credentials::caller(context, &request.method, &request.headers).await {
-                Ok(caller) => dispatch_chat(context, &caller, chat, request).await,
-                Err(problem) => {
-                    request::discard(request.body).await;
-                    Err(problem)
-                }
+        Route::Chat(chat) => match credentials::caller(context, &request.method, &request.headers).await {
+            Ok(caller) => dispatch_chat(context, &caller, chat, request).await,
+            Err(problem) => {
+                request::discard(request.body).await;
+                Err(problem)
             }
-        }
+        },
     }
 }
 
 /// Whatever belongs to somebody. The service answers none of it without being told who asks.
-async fn dispatch_chat<B: request::Body>(
-    context: &Context,
-    caller: &Caller,
-    chat: Chat,
-    request: Request<B>,
-) -> Result<Response, Problem> {
+async fn dispatch_chat<B: request::Body>(context: &Context, caller: &Caller, chat: Chat, request: Request<B>) -> Result<Response, Problem> {
     let service = &context.service;
     let Request { method, query, headers, body, upgrade, .. } = request;
     match chat {

@@ -17,7 +17,13 @@ struct Rows<'a> {
     result: &'a ResultSet,
 }
 
-pub(super) async fn result(service: &Service, caller: &Caller, id: ConversationId, number: u32, query: &Query) -> Result<Response, Problem> {
+pub(super) async fn result(
+    service: &Service,
+    caller: &Caller,
+    id: ConversationId,
+    number: u32,
+    query: &Query,
+) -> Result<Response, Problem> {
     let format = Format::of(query)?;
     let conversation = service.read(caller, id, None).await?.ok_or_else(Problem::no_conversation)?;
     let job = conversation.databricks_jobs.get(number as usize - 1);

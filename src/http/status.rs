@@ -11,9 +11,8 @@ use warp::{
 use super::{messages::FeedbackView, problem::Problem, request::Query};
 use crate::{
     conversation::{
-        Caller,
-        AnswerBasis, Conversation, ConversationId, ErrorDetail, Job, LimitSource, Progress, PublicJobStatus, PublicStatus, Revision, RunId,
-        Stage, Timestamp, Usage,
+        AnswerBasis, Caller, Conversation, ConversationId, ErrorDetail, Job, LimitSource, Progress, PublicJobStatus, PublicStatus,
+        Revision, RunId, Stage, Timestamp, Usage,
     },
     service::{Service, Wait},
 };

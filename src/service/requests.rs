@@ -8,7 +8,9 @@ use tokio::time::sleep;
 
 use super::Service;
 use crate::{
-    conversation::{Caller, Conversation, ConversationId, Declined, FollowUp, Rating, RequestKey, Stage, Transition, cancel, follow_up, rate},
+    conversation::{
+        Caller, Conversation, ConversationId, Declined, FollowUp, Rating, RequestKey, Stage, Transition, cancel, follow_up, rate,
+    },
     queue::{self, Wake},
     store::{self, ETag, Versioned},
 };

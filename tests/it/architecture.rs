@@ -9,11 +9,12 @@ use std::{
 /// What each module at the top may know of the others. `main` → `runtime` → `http` → `service` → {`conversation`, `sql`, ports}.
 const MAY_KNOW: &[(&str, &[&str])] = &[
     ("main", &["app", "cli", "config", "eval", "import", "runtime", "service", "tape", "telemetry"]),
-    ("cli", &["app", "config", "conversation", "eval", "import", "service"]),
+    ("cli", &["app", "auth", "config", "conversation", "eval", "import", "service"]),
     // The one that puts all together; the server it is put into is above it.
     (
         "app",
         &[
+            "auth",
             "azure",
             "config",
             "conversation",
@@ -32,13 +33,14 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ),
     ("eval", &["conversation", "service", "sql", "tape", "warehouse"]),
     ("runtime", &["app", "http", "queue", "service"]),
-    ("http", &["conversation", "queue", "service", "store"]),
+    ("http", &["auth", "conversation", "queue", "service", "store"]),
     ("service", &["conversation", "model", "queue", "sql", "store", "warehouse"]),
     ("model", &["conversation", "sql", "tape"]),
     ("queue", &["azure", "conversation", "sqlite"]),
     ("store", &["conversation", "sqlite"]),
     ("warehouse", &["azure", "conversation", "sql", "tape"]),
     ("sql", &["conversation"]),
+    ("auth", &["conversation"]),
     ("conversation", &[]),
     ("azure", &[]),
     ("sqlite", &["conversation"]),
@@ -270,7 +272,9 @@ fn only_http_knows_status_codes_and_only_the_warehouse_and_http_servers_their_pr
         ("azure_core::", &["azure", "model", "queue", "store", "warehouse"]),
         ("azure_identity::", &["azure"]),
         ("azure_storage_queue::", &["queue"]),
-        ("reqwest::", &["cli", "model", "warehouse"]),
+        ("jsonwebtoken::", &["auth"]),
+        ("aws_lc_rs::", &["auth"]),
+        ("reqwest::", &["auth", "cli", "model", "warehouse"]),
         ("std::env::var", &["config", "cli", "warehouse"]),
     ];
     let sources = sources();

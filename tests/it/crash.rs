@@ -11,7 +11,8 @@ use std::{
 
 use asklake::{
     conversation::{
-        Budgets, Conversation, ConversationId, FollowUp, JobStatus, NewConversation, Phase, RequestKey, ResultSet, Role, RunId, Stage,
+        Budgets, Caller, Conversation, ConversationId, FollowUp, JobStatus, NewConversation, Phase, RequestKey, ResultSet, Role, RunId,
+        Stage,
     },
     model::{self, Listener, Model, Reply, Request},
     queue::{self, Lane, Receiver, Sender, Wake},
@@ -317,7 +318,7 @@ async fn a_turn_that_is_canceled_between_any_two_port_calls_ends_although_the_cl
             let world = World::new(2, ScriptedWarehouse::new(Duration::ZERO), invocation);
             let id = world.start().await;
             let cancel = async {
-                let _ = world.service.cancel(id).await;
+                let _ = world.service.cancel(&Caller::Anonymous, id).await;
             };
             world.run_to(call, world.request(dies_after, cancel)).await;
             world.run(&[]).await;
@@ -346,10 +347,10 @@ async fn a_follow_up_whose_first_request_died_anywhere_is_answered_once_when_it_
         let key = RequestKey { key: "k".into(), body: "b".into() };
         let asked = FollowUp { question: "and?".into(), language: None, key: Some(key) };
         let send = async {
-            world.service.follow_up(id, &asked).await.unwrap();
+            world.service.follow_up(&Caller::Anonymous, id, &asked).await.unwrap();
         };
         world.request(dies_after, send).await;
-        world.service.follow_up(id, &asked).await.unwrap();
+        world.service.follow_up(&Caller::Anonymous, id, &asked).await.unwrap();
         world.run(&[]).await;
         let conversation = world.embedded.store.load(id).await.unwrap().unwrap().conversation;
         assert_eq!((conversation.stage, conversation.turn), (Stage::Completed, 2), "died after {dies_after}");
@@ -376,7 +377,7 @@ async fn a_query_that_was_launched_while_its_turn_was_canceled_is_stopped() {
         }
     });
     gate.reached.notified().await;
-    world.service.cancel(id).await.unwrap();
+    world.service.cancel(&Caller::Anonymous, id).await.unwrap();
     gate.opened.notify_one();
     worker.await.unwrap();
     let conversation = world.embedded.store.load(id).await.unwrap().unwrap().conversation;

@@ -14,6 +14,7 @@ mod catalog;
 #[cfg(feature = "local")]
 mod agent;
 mod architecture;
+mod auth;
 mod cli;
 mod contract;
 #[cfg(feature = "azure")]

@@ -10,7 +10,7 @@ use std::{
 };
 
 use asklake::{
-    conversation::{Budgets, Conversation, ConversationId, NewConversation, ResultSet, Revision},
+    conversation::{Budgets, Caller, Conversation, ConversationId, NewConversation, ResultSet, Revision},
     queue::Wake,
     service::{Advance, Ports, Service, Settings, StepError, Wait},
     store::{ETag, Error, HistoryFilter, HistoryPage, Store, Versioned},
@@ -150,7 +150,7 @@ async fn a_client_of_another_instance_finds_what_has_just_been_started() {
     let world = World::new(ScriptedModel::querying(1, Duration::ZERO), settings(Duration::ZERO, LAG));
     let wake = world.start().await;
     world.store.stale_reads.store(1, Ordering::SeqCst);
-    assert!(world.service.read(wake.conversation_id, None).await.unwrap().is_some());
+    assert!(world.service.read(&Caller::Anonymous, wake.conversation_id, None).await.unwrap().is_some());
 }
 
 #[tokio::test]
@@ -158,10 +158,10 @@ async fn a_waiting_client_is_never_told_of_an_older_revision() {
     let world = World::new(ScriptedModel::querying(1, Duration::ZERO), settings(Duration::ZERO, LAG));
     let wake = world.start().await;
     world.service.step(wake, 1).await.unwrap();
-    let ended = world.service.read(wake.conversation_id, None).await.unwrap().unwrap().revision;
+    let ended = world.service.read(&Caller::Anonymous, wake.conversation_id, None).await.unwrap().unwrap().revision;
     world.store.stale_reads.store(1, Ordering::SeqCst);
     let wait = Wait { after: ended, at_most: Duration::from_millis(50) };
-    let seen = world.service.read(wake.conversation_id, Some(wait)).await.unwrap().unwrap();
+    let seen = world.service.read(&Caller::Anonymous, wake.conversation_id, Some(wait)).await.unwrap().unwrap();
     assert_eq!(seen.revision, ended);
 }
 
@@ -172,7 +172,7 @@ async fn however_many_clients_poll_a_conversation_costs_one_read_per_interval() 
     world.service.step(wake, 1).await.unwrap();
     let reads = world.store.reads.load(Ordering::SeqCst);
     for _ in 0..100 {
-        assert!(world.service.read(wake.conversation_id, None).await.unwrap().unwrap().stage.is_terminal());
+        assert!(world.service.read(&Caller::Anonymous, wake.conversation_id, None).await.unwrap().unwrap().stage.is_terminal());
     }
     assert_eq!(world.store.reads.load(Ordering::SeqCst), reads, "what this process committed is known without a read");
 }
@@ -183,7 +183,7 @@ async fn a_turn_that_would_make_its_conversation_too_large_ends_with_an_error_th
     let world = World::new(model, Settings::default());
     let wake = world.start().await;
     assert_eq!(world.service.step(wake, 1).await.unwrap(), Advance::Ended);
-    let ended = world.service.read(wake.conversation_id, None).await.unwrap().unwrap();
+    let ended = world.service.read(&Caller::Anonymous, wake.conversation_id, None).await.unwrap().unwrap();
     assert_eq!(serde_json::to_value(&ended.error_detail).unwrap()["code"], "conversation_too_large");
     assert!(ended.error.as_ref().unwrap().contains("1024 KiB"), "{:?}", ended.error);
     assert_eq!(ended.final_answer, None);

@@ -11,6 +11,8 @@ pub mod flight;
 #[cfg(feature = "azure")]
 pub mod handler;
 pub mod host;
+pub mod issuer;
+pub mod oidc;
 pub mod scripted;
 pub mod seeded;
 pub mod server;

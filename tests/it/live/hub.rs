@@ -6,7 +6,7 @@ use std::{
 };
 
 use asklake::{
-    conversation::{Budgets, ConversationId, Revision},
+    conversation::{Budgets, Caller, ConversationId, Revision},
     service::{Advance, News, Ports, Service, Wait, Watch},
 };
 use futures_util::future::join_all;
@@ -61,8 +61,11 @@ async fn however_many_wait_a_conversation_costs_one_read_a_second_and_none_when_
         let id = world.start().await.conversation_id;
         let reads = || world.store.reads.load(Ordering::SeqCst);
         let (before, began) = (reads(), Instant::now());
-        let mut watches: Vec<Watch> =
-            join_all((0..500).map(|_| world.service.watch(id, None))).await.into_iter().map(|watch| watch.unwrap().unwrap()).collect();
+        let mut watches: Vec<Watch> = join_all((0..500).map(|_| world.service.watch(&Caller::Anonymous, id, None)))
+            .await
+            .into_iter()
+            .map(|watch| watch.unwrap().unwrap())
+            .collect();
         for watch in &mut watches {
             assert!(matches!(next(watch).await, News::Changed(_)));
         }
@@ -82,7 +85,7 @@ async fn a_watcher_is_told_what_another_process_commits() {
     for read_interval in [Duration::ZERO, SECOND] {
         let world = world(read_interval, Duration::ZERO);
         let wake = world.start().await;
-        let mut watch = world.service.watch(wake.conversation_id, Some(Revision(1))).await.unwrap().unwrap();
+        let mut watch = world.service.watch(&Caller::Anonymous, wake.conversation_id, Some(Revision(1))).await.unwrap().unwrap();
         let (told, worked) = tokio::join!(to_the_end(&mut watch), async { elsewhere(&world).step(wake, 1).await.unwrap() });
         assert_eq!(worked, Advance::Ended);
         let ended = world.embedded.store.load(wake.conversation_id).await.unwrap().unwrap().conversation.revision;
@@ -94,7 +97,7 @@ async fn a_watcher_is_told_what_another_process_commits() {
 async fn a_long_poll_is_answered_by_what_another_process_commits() {
     let world = world(Duration::ZERO, Duration::ZERO);
     let wake = world.start().await;
-    let poll = world.service.read(wake.conversation_id, Some(Wait { after: Revision(1), at_most: LONG }));
+    let poll = world.service.read(&Caller::Anonymous, wake.conversation_id, Some(Wait { after: Revision(1), at_most: LONG }));
     let (found, _) = tokio::join!(poll, async { elsewhere(&world).step(wake, 1).await.unwrap() });
     assert!(found.unwrap().unwrap().revision > Revision(1));
 }
@@ -103,7 +106,7 @@ async fn a_long_poll_is_answered_by_what_another_process_commits() {
 async fn what_this_process_commits_is_told_without_a_read() {
     let world = world(Duration::ZERO, Duration::ZERO);
     let wake = world.start().await;
-    let mut watch = world.service.watch(wake.conversation_id, None).await.unwrap().unwrap();
+    let mut watch = world.service.watch(&Caller::Anonymous, wake.conversation_id, None).await.unwrap().unwrap();
     assert!(matches!(next(&mut watch).await, News::Changed(_)));
     let began = Instant::now();
     let before = world.store.reads.load(Ordering::SeqCst);
@@ -122,12 +125,12 @@ async fn a_replica_that_lags_behind_takes_no_watcher_back() {
     world.service.step(wake, 1).await.unwrap();
     let ended = world.embedded.store.load(wake.conversation_id).await.unwrap().unwrap().conversation.revision;
     world.store.stale_reads.store(1, Ordering::SeqCst);
-    let mut watch = world.service.watch(wake.conversation_id, Some(ended)).await.unwrap().unwrap();
+    let mut watch = world.service.watch(&Caller::Anonymous, wake.conversation_id, Some(ended)).await.unwrap().unwrap();
     assert!(matches!(next(&mut watch).await, News::Ended), "the older state is not told");
 }
 
 #[tokio::test]
 async fn a_conversation_that_does_not_exist_cannot_be_watched() {
     let world = world(Duration::ZERO, Duration::ZERO);
-    assert!(world.service.watch(ConversationId::random(), None).await.unwrap().is_none());
+    assert!(world.service.watch(&Caller::Anonymous, ConversationId::random(), None).await.unwrap().is_none());
 }
