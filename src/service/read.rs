@@ -98,12 +98,17 @@ impl Service {
 
     /// What is stored. Where that is nothing, a replica may not show yet what another instance has just started: it is asked once more.
     async fn load_any(&self, id: ConversationId) -> Result<Known, Error> {
+        Ok(self.load_shown(id).await?.map(|found| Arc::new(found.conversation)))
+    }
+
+    /// [`Service::load_any`] with the version, for a request that is to change it.
+    pub(super) async fn load_shown(&self, id: ConversationId) -> Result<Option<Versioned>, Error> {
         let mut found = self.ports.store.load(id).await?;
         if found.is_none() && !self.settings.replica_lag.is_zero() {
             sleep(self.settings.replica_lag).await;
             found = self.ports.store.load(id).await?;
         }
-        Ok(found.map(|found| Arc::new(found.conversation)))
+        Ok(found)
     }
 
     /// Loads a conversation that is stored at `revision` or a later one, and gives a replica that lags behind some time to show it.

@@ -47,4 +47,5 @@ mod rows;
 mod sample;
 mod sqlite;
 mod suite;
+mod turns;
 mod warehouse;
