@@ -122,6 +122,9 @@ impl Document {
         let media = content_type.split(';').next().unwrap();
         let schema = &described["content"][media]["schema"];
         assert!(schema.is_object(), "{what}: {media} is not described");
+        if media == "text/event-stream" {
+            return self.assert_events(schema, std::str::from_utf8(&body).unwrap(), &what);
+        }
         let body = if media.ends_with("json") && media != "application/x-ndjson" {
             serde_json::from_slice(&body).unwrap()
         } else {
@@ -136,6 +139,19 @@ impl Document {
         parameter["example"] = id.into();
         for operation in self.0["paths"][path].as_object_mut().unwrap().values_mut() {
             operation["parameters"][0] = parameter.clone();
+        }
+    }
+
+    /// Every event of a stream has its schema, and so have its data.
+    fn assert_events(&self, schema: &Value, stream: &str, what: &str) {
+        for block in stream.split("\n\n").filter(|block| block.contains("event: ")) {
+            let fields = block.lines().map(|line| line.split_once(": ").unwrap());
+            let event: Value = fields.map(|(name, value)| (name.to_owned(), Value::from(value))).collect::<Map<_, _>>().into();
+            self.assert_valid(schema, &event, what);
+            let kinds = self.resolve(schema)["oneOf"].as_array().unwrap();
+            let kind = kinds.iter().find(|kind| kind["properties"]["event"]["const"] == event["event"]).unwrap();
+            let data = serde_json::from_str(event["data"].as_str().unwrap()).unwrap();
+            self.assert_valid(&kind["properties"]["data"]["contentSchema"], &data, what);
         }
     }
 
