@@ -43,6 +43,7 @@ mod openapi;
 mod planner;
 mod protocol;
 mod replicas;
+mod results;
 mod rows;
 mod sample;
 mod sqlite;
