@@ -20,6 +20,7 @@ struct MessageView<'a> {
     role: Role,
     content: &'a str,
     timestamp: Timestamp,
+    turn: u32,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tool_calls: Vec<CallView<'a>>,
 }
@@ -49,7 +50,7 @@ fn call(call: &ToolCall) -> CallView<'_> {
 
 fn message(message: &Message) -> MessageView<'_> {
     let tool_calls = message.tool_calls.iter().map(call).collect();
-    MessageView { role: message.role, content: &message.content, timestamp: message.timestamp, tool_calls }
+    MessageView { role: message.role, content: &message.content, timestamp: message.timestamp, turn: message.turn, tool_calls }
 }
 
 pub(super) async fn messages(service: &Service, id: ConversationId) -> Result<Response, Problem> {

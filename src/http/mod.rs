@@ -40,6 +40,8 @@ pub struct Settings {
     pub cors_allowed_origins: Vec<String>,
     /// Questions shown on the page.
     pub example_questions: Vec<String>,
+    /// What is in the lake, as the page tells it; may be empty.
+    pub lake_description: String,
     /// What the lake is called on the page.
     pub lake_title: String,
 }
@@ -117,7 +119,7 @@ async fn dispatch<B: request::Body>(context: &Context, request: Request<B>) -> R
     let Context { service, settings, .. } = context;
     match request.route {
         Route::Page => Ok(page::page(settings)),
-        Route::PageAsset(asset) => Ok(page::asset(asset)),
+        Route::PageAsset(asset) => Ok(page::asset(asset, &request.headers)),
         Route::Health => Ok(health::health()),
         Route::Ready => Ok(health::ready(service).await),
         Route::OpenApi => Ok(openapi::document()),

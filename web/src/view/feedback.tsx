@@ -1,0 +1,82 @@
+// Whether the last answer was of use, and why not. The last word counts.
+
+import { useRef, useState } from "preact/hooks";
+import * as client from "../api/client";
+import { problemOf } from "../api/client";
+import { announce } from "../state/announce";
+import { ThumbDownIcon, ThumbUpIcon } from "./icons";
+
+type Rating = "positive" | "negative";
+
+/** The server's limit, in characters. */
+const LONGEST_COMMENT = 2000;
+
+export function Feedback({ conversation }: { conversation: string }) {
+  const [rating, setRating] = useState<Rating | null>(null);
+  const [isAsking, setAsking] = useState(false);
+  const [message, setMessage] = useState("");
+  const comment = useRef<HTMLTextAreaElement>(null);
+
+  const send = async (given: Rating, text: string) => {
+    setRating(given);
+    setMessage("");
+    try {
+      await client.feedback(conversation, given, text);
+      announce("Thank you for the feedback.");
+      if (text || given === "positive") setAsking(false);
+    } catch (cause) {
+      setRating(null);
+      setMessage(`The feedback was not taken. ${problemOf(cause).message}`);
+    }
+  };
+  const rate = (given: Rating) => {
+    setAsking(given === "negative");
+    void send(given, "");
+  };
+  return (
+    <div class="feedback">
+      <button
+        type="button"
+        class="icon"
+        aria-label="Good answer"
+        title="Good answer"
+        aria-pressed={rating === "positive"}
+        onClick={() => rate("positive")}
+      >
+        <ThumbUpIcon />
+      </button>
+      <button
+        type="button"
+        class="icon"
+        aria-label="Bad answer"
+        title="Bad answer"
+        aria-pressed={rating === "negative"}
+        onClick={() => rate("negative")}
+      >
+        <ThumbDownIcon />
+      </button>
+      {message && (
+        <span class="error" role="alert">
+          {message}
+        </span>
+      )}
+      {isAsking && (
+        <form
+          onSubmit={(event) => {
+            event.preventDefault();
+            void send("negative", comment.current?.value.trim() ?? "");
+          }}
+        >
+          <label>
+            What is wrong with it?
+            <textarea ref={comment} rows={2} maxLength={LONGEST_COMMENT} dir="auto" />
+          </label>
+          <button type="submit">Send</button>
+          <button type="button" onClick={() => setAsking(false)}>
+            No comment
+          </button>
+        </form>
+      )}
+    </div>
+  );
+}
