@@ -39,6 +39,7 @@ mod lookup;
 mod machine;
 mod openai;
 mod openapi;
+mod page;
 mod planner;
 mod protocol;
 mod replicas;

@@ -6,7 +6,13 @@ import type { AddressInfo } from "node:net";
 /** What the model does when it is asked for the first, second … time in a turn. The last step is repeated. */
 export type Step =
   | { sql: string; reasoning?: string; gate?: Gate }
-  | { answer: string; basis?: "data" | "model_knowledge" | "none"; assumptions?: string[]; next?: string[]; gate?: Gate }
+  | {
+      answer: string;
+      basis?: "data" | "model_knowledge" | "none";
+      assumptions?: string[];
+      next?: string[];
+      gate?: Gate;
+    }
   | { missing: string }
   | { fail: number };
 
@@ -113,9 +119,7 @@ async function reply(response: ServerResponse, step: Exclude<Step, { fail: numbe
   if ("gate" in step && step.gate) await step.gate.pass();
   send(delta(written.slice(middle), false));
   send({}, "answer" in step ? "stop" : "tool_calls");
-  response.write(
-    `data: ${JSON.stringify({ choices: [], usage: { prompt_tokens: 1200, completion_tokens: 80 } })}\n\n`,
-  );
+  response.write(`data: ${JSON.stringify({ choices: [], usage: { prompt_tokens: 1200, completion_tokens: 80 } })}\n\n`);
   response.end("data: [DONE]\n\n");
 }
 
@@ -123,10 +127,7 @@ async function reply(response: ServerResponse, step: Exclude<Step, { fail: numbe
 function parts(step: Exclude<Step, { fail: number }>): [string, (text: string, isFirst: boolean) => object] {
   if ("answer" in step) {
     const { answer, basis = "data", assumptions = [], next = [] } = step;
-    return [
-      JSON.stringify({ answer, basis, assumptions, suggested_questions: next }),
-      (content) => ({ content }),
-    ];
+    return [JSON.stringify({ answer, basis, assumptions, suggested_questions: next }), (content) => ({ content })];
   }
   const [name, args] =
     "sql" in step
@@ -136,7 +137,9 @@ function parts(step: Exclude<Step, { fail: number }>): [string, (text: string, i
   return [
     JSON.stringify(args),
     (text, isFirst) => ({
-      tool_calls: [{ index: 0, ...(isFirst && { id, type: "function" }), function: { ...(isFirst && { name }), arguments: text } }],
+      tool_calls: [
+        { index: 0, ...(isFirst && { id, type: "function" }), function: { ...(isFirst && { name }), arguments: text } },
+      ],
     }),
   ];
 }

@@ -24,7 +24,7 @@ export function Answer({ turn, answer, notes, isLast }: AnswerProps) {
   return (
     <>
       {notes && <Doubts notes={notes} />}
-      <Markdown text={answer} />
+      <Markdown text={notes ? withoutRemarks(answer, notes) : answer} doubtful={notes?.unverified ?? []} />
       {notes?.chart && <Chart spec={notes.chart} />}
       {notes && <Grounds notes={notes} answer={answer} />}
       {turn.jobs.length > 0 && (
@@ -49,6 +49,19 @@ export function Answer({ turn, answer, notes, isLast }: AnswerProps) {
 
 function hasTable(markdown: string): boolean {
   return /^\s*\|?[\s:|-]*-{3,}[\s:|-]*\|/m.test(markdown);
+}
+
+/** The text without the lines that asklake ended it with, which stand beside it here (`with_notes` in src/conversation/machine.rs). */
+function withoutRemarks(answer: string, { verified_queries: verified, unverified }: Notes): string {
+  const named = verified.map((question) => `“${question}”`).join(", ");
+  const remarks = [
+    unverified.length > 0 && `\n\nNot found in the rows: ${unverified.join("; ")}. Check before you rely on it.`,
+    verified.length > 0 && `\n\nFollows the verified ${verified.length === 1 ? "query" : "queries"} ${named}.`,
+  ];
+  return remarks.reduce<string>(
+    (text, remark) => (remark && text.endsWith(remark) ? text.slice(0, -remark.length) : text),
+    answer,
+  );
 }
 
 /** What one must know before one believes the answer. */

@@ -3,8 +3,16 @@
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { rendered } from "../text/markdown";
 
-export function Markdown({ text }: { text: string }) {
+const NONE: string[] = [];
+
+interface MarkdownProps {
+  text: string;
+  /** Numbers and names in it that no row supports. */
+  doubtful?: string[];
+}
+
+export function Markdown({ text, doubtful = NONE }: MarkdownProps) {
   const block = useRef<HTMLDivElement>(null);
-  useLayoutEffect(() => block.current?.replaceChildren(rendered(text)), [text]);
+  useLayoutEffect(() => block.current?.replaceChildren(rendered(text, doubtful)), [text, doubtful]);
   return <div class="markdown" ref={block} />;
 }
