@@ -31,7 +31,7 @@ test("no text of a question, a model or a row runs as script or becomes markup",
   await answered(page);
   const turn = turns(page).last();
   await expect(turn.getByRole("heading", { level: 2 })).toHaveText(question);
-  await expect(turn.getByRole("table", { name: "Table of the answer" })).toContainText(
+  await expect(turn.getByRole("region", { name: "Table of the answer" })).toContainText(
     "<b onmouseover=window.ran=10>cell</b>",
   );
   await turn.locator("summary").click();
@@ -76,28 +76,27 @@ test("a history entry with markup in its title is text", async ({ page, scripted
   await expect(page.locator("img")).toHaveCount(0);
 });
 
-test("scripts that are not the page's own are refused by the policy", async ({ page, planner }) => {
+test("the policy refuses scripts, markup and code made of text, whatever asks for them", async ({
+  context,
+  planner,
+}) => {
+  const page = await context.newPage();
   await page.goto(planner.base);
-  const outcome = await page
-    .evaluate(() => {
-      const script = document.createElement("script");
-      script.textContent = "window.ran = 1";
-      const refusals: string[] = [];
-      for (const attempt of [
-        () => document.body.append(script),
-        () => document.body.insertAdjacentHTML("beforeend", "<p>markup</p>"),
-        () => new Function("window.ran = 2")(),
-      ]) {
-        try {
-          attempt();
-          refusals.push("");
-        } catch (error) {
-          refusals.push((error as Error).name);
-        }
+  const refused = await page.evaluate(() =>
+    [
+      () => {
+        document.createElement("script").textContent = "window.ran = 1";
+      },
+      () => document.body.insertAdjacentHTML("beforeend", "<p>markup</p>"),
+      () => new Function("window.ran = 2")(),
+    ].map((attempt) => {
+      try {
+        attempt();
+        return "done";
+      } catch (error) {
+        return (error as Error).name;
       }
-      return { refusals, ran: (window as unknown as { ran?: number }).ran };
-    })
-    .catch((error: Error) => error.message);
-  expect(outcome).toMatchObject({ refusals: [expect.anything(), "TypeError", "EvalError"] });
-  expect(outcome).not.toHaveProperty("ran", 1);
+    }),
+  );
+  expect(refused).toEqual(["TypeError", "TypeError", "EvalError"]);
 });

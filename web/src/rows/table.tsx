@@ -51,7 +51,7 @@ export function RowsTable({ result, label }: { result: Rows; label: string }) {
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached with the keyboard (WCAG 2.1.1).
     <section class="frame rows" tabIndex={0} aria-label={label}>
-      <table ref={table} role="table">
+      <table ref={table} role="table" aria-label={label}>
         <thead role="rowgroup">
           <tr role="row">
             {result.columns.map((column, index) => (
