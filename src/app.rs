@@ -94,6 +94,7 @@ impl App {
             example_questions: catalog.questions.iter().take(6).cloned().collect(),
             lake_description: catalog.description.clone(),
             lake_title: catalog.name.clone(),
+            ..http::Settings::default()
         };
         let worker = worker::Settings { concurrency: config.worker_concurrency, ..worker::Settings::default() };
         Ok((Self { service, receiver, worker, http }, Parts { lake, warehouse }))

@@ -35,6 +35,7 @@ mod host;
 mod http;
 mod import;
 mod lake;
+mod live;
 mod lookup;
 mod machine;
 mod openai;
