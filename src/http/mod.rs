@@ -55,7 +55,8 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { cors_allowed_origins: Vec::new(), example_questions: Vec::new(), lake_title: String::new(), concurrent_streams: 4096 }
+        let (lake_description, lake_title) = (String::new(), String::new());
+        Self { cors_allowed_origins: Vec::new(), example_questions: Vec::new(), lake_description, lake_title, concurrent_streams: 4096 }
     }
 }
 

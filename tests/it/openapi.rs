@@ -160,7 +160,13 @@ async fn schemathesis_finds_no_fault() {
     let id = completed(&server).await;
     let mut document = Document::strict(&server).await;
     let asset = asset(&server).await;
-    document.set_examples(&[("id", id.into()), ("asset", asset.into()), ("n", 1.into()), ("user_id", "u".into()), ("device_id", "d".into())]);
+    document.set_examples(&[
+        ("id", id.into()),
+        ("asset", asset.into()),
+        ("n", 1.into()),
+        ("user_id", "u".into()),
+        ("device_id", "d".into()),
+    ]);
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("openapi.json"), document.0.to_string()).unwrap();
     let run = tokio::process::Command::new(SCHEMATHESIS)

@@ -65,11 +65,11 @@ export async function open(id: string): Promise<void> {
     isStopping.value = false;
     connection.value = { kind: "live" };
   });
-  await refresh(id, signal);
+  await refresh(id, signal, true);
 }
 
 /** Reads the conversation anew, and follows it if it runs. */
-async function refresh(id: string, signal: AbortSignal): Promise<void> {
+async function refresh(id: string, signal: AbortSignal, isOpened = false): Promise<void> {
   try {
     const [status, said] = await Promise.all([client.status(id, null, signal), client.messages(id)]);
     if (signal.aborted) return;
@@ -78,6 +78,7 @@ async function refresh(id: string, signal: AbortSignal): Promise<void> {
       failure.value = null;
       turns.value = turnsOf(status, said.messages, turns.value);
     });
+    if (isOpened) announce("The conversation is shown.");
     if (status.status === "processing") await watch(id, status.revision, signal);
   } catch (cause) {
     if (signal.aborted) return;

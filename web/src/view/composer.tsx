@@ -6,6 +6,8 @@ import { SendIcon, StopIcon } from "./icons";
 
 /** The server's limit, in characters. */
 const LONGEST = 4000;
+/** What the field grows to where the browser does not size it by its content. */
+const LINES = 8;
 /** From here on the field says how much room is left. */
 const NEAR = 3600;
 
@@ -48,7 +50,7 @@ export function Composer() {
         <textarea
           ref={field}
           id="question"
-          rows={1}
+          rows={Math.min(LINES, text.split("\n").length)}
           dir="auto"
           enterkeyhint="send"
           autocomplete="off"
