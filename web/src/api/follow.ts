@@ -129,16 +129,23 @@ class Follow {
     return new Promise((resolve) => {
       const source = new EventSource(client.eventsPath(this.id, Math.max(0, this.revision - 1)));
       const began = performance.now();
-      let timer = setTimeout(() => close(), FIRST_EVENT_MS);
+      let isHeard = false;
+      // What is held back once is held back again.
+      const giveUp = () => {
+        this.failures = PATIENCE;
+        close();
+      };
+      let timer = setTimeout(giveUp, FIRST_EVENT_MS);
       const close = () => {
         clearTimeout(timer);
         source.close();
         this.signal.removeEventListener("abort", close);
-        resolve(this.isOver || performance.now() - began > SHORTEST_STREAM_MS);
+        resolve(isHeard && performance.now() - began > SHORTEST_STREAM_MS);
       };
       const hear = () => {
+        isHeard = true;
         clearTimeout(timer);
-        timer = setTimeout(() => close(), LONGEST_SILENCE_MS);
+        timer = setTimeout(close, LONGEST_SILENCE_MS);
       };
       source.addEventListener("status", (event) => {
         hear();

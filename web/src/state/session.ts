@@ -19,6 +19,8 @@ export const connection = signal<Connection>({ kind: "live" });
 /** Why the conversation cannot be shown. */
 export const failure = signal<Problem | null>(null);
 export const isLoading = signal(false);
+/** Why the running turn could not be stopped; empty when nothing went wrong. */
+export const stopFault = signal("");
 /** Whether a cancellation was asked for and has not shown in the status. */
 export const isStopping = signal(false);
 
@@ -49,6 +51,7 @@ export function startNew(): void {
     failure.value = null;
     isLoading.value = false;
     isStopping.value = false;
+    stopFault.value = "";
     connection.value = { kind: "live" };
   });
   unsent = null;
@@ -63,6 +66,7 @@ export async function open(id: string): Promise<void> {
     failure.value = null;
     isLoading.value = true;
     isStopping.value = false;
+    stopFault.value = "";
     connection.value = { kind: "live" };
   });
   await refresh(id, signal, true);
@@ -165,6 +169,7 @@ export async function ask(question: string): Promise<void> {
     turns.value = [...others, asked];
     failure.value = null;
     isStopping.value = false;
+    stopFault.value = "";
     isLoading.value = false;
     connection.value = { kind: "live" };
   });
@@ -204,7 +209,10 @@ function refused(asked: Turn, problem: Problem): void {
 export async function stop(): Promise<void> {
   const id = conversation.value;
   if (!id || isStopping.value) return;
-  isStopping.value = true;
+  batch(() => {
+    isStopping.value = true;
+    stopFault.value = "";
+  });
   announce("Stopping.");
   try {
     await client.cancel(id);
@@ -212,7 +220,9 @@ export async function stop(): Promise<void> {
     const problem = problemOf(cause);
     isStopping.value = false;
     // It has ended in the meantime: the status tells how.
-    if (problem.status !== 409) announce(`It could not be stopped. ${problem.message}`);
+    if (problem.status === 409) return;
+    stopFault.value = `It could not be stopped. ${problem.message}`;
+    announce(stopFault.value);
   }
 }
 

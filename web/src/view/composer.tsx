@@ -38,6 +38,7 @@ export function Composer() {
   return (
     <form
       class="composer"
+      aria-label="Ask"
       onSubmit={(event) => {
         event.preventDefault();
         send();

@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 import type { Connection } from "../api/follow";
-import { connection, isStopping } from "../state/session";
+import { connection, isStopping, stopFault } from "../state/session";
 import type { Drafts, State } from "../state/thread";
 import { duration } from "../text/format";
 import { CheckIcon, WarningIcon } from "./icons";
@@ -46,6 +46,7 @@ export function RunningTurn({ state }: { state: Running }) {
           {state.reasoning}
         </p>
       )}
+      {stopFault.value && <p class="error">{stopFault.value}</p>}
       <Lost now={connection.value} />
       {!isStoppingNow && <Written drafts={state.drafts} />}
     </div>
