@@ -126,14 +126,8 @@ struct Server {
 impl Server {
     fn start(folder: &Path, role: &str) -> Self {
         let program = std::env::current_exe().unwrap();
-        let mut child = Command::new(program)
-            .arg("--serve")
-            .arg(folder)
-            .arg(role)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child =
+            Command::new(program).arg("--serve").arg(folder).arg(role).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         Self { address: line.trim().parse().unwrap(), child }

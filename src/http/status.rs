@@ -8,7 +8,7 @@ use warp::{
     reply::Response,
 };
 
-use super::{problem::Problem, request::Query};
+use super::{messages::FeedbackView, problem::Problem, request::Query};
 use crate::{
     conversation::{
         AnswerBasis, Conversation, ConversationId, ErrorDetail, Job, LimitSource, Progress, PublicJobStatus, PublicStatus, Revision, RunId,
@@ -46,6 +46,7 @@ struct Status<'a> {
     usage: &'a Usage,
     chart: Option<()>,
     error_detail: Option<&'a ErrorDetail>,
+    feedback: Option<FeedbackView<'a>>,
 }
 
 #[derive(Serialize)]
@@ -63,6 +64,8 @@ struct JobView<'a> {
     limit_source: Option<LimitSource>,
     error: Option<&'a str>,
     run_page_url: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cancel_confirmed_at: Option<Timestamp>,
 }
 
 impl<'a> JobView<'a> {
@@ -80,6 +83,7 @@ impl<'a> JobView<'a> {
             limit_source: job.limit_source,
             error: job.error.as_deref(),
             run_page_url: job.run_page_url.as_deref(),
+            cancel_confirmed_at: job.cancel_confirmed_at,
         }
     }
 }
@@ -108,6 +112,7 @@ impl<'a> Status<'a> {
             usage: &conversation.usage,
             chart: None,
             error_detail: conversation.error_detail.as_ref(),
+            feedback: conversation.feedback_of(conversation.turn).map(FeedbackView::of),
         }
     }
 }
