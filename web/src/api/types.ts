@@ -49,7 +49,27 @@ export interface Status {
   usage: Usage;
   chart: Record<string, unknown> | null;
   error_detail: { code: string; retryable: boolean } | null;
+  feedback: Feedback | null;
 }
+
+export interface Feedback {
+  rating: "positive" | "negative";
+  comment: string | null;
+}
+
+/** How an earlier turn ended: what the status told of it while it was the last one. */
+export type EndedTurn = Pick<
+  Status,
+  | "turn"
+  | "status"
+  | "error"
+  | "error_detail"
+  | "answer_basis"
+  | "answered_by"
+  | "assumptions"
+  | "unverified"
+  | "verified_queries"
+>;
 
 export interface Message {
   role: "user" | "assistant";
@@ -62,6 +82,7 @@ export interface Message {
 export interface Messages {
   conversation_id: string;
   messages: Message[];
+  ended_turns: EndedTurn[];
 }
 
 /** A part of what the model is writing. Void as soon as a newer status comes. */

@@ -80,7 +80,7 @@ async function refresh(id: string, signal: AbortSignal, isOpened = false): Promi
     batch(() => {
       isLoading.value = false;
       failure.value = null;
-      turns.value = turnsOf(status, said.messages, turns.value);
+      turns.value = turnsOf(status, said, turns.value);
     });
     if (isOpened) announce("The conversation is shown.");
     if (status.status === "processing") await watch(id, status.revision, signal);
@@ -130,7 +130,7 @@ async function watch(id: string, after: number, signal: AbortSignal): Promise<vo
 
 function take(status: Status): void {
   // Earlier turns do not change while one runs, so what was said need not be read again.
-  turns.value = turnsOf(status, [], turns.value);
+  turns.value = turnsOf(status, null, turns.value);
   if (status.stage !== "canceling" && status.status !== "processing") isStopping.value = false;
   tellProgress(status);
   if (status.status !== "processing") {

@@ -11,8 +11,7 @@ import { CopyButton, Query } from "./query";
 interface AnswerProps {
   turn: Turn;
   answer: string;
-  /** Null for an earlier turn, of which the server tells no more than its text. */
-  notes: Notes | null;
+  notes: Notes;
   isLast: boolean;
 }
 
@@ -23,10 +22,10 @@ export function Answer({ turn, answer, notes, isLast }: AnswerProps) {
   const opened = isLast && lastRows && (lastRows.row_count ?? 0) > 1 && !hasTable(answer) ? lastRows.number : null;
   return (
     <>
-      {notes && <Doubts notes={notes} />}
-      <Markdown text={notes ? withoutRemarks(answer, notes) : answer} doubtful={notes?.unverified ?? []} />
-      {notes?.chart && <Chart spec={notes.chart} />}
-      {notes && <Grounds notes={notes} answer={answer} />}
+      <Doubts notes={notes} />
+      <Markdown text={withoutRemarks(answer, notes)} doubtful={notes.unverified} />
+      {notes.chart && <Chart spec={notes.chart} />}
+      <Grounds notes={notes} answer={answer} />
       {turn.jobs.length > 0 && (
         <div class="queries">
           {turn.jobs.map((job) => (
@@ -35,13 +34,13 @@ export function Answer({ turn, answer, notes, isLast }: AnswerProps) {
         </div>
       )}
       <footer class="by">
-        {notes?.answered_by && !answer.includes("Answered by") && (
+        {notes.answered_by && !answer.includes("Answered by") && (
           <span>
             Answered by <span dir="auto">{notes.answered_by}</span>
           </span>
         )}
         <CopyButton text={answer} what="answer" />
-        {isLast && <Feedback key={`${id}/${turn.number}`} conversation={id} />}
+        {isLast && <Feedback key={`${id}/${turn.number}`} conversation={id} given={notes.feedback?.rating ?? null} />}
       </footer>
     </>
   );

@@ -17,14 +17,17 @@ export function App() {
   const menu = useRef<HTMLButtonElement>(null);
   const close = () => {
     isMenuOpen.value = false;
-    menu.current?.focus();
   };
   useEffect(() => {
     if (!isMenuOpen.value) return;
     const onKey = (event: KeyboardEvent) =>
       event.key === "Escape" && !document.querySelector("dialog[open]") && close();
     addEventListener("keydown", onKey);
-    return () => removeEventListener("keydown", onKey);
+    return () => {
+      removeEventListener("keydown", onKey);
+      // Only now does the page behind it take the focus again.
+      menu.current?.focus();
+    };
   }, [isMenuOpen.value]);
 
   const isEmpty = turns.value.length === 0 && !conversation.value;

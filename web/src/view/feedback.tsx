@@ -3,35 +3,36 @@
 import { useRef, useState } from "preact/hooks";
 import * as client from "../api/client";
 import { problemOf } from "../api/client";
+import type { Feedback as Given } from "../api/types";
 import { announce } from "../state/announce";
 import { ThumbDownIcon, ThumbUpIcon } from "./icons";
 
-type Rating = "positive" | "negative";
+type Rating = Given["rating"];
 
 /** The server's limit, in characters. */
 const LONGEST_COMMENT = 2000;
 
-export function Feedback({ conversation }: { conversation: string }) {
-  const [rating, setRating] = useState<Rating | null>(null);
+export function Feedback({ conversation, given }: { conversation: string; given: Rating | null }) {
+  const [rating, setRating] = useState(given);
   const [isAsking, setAsking] = useState(false);
   const [message, setMessage] = useState("");
   const comment = useRef<HTMLTextAreaElement>(null);
 
-  const send = async (given: Rating, text: string) => {
-    setRating(given);
+  const send = async (next: Rating, text: string) => {
+    setRating(next);
     setMessage("");
     try {
-      await client.feedback(conversation, given, text);
+      await client.feedback(conversation, next, text);
       announce("Thank you for the feedback.");
-      if (text || given === "positive") setAsking(false);
+      if (text || next === "positive") setAsking(false);
     } catch (cause) {
-      setRating(null);
+      setRating(given);
       setMessage(`The feedback was not taken. ${problemOf(cause).message}`);
     }
   };
-  const rate = (given: Rating) => {
-    setAsking(given === "negative");
-    void send(given, "");
+  const rate = (next: Rating) => {
+    setAsking(next === "negative");
+    void send(next, "");
   };
   return (
     <div class="feedback">

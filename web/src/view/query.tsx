@@ -63,7 +63,7 @@ function Details({ conversation, job }: { conversation: string; job: NumberedJob
       {job.status === "completed" && <ResultRows conversation={conversation} job={job} />}
       <div class="block">
         <div class="bar">
-          <h4>SQL</h4>
+          <h3>SQL</h3>
           {job.run_page_url && /^https?:/.test(job.run_page_url) && (
             <a href={job.run_page_url} target="_blank" rel="noopener noreferrer">
               Open in the warehouse
@@ -202,7 +202,7 @@ function ShownRows({ conversation, job, result }: { conversation: string; job: N
   return (
     <div class="block">
       <div class="bar">
-        <h4>Rows</h4>
+        <h3>Rows</h3>
         <span class="quiet">{extent(result)}</span>
         <span class="downloads">
           <DownloadIcon />

@@ -43,7 +43,7 @@ function Outcome({ turn, isLast }: { turn: Turn; isLast: boolean }) {
       return (
         <>
           <Answer turn={turn} answer={state.answer} notes={state.notes} isLast={isLast} />
-          {isLast && state.notes && <Suggestions questions={state.notes.suggested_questions} />}
+          {isLast && <Suggestions questions={state.notes.suggested_questions} />}
         </>
       );
     case "canceled":
