@@ -9,7 +9,10 @@ use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
 use uuid::Uuid;
 
-use super::stage::{Progress, PublicStatus, Stage};
+use super::{
+    chart::Chart,
+    stage::{Progress, PublicStatus, Stage},
+};
 
 /// An instant in UTC with millisecond precision, serialised as RFC 3339 with three decimals and `Z`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -238,6 +241,9 @@ pub struct Conversation {
     /// Questions of the catalog's verified queries that the answer follows. The answer names them as well.
     #[serde(default)]
     pub verified_queries: Vec<String>,
+    /// The chart of the answer's rows; absent where none says more than they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chart: Option<Chart>,
     /// An answer of this turn that was given back to the model; absent once there is another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draft: Option<Draft>,
@@ -306,6 +312,7 @@ impl Conversation {
             assumptions: Vec::new(),
             unverified: Vec::new(),
             verified_queries: Vec::new(),
+            chart: None,
             draft: None,
             suggested_questions: Vec::new(),
             answered_by: None,
@@ -589,6 +596,8 @@ pub struct Review {
     pub assumptions: Vec<String>,
     /// Questions of the verified queries that the statements follow.
     pub verified_queries: Vec<String>,
+    /// The chart of the rows that it rests on.
+    pub chart: Option<Chart>,
 }
 
 /// What an answer rests on.

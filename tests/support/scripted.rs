@@ -90,11 +90,13 @@ impl Model for ScriptedModel {
     }
 }
 
-/// A warehouse whose every query takes a fixed time and returns two rows.
+/// A warehouse whose every query takes a fixed time and returns the same rows.
 pub struct ScriptedWarehouse {
     time: Duration,
     /// Whether every query is queued first and then waits for the warehouse to start.
     pub waits: bool,
+    /// What every query returns.
+    pub result: ResultSet,
     runs: Mutex<HashMap<String, Instant>>,
     /// Statements launched, by token: more than one for a token is a second launch.
     pub launches: Mutex<HashMap<String, usize>>,
@@ -105,10 +107,10 @@ pub struct ScriptedWarehouse {
 impl ScriptedWarehouse {
     /// A warehouse whose queries take `time`.
     pub fn new(time: Duration) -> Self {
-        Self { time, waits: false, runs: Mutex::default(), launches: Mutex::default(), polls: AtomicUsize::new(0) }
+        Self { time, waits: false, result: Self::rows(), runs: Mutex::default(), launches: Mutex::default(), polls: AtomicUsize::new(0) }
     }
 
-    /// The rows that every query returns.
+    /// Two rows of one column.
     pub fn rows() -> ResultSet {
         let columns = vec![Column { name: "primaryTitle".into(), data_type: "string".into() }];
         ResultSet {
@@ -150,7 +152,7 @@ impl Warehouse for ScriptedWarehouse {
         }
         let left = self.time.saturating_sub(began.elapsed());
         tokio::time::sleep(left.min(wait)).await;
-        Ok(if began.elapsed() >= self.time { RunState::Succeeded(Self::rows()) } else { RunState::Running(Phase::Executing) })
+        Ok(if began.elapsed() >= self.time { RunState::Succeeded(self.result.clone()) } else { RunState::Running(Phase::Executing) })
     }
 
     async fn cancel(&self, _run: &RunId) -> Result<(), warehouse::Error> {
