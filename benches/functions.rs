@@ -50,8 +50,9 @@ fn functions(criterion: &mut Criterion) {
     let planner = Planner::new(catalog);
     let request = Request { language: None, transcript: vec![Entry::Question(question)], queries_left: 6 };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    criterion
-        .bench_function("planner: question to query", |bench| bench.iter(|| runtime.block_on(planner.reply(black_box(&request))).unwrap()));
+    criterion.bench_function("planner: question to query", |bench| {
+        bench.iter(|| runtime.block_on(planner.reply(black_box(&request), &asklake::model::unheard)).unwrap())
+    });
     criterion.bench_function("catalog: read and check", |bench| bench.iter(|| Catalog::embedded().unwrap()));
 
     let start = conversation();

@@ -93,6 +93,7 @@ impl App {
             cors_allowed_origins: config.cors_allowed_origins.clone(),
             example_questions: catalog.questions.iter().take(6).cloned().collect(),
             lake_title: catalog.name.clone(),
+            ..http::Settings::default()
         };
         let worker = worker::Settings { concurrency: config.worker_concurrency, ..worker::Settings::default() };
         Ok((Self { service, receiver, worker, http }, Parts { lake, warehouse }))

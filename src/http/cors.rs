@@ -9,7 +9,7 @@ use warp::{
 };
 
 const METHODS: &str = "GET, HEAD, POST, OPTIONS";
-const REQUEST_HEADERS: &str = "content-type, idempotency-key, if-none-match, prefer, x-request-id";
+const REQUEST_HEADERS: &str = "content-type, idempotency-key, if-none-match, last-event-id, prefer, x-request-id";
 const RESPONSE_HEADERS: &str = "etag, location, retry-after, x-request-id";
 /// How long a browser may remember the answer to a preflight, in seconds.
 const MAX_AGE: u16 = 600;

@@ -4,6 +4,8 @@
 //! returns a response or a `Problem`; nothing else leaves this module.
 
 mod cors;
+mod events;
+mod feed;
 mod health;
 mod history;
 mod messages;
@@ -13,6 +15,7 @@ mod problem;
 mod request;
 mod results;
 mod route;
+mod socket;
 mod start;
 mod status;
 pub mod worker;
@@ -20,10 +23,12 @@ pub mod worker;
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use warp::{
     Filter, Rejection, Reply,
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     reply::Response,
+    ws::Ws,
 };
 
 use self::{
@@ -34,7 +39,7 @@ use self::{
 use crate::service::Service;
 
 /// What the HTTP server is told besides the service.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// Origins that pages may call from; `*` admits all.
     pub cors_allowed_origins: Vec<String>,
@@ -42,9 +47,26 @@ pub struct Settings {
     pub example_questions: Vec<String>,
     /// What the lake is called on the page.
     pub lake_title: String,
+    /// Streams open at once (server-sent events and WebSockets); further ones get a 503.
+    pub concurrent_streams: usize,
 }
 
-/// Requests worked on at once; further ones get a 503. A long poll counts.
+impl Default for Settings {
+    fn default() -> Self {
+        Self { cors_allowed_origins: Vec::new(), example_questions: Vec::new(), lake_title: String::new(), concurrent_streams: 4096 }
+    }
+}
+
+/// How clients reach the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Front {
+    /// Directly, or through a proxy that passes everything on.
+    Direct,
+    /// Through the Functions host.
+    FunctionsHost,
+}
+
+/// Requests worked on at once; further ones get a 503. A long poll counts, a stream does not: those have a limit of their own.
 const CONCURRENT_REQUESTS: usize = 4096;
 
 /// How long a body may take to arrive.
@@ -54,32 +76,44 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(15);
 struct Context {
     service: Service,
     settings: Settings,
+    front: Front,
     places: Semaphore,
+    streams: feed::Streams,
 }
 
 /// A request whose body has not been read.
 struct Request<B> {
+    method: Method,
     route: Route,
     query: Query,
     headers: HeaderMap,
     body: B,
+    /// What a WebSocket is made of, where the client asks for one.
+    upgrade: Option<Ws>,
 }
 
-/// The whole of `/`, as a filter to serve.
-pub fn routes(service: Service, settings: Settings) -> impl Filter<Extract = (impl Reply,), Error = Infallible> + Clone {
-    let context = Arc::new(Context { service, settings, places: Semaphore::new(CONCURRENT_REQUESTS) });
+/// The whole of `/`, as a filter to serve behind `front`. Streams end with `stop`.
+pub fn routes(
+    service: Service,
+    settings: Settings,
+    front: Front,
+    stop: CancellationToken,
+) -> impl Filter<Extract = (impl Reply,), Error = Infallible> + Clone {
+    let (places, streams) = (Semaphore::new(CONCURRENT_REQUESTS), feed::Streams::new(settings.concurrent_streams, stop));
+    let context = Arc::new(Context { service, settings, front, places, streams });
     warp::any()
         .map(move || Arc::clone(&context))
         .and(warp::method())
         .and(warp::path::full())
         .and(warp::query::raw().or(warp::any().map(String::new)).unify())
         .and(warp::header::headers_cloned())
+        .and(warp::ws().map(Some).or(warp::any().map(|| None)).unify())
         .and(warp::body::stream())
-        .then(|context: Arc<Context>, method: Method, path: warp::path::FullPath, query: String, headers: HeaderMap, body| async move {
+        .then(|context: Arc<Context>, method: Method, path: warp::path::FullPath, query: String, headers: HeaderMap, upgrade, body| async move {
             let id = RequestId::of(&headers);
             let origins = &context.settings.cors_allowed_origins;
             let origin = cors::allowed(origins, &headers);
-            let response = answer(&context, method.clone(), path.as_str(), &query, headers, body).await;
+            let response = answer(&context, method.clone(), path.as_str(), &query, headers, upgrade, body).await;
             let mut response = finish(response.unwrap_or_else(|problem| problem.respond(path.as_str(), &id)), &id);
             cors::admit(&mut response, &method, origins, origin);
             response
@@ -99,6 +133,7 @@ async fn answer<B: request::Body>(
     path: &str,
     query: &str,
     headers: HeaderMap,
+    upgrade: Option<Ws>,
     body: B,
 ) -> Result<Response, Problem> {
     let route = Route::parse(path).ok_or_else(Problem::not_found)?;
@@ -109,7 +144,7 @@ async fn answer<B: request::Body>(
         return Err(Problem::method_not_allowed(&method, route.allow()));
     }
     let Ok(_place) = context.places.try_acquire() else { return Err(Problem::overloaded()) };
-    let request = Request { route, query: Query::parse(query)?, headers, body };
+    let request = Request { method, route, query: Query::parse(query)?, headers, body, upgrade };
     dispatch(context, request).await
 }
 
@@ -123,6 +158,8 @@ async fn dispatch<B: request::Body>(context: &Context, request: Request<B>) -> R
         Route::OpenApi => Ok(openapi::document()),
         Route::Start => start::start(service, &request.headers, request.body).await,
         Route::Status(id) => status::status(service, id, &request.query, &request.headers).await,
+        Route::Events(id) => events::events(context, id, &request.method, &request.query, &request.headers).await,
+        Route::Socket(id) => socket::open(context, id, &request.query, &request.headers, request.upgrade).await,
         Route::Messages(id) => messages::messages(service, id).await,
         Route::Result(id, number) => results::result(service, id, number, &request.query).await,
         Route::History => history::history(service, &request.query).await,

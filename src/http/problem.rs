@@ -9,7 +9,7 @@ use warp::{
 };
 
 use super::request::RequestId;
-use crate::{service::StartError, store};
+use crate::{conversation::ConversationId, service::StartError, store};
 
 /// Where the types of problems are named.
 const TYPES: &str = "https://asklake.dev/problems/";
@@ -86,6 +86,26 @@ impl Problem {
         Self { retry_after: Some(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Overloaded", detail) }
     }
 
+    pub(super) fn too_many_streams() -> Self {
+        let detail = "too many streams are open; try again later, or ask GET status with wait";
+        Self { retry_after: Some(5), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Overloaded", detail) }
+    }
+
+    /// A host before the server collects every response until it is whole.
+    pub(super) fn no_stream_here(id: ConversationId) -> Self {
+        let detail = format!("no stream can pass the Functions host that runs this server; ask GET /api/chat/{id}/status?wait=30");
+        Self::new(StatusCode::NOT_ACCEPTABLE, "no-stream", "No stream here", detail)
+    }
+
+    pub(super) fn upgrade_required(detail: String) -> Self {
+        Self::new(StatusCode::UPGRADE_REQUIRED, "upgrade-required", "Upgrade required", detail)
+    }
+
+    pub(super) fn foreign_origin() -> Self {
+        let detail = "pages of this origin may not open a WebSocket here; CORS_ALLOWED_ORIGINS names those that may";
+        Self::new(StatusCode::FORBIDDEN, "foreign-origin", "Origin not allowed", detail)
+    }
+
     fn unavailable(what: &str) -> Self {
         let detail = format!("{what} does not answer; try again shortly");
         Self {
@@ -118,6 +138,10 @@ impl Problem {
         let mut response = super::bytes_response(self.status, "application/problem+json", bytes);
         if let Some(allow) = self.allow {
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
+        }
+        if self.status == StatusCode::UPGRADE_REQUIRED {
+            response.headers_mut().insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
         }
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));

@@ -23,6 +23,10 @@ pub(super) enum Route {
     History,
     /// `/api/chat/{id}/status`.
     Status(ConversationId),
+    /// `/api/chat/{id}/events`.
+    Events(ConversationId),
+    /// `/api/chat/{id}/ws`.
+    Socket(ConversationId),
     /// `/api/chat/{id}/messages`.
     Messages(ConversationId),
     /// `/api/chat/{id}/results/{n}`, n from 1.
@@ -52,6 +56,8 @@ impl Route {
             ["api", "chat", "start"] => Self::Start,
             ["api", "chat", "history"] => Self::History,
             ["api", "chat", id, "status"] => Self::Status(id.parse().ok()?),
+            ["api", "chat", id, "events"] => Self::Events(id.parse().ok()?),
+            ["api", "chat", id, "ws"] => Self::Socket(id.parse().ok()?),
             ["api", "chat", id, "messages"] => Self::Messages(id.parse().ok()?),
             ["api", "chat", id, "results", number] => Self::Result(id.parse().ok()?, result_number(number)?),
             _ => return None,

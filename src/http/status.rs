@@ -20,7 +20,7 @@ use crate::{
 /// The longest a client may ask to wait, in seconds.
 const LONGEST_WAIT: u64 = 60;
 /// The largest revision a client may name: beyond it, JSON readers with floating-point numbers miscount.
-const LARGEST_REVISION: u64 = (1 << 53) - 1;
+pub(super) const LARGEST_REVISION: u64 = (1 << 53) - 1;
 
 /// The published body; the fields from `stage` on are additions.
 #[derive(Serialize)]
@@ -108,6 +108,11 @@ impl<'a> Status<'a> {
             error_detail: conversation.error_detail.as_ref(),
         }
     }
+}
+
+/// The published body of `conversation`.
+pub(super) fn body(conversation: &Conversation) -> serde_json::Result<String> {
+    serde_json::to_string(&Status::of(conversation))
 }
 
 pub(super) async fn status(service: &Service, id: ConversationId, query: &Query, headers: &HeaderMap) -> Result<Response, Problem> {

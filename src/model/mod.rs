@@ -106,6 +106,40 @@ pub enum Error {
     },
 }
 
+/// Of what a piece of text is a part, while the model writes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    /// Of the answer.
+    Answer,
+    /// Of a statement.
+    Sql,
+    /// Of why the statement is wanted.
+    Reasoning,
+}
+
+impl Part {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Answer, Self::Sql, Self::Reasoning];
+}
+
+/// A piece of a reply that is being written. Provisional: only the [`Reply`] counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece<'a> {
+    /// Of what.
+    pub part: Part,
+    /// Whether it replaces what was written of this part so far, instead of following it: another try, or another statement.
+    pub is_anew: bool,
+    /// Whole characters.
+    pub text: &'a str,
+}
+
+/// Is told of every piece, at once and in order; must return at once itself.
+pub type Listener<'a> = dyn Fn(Piece<'_>) + Send + Sync + 'a;
+
+/// The [`Listener`] where nobody listens.
+pub fn unheard(_piece: Piece<'_>) {}
+
 /// What tells one request from another, for [`Model::fingerprint`]: the same for the same parts.
 #[must_use]
 pub fn digest(parts: &serde_json::Value) -> String {
@@ -124,11 +158,11 @@ pub trait Model: Send + Sync {
     /// A digest of all that the reply depends on: what would be sent for `request`, but neither address nor key.
     fn fingerprint(&self, request: &Request) -> String;
 
-    /// Asks the model.
+    /// Asks the model. One that writes bit by bit tells `listener` of it; any other may leave that out.
     ///
     /// # Errors
     /// Every [`Error`].
-    async fn reply(&self, request: &Request) -> Result<Reply, Error>;
+    async fn reply(&self, request: &Request, listener: &Listener<'_>) -> Result<Reply, Error>;
 
     /// Whether the model answers, at no cost.
     ///

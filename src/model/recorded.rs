@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Instant};
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::{Entry, Error, Model, Reply, Request};
+use super::{Entry, Error, Listener, Model, Reply, Request};
 use crate::tape::{Port, Tape};
 
 /// A model and the tape before it.
@@ -70,7 +70,7 @@ impl Model for Recorded {
         self.live.fingerprint(request)
     }
 
-    async fn reply(&self, request: &Request) -> Result<Reply, Error> {
+    async fn reply(&self, request: &Request, listener: &Listener<'_>) -> Result<Reply, Error> {
         let (key, about) = (self.fingerprint(request), question(request));
         if let Some((said, _)) = self.tape.find(Port::Model, &key)
             && let Ok(said) = serde_json::from_value::<Said>(said)
@@ -83,7 +83,7 @@ impl Model for Recorded {
             return Err(Error::Misconfigured("this request is not recorded: run it live".into()));
         }
         let began = Instant::now();
-        let reply = self.live.reply(request).await;
+        let reply = self.live.reply(request, listener).await;
         let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.tape.live(Port::Model, &key, about, ms, Said::of(&reply).as_ref());
         reply

@@ -101,8 +101,9 @@ pub async fn bind(port: u16) -> anyhow::Result<TcpListener> {
 pub async fn serve(app: App, listener: TcpListener, deadline: Duration) -> anyhow::Result<()> {
     let stopped = super::stopped()?;
     let App { service, http, .. } = app;
-    let routes = http::worker::routes(service.clone(), deadline).or(http::routes(service, http));
     let stop = tokio_util::sync::CancellationToken::new();
+    let api = http::routes(service.clone(), http, http::Front::FunctionsHost, stop.clone());
+    let routes = http::worker::routes(service, deadline).or(api);
     let address = listener.local_addr()?;
     let server = tokio::spawn(warp::serve(routes).incoming(listener).graceful(stop.clone().cancelled_owned()).run());
     tracing::info!(%address, deadline_s = deadline.as_secs(), "the handler listens");

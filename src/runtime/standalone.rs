@@ -53,6 +53,7 @@ impl Server {
 
 async fn serve(app: App, listener: TcpListener, stop: CancellationToken) {
     let App { service, receiver, worker, http, .. } = app;
-    let server = warp::serve(http::routes(service.clone(), http)).incoming(listener).graceful(stop.clone().cancelled_owned()).run();
+    let routes = http::routes(service.clone(), http, http::Front::Direct, stop.clone());
+    let server = warp::serve(routes).incoming(listener).graceful(stop.clone().cancelled_owned()).run();
     tokio::join!(server, worker::run(service, receiver, worker, stop));
 }

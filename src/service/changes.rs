@@ -1,5 +1,8 @@
-//! Tells waiting readers of this process that a conversation was committed here. A shortcut only: the store is the source,
-//! and commits of other processes are found by reading it again.
+//! One hub for everybody in this process who waits for a conversation: long polls and streams.
+//!
+//! What is committed here reaches them at once and without a read. What other processes commit is found by reading the store, which
+//! stays the source: one task per conversation that somebody waits for, one read per interval, however many wait. It also holds what a
+//! model is writing in this process; of that, nothing is stored.
 
 use std::{
     collections::HashMap,
@@ -7,39 +10,74 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::Notify;
+use tokio::{sync::watch, time::sleep_until};
 
-use crate::conversation::ConversationId;
+use super::{Service, draft::Draft, recent::Known};
+use crate::{
+    conversation::{Conversation, ConversationId},
+    store::Error,
+};
 
-/// Readers that wait, by conversation. An entry lives as long as somebody waits.
+/// How often a conversation that somebody waits for is read where reads are not shared.
+pub(super) const REREAD: Duration = Duration::from_secs(1);
+
+/// What is known of a conversation that somebody waits for.
+#[derive(Clone, Debug)]
+pub(super) enum State {
+    /// Nothing yet.
+    Unread,
+    /// What is stored. Never followed by an older one.
+    Stored(Arc<Conversation>),
+    /// There is none by that id (any more).
+    Gone,
+    /// The first read failed.
+    Unreadable(Error),
+}
+
+/// A conversation that somebody waits for, or that a model writes for.
+#[derive(Debug)]
+pub(super) struct Topic {
+    state: watch::Sender<State>,
+    pub(super) draft: watch::Sender<Draft>,
+    /// Whether a task reads it. Held while that is decided, so that the last one who leaves and the next one who comes agree.
+    is_read: Mutex<bool>,
+}
+
+/// The topics of this process.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
-    waiting: Mutex<HashMap<ConversationId, Weak<Notify>>>,
+    /// An entry lives as long as somebody holds its topic.
+    topics: Mutex<HashMap<ConversationId, Weak<Topic>>>,
     nudged: Mutex<HashMap<ConversationId, Instant>>,
 }
 
 impl Changes {
-    /// What is notified at the next commit of `id` in this process.
-    pub(super) fn of(&self, id: ConversationId) -> Arc<Notify> {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(notify) = waiting.get(&id).and_then(Weak::upgrade) {
-            return notify;
+    /// The topic of `id`. From now on, what is committed here is told there.
+    pub(super) fn topic(&self, id: ConversationId) -> Arc<Topic> {
+        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(topic) = topics.get(&id).and_then(Weak::upgrade) {
+            return topic;
         }
-        let notify = Arc::new(Notify::new());
-        waiting.insert(id, Arc::downgrade(&notify));
-        if waiting.len().is_power_of_two() {
-            waiting.retain(|_, notify| notify.strong_count() > 0);
+        let topic =
+            Arc::new(Topic { state: watch::Sender::new(State::Unread), draft: watch::Sender::default(), is_read: Mutex::default() });
+        topics.insert(id, Arc::downgrade(&topic));
+        if topics.len().is_power_of_two() {
+            topics.retain(|_, topic| topic.strong_count() > 0);
         }
-        notify
+        topic
     }
 
-    /// Wakes everybody who waits for `id`.
-    pub(super) fn committed(&self, id: ConversationId) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        match waiting.get(&id).map(Weak::upgrade) {
-            Some(Some(notify)) => notify.notify_waiters(),
-            Some(None) => drop(waiting.remove(&id)),
-            None => {}
+    /// Tells everybody who waits for it what was committed.
+    pub(super) fn committed(&self, conversation: &Conversation) {
+        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        let topic = match topics.get(&conversation.id).map(Weak::upgrade) {
+            Some(Some(topic)) => topic,
+            Some(None) => return drop(topics.remove(&conversation.id)),
+            None => return,
+        };
+        drop(topics);
+        if topic.state.receiver_count() > 0 {
+            topic.offer(Arc::new(conversation.clone()));
         }
     }
 
@@ -50,5 +88,100 @@ impl Changes {
         let is_first = !nudged.contains_key(&id);
         nudged.entry(id).or_insert_with(Instant::now);
         is_first
+    }
+}
+
+impl Topic {
+    /// What is known from now on, as it changes.
+    pub(super) fn subscribe(&self) -> watch::Receiver<State> {
+        self.state.subscribe()
+    }
+
+    /// Takes over what was read or committed, unless something newer is known. An id may be given to another conversation once the
+    /// first has expired (by an idempotency key): the later one is the newer.
+    pub(super) fn offer(&self, found: Arc<Conversation>) {
+        let age = |conversation: &Conversation| (conversation.created_at, conversation.revision);
+        self.state.send_if_modified(|state| {
+            let is_newer = if let State::Stored(known) = state { age(&found) > age(known) } else { true };
+            if is_newer {
+                *state = State::Stored(found);
+            }
+            is_newer
+        });
+    }
+
+    fn read(&self, read: Result<Known, Error>) {
+        match read {
+            Ok(Some(found)) => self.offer(found),
+            Ok(None) => drop(self.state.send_replace(State::Gone)),
+            Err(error) => {
+                tracing::warn!(%error, "could not read a conversation that is waited for");
+                self.state.send_if_modified(|state| {
+                    let is_first = matches!(state, State::Unread);
+                    if is_first {
+                        *state = State::Unreadable(error);
+                    }
+                    is_first
+                });
+            }
+        }
+    }
+
+    /// Whether the caller is the one to read it from now on.
+    fn claim(&self) -> bool {
+        let mut is_read = self.is_read.lock().unwrap_or_else(PoisonError::into_inner);
+        !std::mem::replace(&mut *is_read, true)
+    }
+
+    /// Gives the claim back if nobody waits any more.
+    fn release(&self) -> bool {
+        let mut is_read = self.is_read.lock().unwrap_or_else(PoisonError::into_inner);
+        *is_read = self.state.receiver_count() > 0;
+        if !*is_read {
+            self.state.send_if_modified(|state| {
+                if !matches!(state, State::Stored(_)) {
+                    *state = State::Unread;
+                }
+                false
+            });
+        }
+        !*is_read
+    }
+}
+
+impl Service {
+    /// Has the topic read from `at` on, as long as somebody waits. `true` when nobody had.
+    pub(super) fn keep_reading(&self, id: ConversationId, topic: &Arc<Topic>, at: Instant) -> bool {
+        let is_first = topic.claim();
+        if is_first {
+            tokio::spawn(self.clone().reading(id, Arc::clone(topic), at));
+        }
+        is_first
+    }
+
+    async fn reading(self, id: ConversationId, topic: Arc<Topic>, first_at: Instant) {
+        let mut at = first_at;
+        loop {
+            tokio::select! {
+                () = sleep_until(at.into()) => {}
+                () = topic.state.closed() => {
+                    if topic.release() {
+                        return;
+                    }
+                    // Somebody came at that moment. The next read stays when it was due.
+                    sleep_until(at.into()).await;
+                }
+            }
+            at = match self.read_once(id).await {
+                Ok((found, again_at)) => {
+                    topic.read(Ok(found));
+                    again_at
+                }
+                Err(error) => {
+                    topic.read(Err(error));
+                    Instant::now() + REREAD
+                }
+            };
+        }
     }
 }

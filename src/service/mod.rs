@@ -1,6 +1,7 @@
 //! Use cases: start a conversation, take it on (`step`), read it. Knows the ports, never an adapter, HTTP or a queue's envelope.
 
 mod changes;
+mod draft;
 mod perform;
 pub mod protocol;
 mod read;
@@ -10,12 +11,17 @@ mod rows_alone;
 mod start;
 mod step;
 mod transcript;
+mod watch;
 
 use std::{sync::Arc, time::Duration};
 
+pub use draft::DraftPiece;
 pub use read::{Dependency, Readiness, Wait};
 pub use start::{StartError, Started};
 pub use step::{Advance, StepError};
+pub use watch::{News, Watch};
+
+pub use crate::model::Part;
 
 use crate::{
     conversation::{Budgets, Timestamp},

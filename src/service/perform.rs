@@ -30,8 +30,16 @@ impl Service {
     async fn ask_model(&self, conversation: &Conversation, queries_left: u32) -> Result<Outcome, store::Error> {
         let results = self.results(conversation).await?;
         let request = self.request(conversation, queries_left, &results);
+        let pen = self.pen(conversation);
+        // Before there are rows, an answer would be what the model remembers; where that is refused it is not shown either.
+        let shows_answers = !self.settings.data_only || conversation.turn_statements().next().is_some();
+        let listener = |piece: model::Piece<'_>| {
+            if shows_answers || piece.part != model::Part::Answer {
+                pen.write(piece);
+            }
+        };
         let began = Instant::now();
-        let reply = timeout(self.settings.model_timeout, self.ports.model.reply(&request)).await;
+        let reply = timeout(self.settings.model_timeout, self.ports.model.reply(&request, &listener)).await;
         let model_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         Ok(match reply {
             Ok(Ok(reply)) => {

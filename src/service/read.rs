@@ -6,9 +6,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::time::{sleep, timeout};
+use tokio::time::{sleep, timeout, timeout_at};
 
-use super::{Service, recent::Known};
+use super::{
+    Service,
+    changes::{REREAD, State},
+    recent::Known,
+};
 use crate::{
     conversation::{Conversation, ConversationId, ResultSet, Revision},
     queue::Wake,
@@ -46,9 +50,6 @@ pub struct Readiness {
     pub model: String,
 }
 
-/// How often a waiting reader looks for commits of other processes where reads are not shared.
-const REREAD: Duration = Duration::from_secs(1);
-
 /// How long one dependency has to answer a readiness probe. Sail may have to be started for it.
 const PROBE: Duration = Duration::from_secs(15);
 
@@ -59,21 +60,26 @@ impl Service {
     /// [`Error`] of the store.
     pub async fn read(&self, id: ConversationId, wait: Option<Wait>) -> Result<Known, Error> {
         let Some(wait) = wait else { return Ok(self.read_once(id).await?.0) };
-        let changes = self.changes.of(id);
         let until = Instant::now() + wait.at_most;
-        loop {
-            // Registered before the read, so that a commit between the two is not missed.
-            let change = changes.notified();
-            tokio::pin!(change);
-            change.as_mut().enable();
-            let (found, again_at) = self.read_once(id).await?;
-            let left = until.saturating_duration_since(Instant::now());
-            let has_news = found.as_ref().is_none_or(|found| self.is_news(found.revision, wait.after));
-            if has_news || left.is_zero() {
-                return Ok(found);
-            }
-            let _ = timeout(left.min(again_at.saturating_duration_since(Instant::now())), change).await;
-        }
+        // Before the read, so that a commit between the two is not missed.
+        let topic = self.changes.topic(id);
+        let mut state = topic.subscribe();
+        let (found, again_at) = self.read_once(id).await?;
+        let Some(conversation) = found.as_ref().filter(|found| !self.is_news(found.revision, wait.after)) else { return Ok(found) };
+        topic.offer(Arc::clone(conversation));
+        self.keep_reading(id, &topic, again_at);
+        let is_news = |state: &State| match state {
+            State::Stored(stored) => stored.revision > wait.after,
+            State::Gone => true,
+            State::Unread | State::Unreadable(_) => false,
+        };
+        let _ = timeout_at(until.into(), state.wait_for(is_news)).await;
+        let last = state.borrow().clone();
+        Ok(match last {
+            State::Stored(stored) => Some(stored),
+            State::Gone => None,
+            State::Unread | State::Unreadable(_) => found,
+        })
     }
 
     /// Whether a reader who knows `known` is told of `found`. An older one is what a lagging replica shows.
@@ -82,7 +88,7 @@ impl Service {
     }
 
     /// What is stored, and when to look for commits of other processes.
-    async fn read_once(&self, id: ConversationId) -> Result<(Known, Instant), Error> {
+    pub(super) async fn read_once(&self, id: ConversationId) -> Result<(Known, Instant), Error> {
         let (found, fresh_until) = self.recent.get(id, || self.load_any(id)).await?;
         if let Some(conversation) = &found {
             self.nudge(conversation).await;

@@ -105,7 +105,7 @@ impl Service {
     async fn commit(&self, conversation: &Conversation, expected: &ETag) -> Result<ETag, store::Error> {
         let etag = self.ports.store.commit(conversation, expected).await?;
         self.recent.committed(conversation);
-        self.changes.committed(conversation.id);
+        self.changes.committed(conversation);
         tracing::debug!(
             conversation.id = %conversation.id, revision = conversation.revision.0, stage = ?conversation.stage, "committed a step"
         );

@@ -11,7 +11,7 @@ use std::{
 
 use asklake::{
     conversation::{Budgets, Conversation, ConversationId, NewConversation, Phase, ResultSet, Role, RunId, Stage},
-    model::{self, Model, Reply, Request},
+    model::{self, Listener, Model, Reply, Request},
     queue::{self, Lane, Receiver, Sender, Wake},
     service::{Ports, Service, Settings},
     store::{self, ETag, HistoryFilter, HistoryPage, Store, Versioned},
@@ -116,8 +116,8 @@ impl Model for Fused<Arc<ScriptedModel>> {
     fn fingerprint(&self, request: &Request) -> String {
         self.inner.fingerprint(request)
     }
-    async fn reply(&self, request: &Request) -> Result<Reply, model::Error> {
-        let reply = self.inner.reply(request).await;
+    async fn reply(&self, request: &Request, listener: &Listener<'_>) -> Result<Reply, model::Error> {
+        let reply = self.inner.reply(request, listener).await;
         self.fuse.burn().await;
         reply
     }

@@ -36,6 +36,7 @@ mod host;
 mod http;
 mod import;
 mod lake;
+mod live;
 mod lookup;
 mod machine;
 mod openai;

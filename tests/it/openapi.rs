@@ -85,7 +85,7 @@ impl Document {
             let value = if is_number { text.parse::<i64>().map_or(Value::Null, Value::from) } else { text.into() };
             self.assert_valid(&header["schema"], &value, &format!("{what}, header {name}"));
         }
-        let usual = ["content-type", "content-length", "date", "vary"];
+        let usual = ["connection", "content-type", "content-length", "date", "transfer-encoding", "vary"];
         for name in headers.keys().map(reqwest::header::HeaderName::as_str).filter(|name| !usual.contains(name)) {
             let is_described = described.as_object().unwrap().keys().any(|described| described.eq_ignore_ascii_case(name));
             assert!(is_described, "{what}: the header {name} is not described");
@@ -160,6 +160,8 @@ async fn schemathesis_finds_no_fault() {
         .args(["--config-file", SETTINGS, "run", "openapi.json", "--url", server.base(), "--checks", "all", "--max-examples", EXAMPLES])
         // The same requests in every run, and all faults of a run at once.
         .args(["--generation-deterministic", "--continue-on-failure", "--no-color"])
+        // It speaks no WebSocket.
+        .args(["--exclude-operation-id", "ws"])
         .args(["--report", "json", "--report-json-path", "report.json"])
         .current_dir(folder.path())
         .stdin(Stdio::null())
@@ -179,7 +181,8 @@ fn assert_run_was_complete(report: &[u8], paths: &Map<String, Value>) {
     let report: Value = serde_json::from_slice(report).unwrap();
     assert_eq!(report["complete"], true, "{report:#}");
     for (path, operations) in paths {
-        for method in operations.as_object().unwrap().keys() {
+        let is_http = |operation: &Value| operation["responses"].get("101").is_none();
+        for (method, _) in operations.as_object().unwrap().iter().filter(|(_, operation)| is_http(operation)) {
             let operation = format!("{} {path}", method.to_uppercase());
             let phases = report["valid_rates"][&operation].as_object().unwrap_or_else(|| panic!("{operation} was not tested: {report:#}"));
             let accepted: u64 = phases.values().map(|phase| phase["accepted"].as_u64().unwrap()).sum();
@@ -251,6 +254,8 @@ async fn the_responses_of_a_conversation_are_those_of_the_document() {
     let status = format!("/api/chat/{id}/status");
     document.assert_conforms("/api/chat/{id}/status", get(&status), 200).await;
     document.assert_conforms("/api/chat/{id}/status", get(&status).header("If-None-Match", "*"), 304).await;
+    document.assert_conforms("/api/chat/{id}/events", get(&format!("/api/chat/{id}/events")), 200).await;
+    document.assert_conforms("/api/chat/{id}/ws", get(&format!("/api/chat/{id}/ws")), 426).await;
     document.assert_conforms("/api/chat/{id}/messages", get(&format!("/api/chat/{id}/messages")), 200).await;
     for format in ["json", "csv", "ndjson"] {
         let rows = get(&format!("/api/chat/{id}/results/1?format={format}"));
@@ -304,6 +309,10 @@ async fn what_is_refused_is_refused_as_in_the_document() {
     let get = |path: &str| server.request(Method::GET, path);
     document.assert_conforms("/api/chat/{id}/status", get(&format!("{unknown}/status")), 404).await;
     document.assert_conforms("/api/chat/{id}/status", get(&format!("{unknown}/status?after=9007199254740992")), 400).await;
+    document.assert_conforms("/api/chat/{id}/events", get(&format!("{unknown}/events")), 404).await;
+    document.assert_conforms("/api/chat/{id}/events", get(&format!("{unknown}/events?after=x")), 400).await;
+    let foreign = get(&format!("{unknown}/ws")).header("Origin", "https://evil.example");
+    document.assert_conforms("/api/chat/{id}/ws", foreign, 403).await;
     document.assert_conforms("/api/chat/{id}/messages", get(&format!("{unknown}/messages")), 404).await;
     document.assert_conforms("/api/chat/{id}/results/{n}", get(&format!("{unknown}/results/1")), 404).await;
     document.assert_conforms("/api/chat/history", get("/api/chat/history"), 400).await;

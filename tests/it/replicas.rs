@@ -23,11 +23,11 @@ use crate::support::{
 };
 
 /// Shows of each conversation what was stored before the last write, as often as it is told.
-struct Lagging {
+pub struct Lagging {
     store: Arc<dyn Store>,
     before: Mutex<HashMap<ConversationId, Option<Versioned>>>,
-    stale_reads: AtomicUsize,
-    reads: AtomicUsize,
+    pub stale_reads: AtomicUsize,
+    pub reads: AtomicUsize,
 }
 
 impl Lagging {
@@ -81,14 +81,14 @@ impl Store for Lagging {
     }
 }
 
-struct World {
-    store: Arc<Lagging>,
-    service: Service,
-    _embedded: Embedded,
+pub struct World {
+    pub store: Arc<Lagging>,
+    pub service: Service,
+    pub embedded: Embedded,
 }
 
 impl World {
-    fn new(model: ScriptedModel, settings: Settings) -> Self {
+    pub fn new(model: ScriptedModel, settings: Settings) -> Self {
         let embedded = Embedded::open();
         let store = Lagging {
             store: Arc::clone(&embedded.store),
@@ -100,10 +100,10 @@ impl World {
         let warehouse = Arc::new(ScriptedWarehouse::new(Duration::ZERO));
         let ports = Ports { store: Arc::clone(&store) as _, wakes: Arc::clone(&embedded.sender), model: Arc::new(model), warehouse };
         let service = Service::new(ports, lake(), Budgets::default(), settings);
-        Self { store, service, _embedded: embedded }
+        Self { store, service, embedded }
     }
 
-    async fn start(&self) -> Wake {
+    pub async fn start(&self) -> Wake {
         let new = NewConversation {
             id: ConversationId::random(),
             question: "Which films are there?".into(),
@@ -118,7 +118,7 @@ impl World {
     }
 }
 
-fn settings(read_interval: Duration, replica_lag: Duration) -> Settings {
+pub fn settings(read_interval: Duration, replica_lag: Duration) -> Settings {
     Settings { read_interval, replica_lag, ..Settings::default() }
 }
 

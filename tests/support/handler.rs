@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     counted::Remote,
     embedded::{Embedded, lake},
-    scripted::{SQL, ScriptedModel, answer, query},
+    scripted::{ScriptedModel, answer, query, statement},
 };
 
 /// Holds the [`Script`] in the handler's process, and is set nowhere else.
@@ -124,6 +124,6 @@ fn model(script: &Script) -> ScriptedModel {
         if request.transcript.iter().any(is_deadly) {
             std::process::abort();
         }
-        Ok(if done < queries { query(SQL) } else { answer("two films") })
+        Ok(if done < queries { query(&statement(done)) } else { answer("two films") })
     })
 }

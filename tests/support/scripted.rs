@@ -12,7 +12,7 @@ use std::{
 
 use asklake::{
     conversation::{Answer, AnswerBasis, Column, Decision, Phase, QueryDecision, ResultSet, RunId},
-    model::{self, Entry, Model, Reply, Request},
+    model::{self, Entry, Listener, Model, Reply, Request},
     warehouse::{self, Run, RunState, Statement, Warehouse},
 };
 use async_trait::async_trait;
@@ -78,7 +78,7 @@ impl Model for ScriptedModel {
         model::digest(&json!(request))
     }
 
-    async fn reply(&self, request: &Request) -> Result<Reply, model::Error> {
+    async fn reply(&self, request: &Request, _listener: &Listener<'_>) -> Result<Reply, model::Error> {
         tokio::time::sleep(self.time).await;
         self.calls.fetch_add(1, Ordering::SeqCst);
         let done = request.transcript.iter().filter(|entry| matches!(entry, Entry::Query { .. })).count();

@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{Entry, Error, Model, Reply, Request};
+use super::{Entry, Error, Listener, Model, Reply, Request};
 use crate::{
     conversation::{Answer, AnswerBasis, Decision},
     sql::Catalog,
@@ -179,7 +179,8 @@ impl Model for Planner {
         super::digest(&serde_json::json!([env!("CARGO_PKG_VERSION"), *self.catalog, request]))
     }
 
-    async fn reply(&self, request: &Request) -> Result<Reply, Error> {
+    /// At once and whole: there is nothing to tell meanwhile.
+    async fn reply(&self, request: &Request, _listener: &Listener<'_>) -> Result<Reply, Error> {
         Ok(Reply { decision: self.decide(request), prompt_tokens: 0, completion_tokens: 0 })
     }
 

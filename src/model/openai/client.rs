@@ -23,6 +23,7 @@ use super::{
     super::Error,
     Authentication, Endpoint,
     completion::{Assembler, Completion, Fault},
+    draft::{Audience, Telling},
 };
 
 /// What an access token for Azure OpenAI is asked for. From Azure's documents on keyless connections.
@@ -71,11 +72,11 @@ impl Client {
         Ok(Self { http, endpoint, authentication, left_out: Mutex::default() })
     }
 
-    /// The completion of `body`, within the time until `deadline`.
-    pub(super) async fn complete(&self, body: &Map<String, Value>, deadline: Instant) -> Result<Completion, Error> {
+    /// The completion of `body`, within the time until `deadline`. `audience` is told of every try.
+    pub(super) async fn complete(&self, body: &Map<String, Value>, audience: Audience<'_>, deadline: Instant) -> Result<Completion, Error> {
         let pauses =
             ExponentialBuilder::default().with_min_delay(FIRST_PAUSE).with_max_delay(LONGEST_PAUSE).with_max_times(RETRIES).with_jitter();
-        let outcome = (|| self.attempt(body, deadline))
+        let outcome = (|| self.attempt(body, audience, deadline))
             .retry(pauses)
             .when(|failure| matches!(failure, Failure::MayPass { .. }))
             .adjust(|failure, pause| {
@@ -93,10 +94,10 @@ impl Client {
     }
 
     /// One try, more than once only where a field has to be left out.
-    async fn attempt(&self, body: &Map<String, Value>, deadline: Instant) -> Result<Completion, Failure> {
+    async fn attempt(&self, body: &Map<String, Value>, audience: Audience<'_>, deadline: Instant) -> Result<Completion, Failure> {
         loop {
             let body = self.without_left_out(body);
-            let asked = timeout_at(deadline, self.ask(&body)).await;
+            let asked = timeout_at(deadline, self.ask(&body, audience)).await;
             match asked.unwrap_or_else(|_| Err(may_pass("it did not reply in time"))) {
                 Err(Failure::Field(name)) if body.contains_key(name) => {
                     tracing::info!(field = name, "the model's server does not take a field; it is left out from now on");
@@ -112,17 +113,19 @@ impl Client {
         body.iter().filter(|(name, _)| !left_out.contains(name.as_str())).map(|(name, value)| (name.clone(), value.clone())).collect()
     }
 
-    async fn ask(&self, body: &Map<String, Value>) -> Result<Completion, Failure> {
+    async fn ask(&self, body: &Map<String, Value>, audience: Audience<'_>) -> Result<Completion, Failure> {
         let request = self.authenticated(self.http.post(self.endpoint.chat_url()).json(body)).await?;
         let mut response = request.send().await.map_err(|error| no_connection(&error))?;
         if response.status().as_u16() != 200 {
             return Err(self.refused(response).await);
         }
         let mut assembler = Assembler::default();
+        let mut telling = Telling::begin(audience);
         while let Some(piece) = response.chunk().await.map_err(|error| no_connection(&error))? {
             if assembler.push(&piece).map_err(|fault| self.broken(fault))? {
                 break;
             }
+            telling.go_on(assembler.so_far());
         }
         assembler.finish().map_err(|fault| self.broken(fault))
     }

@@ -146,6 +146,11 @@ impl Assembler {
         Ok(self.is_done)
     }
 
+    /// What there is of it.
+    pub(super) fn so_far(&self) -> &Completion {
+        &self.completion
+    }
+
     /// The body has ended.
     pub(super) fn finish(mut self) -> Result<Completion, Fault> {
         match self.kind {

@@ -2,15 +2,17 @@
 //! llama-server).
 //!
 //! Sent are the prompt about the lake, the questions, answers, statements and bounded rows of the conversation, and nothing else of
-//! it. The reply is streamed, so that a long one does not look like a dead server, and is used when it is whole. One that cannot be
+//! it. The reply is streamed, so that a long one does not look like a dead server; while it is written the listener is told of it, and it is
+//! used when it is whole. One that cannot be
 //! used is asked for once more with its fault; after that the turn ends. Parts: `messages` and `rows` make the request, `client` sends
-//! it, `completion` reads what comes back, `reading` makes a decision of it. `docs/models.md` says how to set it up.
+//! it, `completion` reads what comes back, `draft` tells of it meanwhile, `reading` makes a decision of it. `docs/models.md` says how to set it up.
 //!
 //! Source of the protocol: OpenAI's and Azure OpenAI's API references of 2026; how servers differ was seen on llama-server (see
 //! `tests/it/openai`) and is otherwise read from their documents.
 
 mod client;
 mod completion;
+mod draft;
 mod messages;
 mod reading;
 mod rows;
@@ -20,12 +22,13 @@ use std::{fmt, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use super::{Error, Model, ROWS_SHOWN, Reply, Request};
+use super::{Error, Listener, Model, ROWS_SHOWN, Reply, Request};
 use crate::sql::{
     Catalog,
     prompt::{Limits, Profile, Prompt},
 };
 use client::Client;
+use draft::Audience;
 use messages::Frame;
 
 /// Where the model is.
@@ -187,13 +190,14 @@ impl Model for OpenAi {
         super::digest(&self.frame.body(request).into())
     }
 
-    async fn reply(&self, request: &Request) -> Result<Reply, Error> {
+    async fn reply(&self, request: &Request, listener: &Listener<'_>) -> Result<Reply, Error> {
         let deadline = Instant::now() + self.timeout;
         let mut body = self.frame.body(request);
         let (mut prompt_tokens, mut completion_tokens) = (0, 0);
+        let audience = Audience { listener, text_is_answer: reading::can_only_answer(request) };
         let mut is_repair = false;
         loop {
-            let completion = self.client.complete(&body, deadline).await?;
+            let completion = self.client.complete(&body, audience, deadline).await?;
             prompt_tokens += completion.prompt_tokens;
             completion_tokens += completion.completion_tokens;
             if completion.finish.as_deref() == Some("content_filter") {

@@ -46,8 +46,7 @@ pub(super) fn decision(completion: &Completion, request: &Request, catalog: &Cat
         return structured(&text, &object, request).map(Decision::Answer);
     }
     // An answer may quote SQL; before a query of this turn has given rows it is meant to be run.
-    if request.queries_left > 0
-        && !has_rows(request)
+    if !can_only_answer(request)
         && let Some(sql) = fenced(content).or(Some(content)).filter(|inner| is_statement(inner))
     {
         return Ok(Decision::Query(vec![statement(String::new(), sql, String::new())]));
@@ -251,6 +250,11 @@ fn plain(content: &str, request: &Request) -> Answer {
 fn basis_of(request: &Request) -> AnswerBasis {
     let has_rows = request.transcript.iter().any(|entry| matches!(entry, Entry::Query { result: Ok(_), .. }));
     if has_rows { AnswerBasis::Data } else { AnswerBasis::ModelKnowledge }
+}
+
+/// Whether plain text is an answer, whatever it says: it is no statement to run, as one may be before any rows are there.
+pub(super) fn can_only_answer(request: &Request) -> bool {
+    request.queries_left == 0 || has_rows(request)
 }
 
 fn has_rows(request: &Request) -> bool {

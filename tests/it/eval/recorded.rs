@@ -30,16 +30,16 @@ async fn a_model_is_asked_once_for_what_is_recorded() {
     let file = folder.path().join("tape.jsonl");
     let live = Arc::new(ScriptedModel::querying(1, Duration::ZERO));
     let model = |tape: &Arc<Tape>| RecordedModel::new(live.clone(), Arc::clone(tape));
-    let first = model(&tape(&file, false, true, false)).reply(&request("Which films?")).await.unwrap();
+    let first = model(&tape(&file, false, true, false)).reply(&request("Which films?"), &asklake::model::unheard).await.unwrap();
     let played = tape(&file, true, false, true);
-    let again = model(&played).reply(&request("Which films?")).await.unwrap();
+    let again = model(&played).reply(&request("Which films?"), &asklake::model::unheard).await.unwrap();
     assert_eq!((again, live.calls.load(Ordering::SeqCst)), (first, 1));
-    let new = model(&played).reply(&request("Which people?")).await;
+    let new = model(&played).reply(&request("Which people?"), &asklake::model::unheard).await;
     assert!(matches!(new, Err(model::Error::Misconfigured(told)) if told.contains("not recorded")));
     let sources = |question| played.heard(Port::Model, question).iter().map(|heard| heard.source).collect::<Vec<_>>();
     assert_eq!((sources("Which films?"), sources("Which people?")), (vec![Source::Recording], vec![Source::Nobody]));
     // Not offline, what is new goes to the live one.
-    model(&tape(&file, true, false, false)).reply(&request("Which people?")).await.unwrap();
+    model(&tape(&file, true, false, false)).reply(&request("Which people?"), &asklake::model::unheard).await.unwrap();
     assert_eq!(live.calls.load(Ordering::SeqCst), 2);
 }
 
@@ -54,11 +54,11 @@ async fn a_refusal_is_recorded_and_a_failure_that_may_pass_is_not() {
     }));
     let recording = RecordedModel::new(live.clone(), tape(&file, false, true, false));
     for question in ["refuse", "busy"] {
-        recording.reply(&request(question)).await.unwrap_err();
+        recording.reply(&request(question), &asklake::model::unheard).await.unwrap_err();
     }
     let played = RecordedModel::new(live, tape(&file, true, false, true));
-    assert!(matches!(played.reply(&request("refuse")).await, Err(model::Error::Refused(told)) if told == "no"));
-    assert!(matches!(played.reply(&request("busy")).await, Err(model::Error::Misconfigured(_))));
+    assert!(matches!(played.reply(&request("refuse"), &asklake::model::unheard).await, Err(model::Error::Refused(told)) if told == "no"));
+    assert!(matches!(played.reply(&request("busy"), &asklake::model::unheard).await, Err(model::Error::Misconfigured(_))));
 }
 
 #[tokio::test]

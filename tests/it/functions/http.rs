@@ -1,5 +1,7 @@
 //! The API through both of the host's ways to pass a request on.
 
+use std::time::Duration;
+
 use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};
 
@@ -41,6 +43,53 @@ async fn a_long_poll_is_held_until_something_changes_and_a_known_state_is_not_se
         let held = product.request(Method::GET, &format!("{path}?wait=1&after={revision}")).send();
         let answer = held.await.unwrap();
         assert_eq!(answer.json::<Value>().await.unwrap()["revision"], revision);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_come_as_they_happen_through_a_host_that_proxies() {
+    let product = Product::start_with(Duration::from_secs(3), |settings| settings.mode = Mode::Proxying).await;
+    let id = product.ask(QUESTION).await;
+    let mut stream = product.request(Method::GET, &format!("/api/chat/{id}/events")).send().await.unwrap();
+    assert_eq!(stream.headers()[header::CONTENT_TYPE], "text/event-stream");
+    let mut text = String::new();
+    while !text.contains("event: status") {
+        text.push_str(std::str::from_utf8(&stream.chunk().await.unwrap().unwrap()).unwrap());
+    }
+    // The warehouse takes its time, and the stream is not whole before that.
+    assert_eq!(product.json(&format!("/api/chat/{id}/status")).await["status"], "processing");
+    while let Some(chunk) = stream.chunk().await.unwrap() {
+        text.push_str(std::str::from_utf8(&chunk).unwrap());
+    }
+    assert!(text.contains("\"status\":\"completed\""), "{text}");
+    assert!(text.trim_end().rsplit("\n\n").next().unwrap().starts_with("event: done"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_only_forwards_gets_no_stream_and_is_told_so_at_once() {
+    let product = Product::start(|settings| settings.mode = Mode::Forwarding).await;
+    let id = product.ask(QUESTION).await;
+    let refused = product.request(Method::GET, &format!("/api/chat/{id}/events")).send().await.unwrap();
+    assert_eq!(refused.status(), StatusCode::NOT_ACCEPTABLE);
+    let problem: Value = refused.json().await.unwrap();
+    assert!(problem["detail"].as_str().unwrap().contains(&format!("/api/chat/{id}/status?wait=")), "{problem}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_host_passes_a_websocket_on_and_the_answer_names_the_events() {
+    for mode in BOTH {
+        let product = Product::start(|settings| settings.mode = mode).await;
+        let id = product.ask(QUESTION).await;
+        let handshake = product
+            .request(Method::GET, &format!("/api/chat/{id}/ws"))
+            .header("connection", "upgrade")
+            .header("upgrade", "websocket")
+            .header("sec-websocket-version", "13")
+            .header("sec-websocket-key", "AAAAAAAAAAAAAAAAAAAAAA==");
+        let refused = handshake.send().await.unwrap();
+        assert_eq!(refused.status(), StatusCode::UPGRADE_REQUIRED, "{mode:?}");
+        let problem: Value = refused.json().await.unwrap();
+        assert!(problem["detail"].as_str().unwrap().contains(&format!("/api/chat/{id}/events")), "{problem}");
     }
 }
 

@@ -94,7 +94,7 @@ fn the_prompt_of_the_shipped_catalog_has_the_published_wording_and_fits() {
 async fn a_request_holds_the_prompt_the_conversation_and_nothing_else() {
     let server = Fake::start(vec![Answer::text("Weißer Hai.", "stop")]).await;
     let model = model(&format!("{}/v1", server.base), AnswerFormat::JsonSchema);
-    model.reply(&advanced()).await.unwrap();
+    model.reply(&advanced(), &asklake::model::unheard).await.unwrap();
     let mut seen = server.seen().remove(0);
     assert_eq!((seen.target.as_str(), &seen.headers["authorization"]), ("/v1/chat/completions", &"Bearer hunter2".parse().unwrap()));
     let system = seen.body["messages"][0]["content"].as_str().unwrap().to_owned();
@@ -115,7 +115,7 @@ async fn azure_is_asked_at_its_own_paths_with_its_own_header() {
         let model = OpenAi::new(settings, Authentication::ApiKey("hunter2".into()), &Arc::new(Catalog::embedded().unwrap())).unwrap();
         assert_eq!((model.kind(), model.name()), ("Azure OpenAI", "d"));
         assert!(!format!("{model:?}").contains("hunter2"));
-        let reply = model.reply(&asked()).await.unwrap();
+        let reply = model.reply(&asked(), &asklake::model::unheard).await.unwrap();
         assert_eq!(sql(&reply.decision), ["SELECT 1"]);
         assert_eq!((reply.prompt_tokens, reply.completion_tokens), (100, 20));
         let seen = &server.seen()[0];
@@ -145,7 +145,7 @@ async fn the_identity_of_the_machine_signs_in() {
     let endpoint = Endpoint::Azure { resource: server.base.clone(), deployment: "d".into(), api_version: "v1".into() };
     let authentication = Authentication::Identity(Arc::new(Identity));
     let model = OpenAi::new(settings(endpoint, AnswerFormat::Text), authentication, &Arc::new(Catalog::embedded().unwrap())).unwrap();
-    assert_eq!(text(model.reply(&asked()).await.unwrap().decision), "Two.");
+    assert_eq!(text(model.reply(&asked(), &asklake::model::unheard).await.unwrap().decision), "Two.");
     assert_eq!(server.seen()[0].headers["authorization"], "Bearer a-token");
 }
 
@@ -155,7 +155,7 @@ async fn a_server_that_does_not_stream_is_understood() {
     let body = json!({"choices": [{"message": {"content": null, "tool_calls": [call]}, "finish_reason": "tool_calls"}],
                       "usage": {"prompt_tokens": 3, "completion_tokens": 4}});
     let server = Fake::start(vec![Answer::new(200, body.to_string())]).await;
-    let reply = server.model().reply(&asked()).await.unwrap();
+    let reply = server.model().reply(&asked(), &asklake::model::unheard).await.unwrap();
     assert_eq!((sql(&reply.decision), reply.prompt_tokens), (vec!["SELECT 1"], 3));
 }
 
@@ -171,7 +171,7 @@ async fn what_may_pass_is_sent_again() {
         Answer::new(200, r#"{"error":{"message":"overloaded"}}"#),
     ] {
         let server = Fake::start(vec![passing.clone(), Answer::text("Two.", "stop")]).await;
-        let reply = server.model().reply(&asked()).await;
+        let reply = server.model().reply(&asked(), &asklake::model::unheard).await;
         assert_eq!(text(reply.unwrap_or_else(|error| panic!("{passing:?}: {error}")).decision), "Two.");
         let seen = server.seen();
         assert_eq!(seen.len(), 2, "{passing:?}");
@@ -182,7 +182,7 @@ async fn what_may_pass_is_sent_again() {
 #[tokio::test]
 async fn a_server_that_asks_for_more_time_than_there_is_is_left_in_peace() {
     let server = Fake::start(vec![Answer::new(429, "").header("retry-after", "45")]).await;
-    match server.model().reply(&asked()).await {
+    match server.model().reply(&asked(), &asklake::model::unheard).await {
         Err(Error::Unavailable { retry_after, .. }) => assert_eq!(retry_after, Some(Duration::from_secs(45))),
         other => panic!("{other:?}"),
     }
@@ -199,7 +199,7 @@ async fn a_server_that_is_not_there_or_says_nothing_is_unavailable() {
         let mut settings = settings(endpoint, AnswerFormat::Text);
         settings.timeout = Duration::from_millis(300);
         let model = OpenAi::new(settings, Authentication::None, &Arc::new(Catalog::embedded().unwrap())).unwrap();
-        assert!(matches!(model.reply(&asked()).await, Err(Error::Unavailable { .. })));
+        assert!(matches!(model.reply(&asked(), &asklake::model::unheard).await, Err(Error::Unavailable { .. })));
     }
 }
 
@@ -215,7 +215,7 @@ async fn what_only_a_person_can_put_right_is_told_at_once_and_without_the_server
         (Answer::new(400, r#"{"error":{"code":"invalid_value","message":"sk-sec"}}"#), "invalid_value"),
     ] {
         let server = Fake::start(vec![answer]).await;
-        let error = server.model().reply(&asked()).await.expect_err("a fault");
+        let error = server.model().reply(&asked(), &asklake::model::unheard).await.expect_err("a fault");
         let text = error.to_string();
         assert!(matches!(error, Error::Misconfigured(_)) && text.contains(told) && !text.contains("sk-sec"), "{text}");
         assert_eq!(server.seen().len(), 1, "{text}");
@@ -236,7 +236,7 @@ async fn what_the_model_will_not_do_is_a_refusal_with_its_reason() {
         (Answer::new(400, long), "too long"),
     ] {
         let server = Fake::start(vec![answer]).await;
-        let error = server.model().reply(&asked()).await.expect_err("a refusal");
+        let error = server.model().reply(&asked(), &asklake::model::unheard).await.expect_err("a refusal");
         assert!(matches!(&error, Error::Refused(reason) if reason.contains(told)), "{error}");
         assert_eq!(server.seen().len(), 1);
     }
@@ -251,7 +251,7 @@ async fn a_reply_that_cannot_be_used_is_asked_for_once_more_with_its_fault() {
         (Answer::text("There are", "length"), "cut off"),
     ] {
         let server = Fake::start(vec![broken.clone(), Answer::call(TOOL, ARGUMENTS)]).await;
-        let reply = server.model().reply(&asked()).await.unwrap();
+        let reply = server.model().reply(&asked(), &asklake::model::unheard).await.unwrap();
         assert_eq!((sql(&reply.decision), reply.prompt_tokens, reply.completion_tokens), (vec!["SELECT 1"], 200, 40), "both calls count");
         let seen = server.seen();
         let messages = seen[1].body["messages"].as_array().unwrap();
@@ -260,7 +260,7 @@ async fn a_reply_that_cannot_be_used_is_asked_for_once_more_with_its_fault() {
         assert!(told["role"] == "user" && told["content"].as_str().unwrap().contains(fault), "{told}");
 
         let server = Fake::start(vec![broken.clone(), broken]).await;
-        let error = server.model().reply(&asked()).await.expect_err("twice in vain");
+        let error = server.model().reply(&asked(), &asklake::model::unheard).await.expect_err("twice in vain");
         assert!(matches!(&error, Error::Unusable { detail: told, .. } if told.contains(fault)), "{error}");
         assert_eq!(server.seen().len(), 2);
     }
@@ -269,7 +269,7 @@ async fn a_reply_that_cannot_be_used_is_asked_for_once_more_with_its_fault() {
 #[tokio::test]
 async fn without_queries_left_the_model_must_answer() {
     let server = Fake::start(vec![Answer::call(TOOL, ARGUMENTS), Answer::text("Jaws.", "stop")]).await;
-    let reply = server.model().reply(&advanced()).await.unwrap();
+    let reply = server.model().reply(&advanced(), &asklake::model::unheard).await.unwrap();
     let Decision::Answer(answer) = reply.decision else { panic!("an answer") };
     assert_eq!((answer.text.as_str(), answer.basis), ("Jaws.", AnswerBasis::Data));
     assert_eq!(server.seen()[0].body["tool_choice"], "none");
@@ -281,8 +281,8 @@ async fn a_field_that_the_server_refuses_is_left_out_from_then_on() {
     let answers = vec![refused("temperature"), refused("response_format"), Answer::text("Two.", "stop"), Answer::text("Three.", "stop")];
     let server = Fake::start(answers).await;
     let model = model(&server.base, AnswerFormat::JsonSchema);
-    assert_eq!(text(model.reply(&asked()).await.unwrap().decision), "Two.");
-    assert_eq!(text(model.reply(&asked()).await.unwrap().decision), "Three.");
+    assert_eq!(text(model.reply(&asked(), &asklake::model::unheard).await.unwrap().decision), "Two.");
+    assert_eq!(text(model.reply(&asked(), &asklake::model::unheard).await.unwrap().decision), "Three.");
     let has = |at: usize, field: &str| server.seen()[at].body.get(field).is_some();
     assert!(has(1, "response_format") && !has(1, "temperature"));
     for at in [2, 3] {
@@ -353,7 +353,7 @@ async fn sent(profile: Profile, request: &Request) -> Value {
     let endpoint = Endpoint::OpenAi { base_url: format!("{}/v1", server.base), model: "m".into() };
     let settings = asklake::model::openai::Config { profile, ..settings(endpoint, AnswerFormat::Text) };
     let model = OpenAi::new(settings, Authentication::None, &Arc::new(Catalog::embedded().unwrap())).unwrap();
-    model.reply(request).await.unwrap();
+    model.reply(request, &asklake::model::unheard).await.unwrap();
     server.seen().remove(0).body
 }
 

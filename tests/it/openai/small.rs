@@ -65,14 +65,14 @@ impl Drop for Server {
     }
 }
 
-fn model(endpoint: Endpoint) -> OpenAi {
+fn model(endpoint: Endpoint, profile: Profile) -> OpenAi {
     let authentication = match endpoint {
         Endpoint::Azure { .. } => Authentication::ApiKey("any".into()),
         Endpoint::OpenAi { .. } => Authentication::None,
     };
     let timeout = Duration::from_secs(300);
     let answer_format = AnswerFormat::Text;
-    let config = Config { endpoint, timeout, temperature: 0.0, max_tokens: 200, answer_format, max_rows: 1000, profile: Profile::Small };
+    let config = Config { endpoint, timeout, temperature: 0.0, max_tokens: 200, answer_format, max_rows: 1000, profile };
     OpenAi::new(config, authentication, &Arc::new(Catalog::parse(CATALOG).unwrap())).unwrap()
 }
 
@@ -100,18 +100,20 @@ fn asked() -> Request {
     Request { language: None, transcript, queries_left: 6 }
 }
 
-/// Asks for a query and, once it has its rows, for the answer.
-async fn converse(model: &OpenAi) {
+/// Asks for a query and, once it has its rows, for the answer. A tool call has an id of the server's; what is written in the form of a call,
+/// as a small profile asks for, has none.
+async fn converse(model: &OpenAi, is_tool_call: bool) {
     model.probe().await.unwrap();
     let mut request = asked();
-    let reply = model.reply(&request).await.unwrap();
+    let reply = model.reply(&request, &asklake::model::unheard).await.unwrap();
     let Decision::Query(queries) = reply.decision else { panic!("no query: {:?}", reply.decision) };
-    assert!(!queries[0].call_id.is_empty() && queries[0].sql_query.contains("shop.orders"), "{queries:?}");
+    assert_eq!(!queries[0].call_id.is_empty(), is_tool_call, "{queries:?}");
+    assert!(queries[0].sql_query.contains("shop.orders"), "{queries:?}");
     assert!(reply.prompt_tokens > 500 && reply.completion_tokens > 10, "{} and {}", reply.prompt_tokens, reply.completion_tokens);
     request.transcript.push(count(&queries[0].call_id, "Berlin", 7));
     // As a turn ends whose queries are spent: so it must answer.
     request.queries_left = 0;
-    let reply = model.reply(&request).await.unwrap();
+    let reply = model.reply(&request, &asklake::model::unheard).await.unwrap();
     let Decision::Answer(answer) = reply.decision else { panic!("no answer: {:?}", reply.decision) };
     assert!(!answer.text.is_empty() && reply.completion_tokens > 0);
     assert_eq!(answer.basis, AnswerBasis::Data);
@@ -127,8 +129,9 @@ async fn a_real_model_calls_the_tool_reads_the_rows_and_answers_as_openai_and_as
         api_version: "2024-10-21".into(),
     };
     let base_url = format!("{}/openai/deployments/small/v1", server.address);
-    converse(&model(Endpoint::OpenAi { base_url, model: "smollm2".into() })).await;
-    converse(&model(azure("small"))).await;
-    let probed = model(azure("other")).probe().await;
+    converse(&model(Endpoint::OpenAi { base_url, model: "smollm2".into() }, Profile::Large), true).await;
+    converse(&model(azure("small"), Profile::Large), true).await;
+    converse(&model(azure("small"), Profile::Small), false).await;
+    let probed = model(azure("other"), Profile::Large).probe().await;
     assert!(matches!(probed, Err(Error::Misconfigured(told)) if told.contains("the deployment other")));
 }

@@ -1,0 +1,131 @@
+//! What a stream of a conversation is told and when, whatever it is written to: server-sent events or a WebSocket.
+//!
+//! Owns the life of a stream: its place among a limited number, the heartbeat, the end with the turn, after its time, or with the
+//! server. A feed holds a few hundred bytes and gives out the next event when the client has taken the last.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use serde::Serialize;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::sleep_until,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    problem::Problem,
+    status::{self, LARGEST_REVISION},
+};
+use crate::{
+    conversation::{ConversationId, Revision},
+    service::{DraftPiece, News, Part, Service, Watch},
+};
+
+/// The longest time without a word: proxies take a silent connection for a dead one.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// How long a stream lasts. The Functions host ends a request after 240 s of idling and Azure's load balancer any after 230 s.
+const LIFE: Duration = Duration::from_secs(200);
+
+/// The streams of this server.
+pub(super) struct Streams {
+    places: Arc<Semaphore>,
+    stop: CancellationToken,
+}
+
+/// What a stream is told.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// `event: status`, its data the body of GET status.
+    Status(Revision, String),
+    /// `event: draft`.
+    Draft(String),
+    /// `event: done`: the turn has ended, nothing follows.
+    Done(Revision, String),
+    /// A sign of life.
+    Heartbeat,
+}
+
+/// One stream.
+pub(super) struct Feed {
+    watch: Watch,
+    heartbeat_at: Instant,
+    ends_at: Instant,
+    is_done: bool,
+    stop: CancellationToken,
+    _place: OwnedSemaphorePermit,
+}
+
+#[derive(Serialize)]
+struct DraftView<'a> {
+    turn: u32,
+    kind: Part,
+    reset: bool,
+    text: &'a str,
+}
+
+#[derive(Serialize)]
+struct DoneView {
+    revision: Revision,
+}
+
+impl Streams {
+    /// Room for `places` streams, which end with `stop`.
+    pub(super) fn new(places: usize, stop: CancellationToken) -> Self {
+        Self { places: Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS))), stop }
+    }
+
+    /// A feed of the conversation for a client that knows `known` of it.
+    pub(super) async fn open(&self, service: &Service, id: ConversationId, known: Option<Revision>) -> Result<Feed, Problem> {
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Problem::too_many_streams())?;
+        let watch = service.watch(id, known).await?.ok_or_else(Problem::no_conversation)?;
+        let now = Instant::now();
+        let (heartbeat_at, ends_at) = (now + HEARTBEAT, now + LIFE);
+        Ok(Feed { watch, heartbeat_at, ends_at, is_done: false, stop: self.stop.clone(), _place: place })
+    }
+}
+
+impl Feed {
+    /// Waits for the next event; `None` when the stream is over. Nothing is lost when it is dropped before it is done.
+    pub(super) async fn next(&mut self) -> Option<Event> {
+        if self.is_done {
+            return None;
+        }
+        let news = tokio::select! {
+            news = self.watch.next() => news,
+            () = sleep_until(self.heartbeat_at.into()) => {
+                self.heartbeat_at = Instant::now() + HEARTBEAT;
+                return Some(Event::Heartbeat);
+            }
+            () = sleep_until(self.ends_at.into()) => return None,
+            () = self.stop.cancelled() => return None,
+        };
+        self.heartbeat_at = Instant::now() + HEARTBEAT;
+        let event = self.event(news);
+        if let Err(error) = &event {
+            tracing::error!(%error, "an event cannot be written; its stream ends");
+        }
+        event.ok()
+    }
+
+    fn event(&mut self, news: News) -> serde_json::Result<Event> {
+        Ok(match news {
+            News::Changed(conversation) => Event::Status(conversation.revision, status::body(&conversation)?),
+            News::Draft(DraftPiece { turn, part, is_anew, text }) => {
+                Event::Draft(serde_json::to_string(&DraftView { turn, kind: part, reset: is_anew, text: &text })?)
+            }
+            News::Ended | News::Gone => {
+                self.is_done = true;
+                let revision = self.watch.revision();
+                Event::Done(revision, serde_json::to_string(&DoneView { revision })?)
+            }
+        })
+    }
+}
+
+/// The revision that a text names.
+pub(super) fn revision(text: &str) -> Option<Revision> {
+    text.parse().ok().filter(|revision| *revision <= LARGEST_REVISION).map(Revision)
+}
