@@ -54,7 +54,7 @@ package: $(TOOLS)/venv-package/.done ## build what Azure runs, target/package/as
 
 tools: $(TOOLS)/venv/.done lake/.sample ## install and build what a run needs: Sail and the sample lake
 
-test: tools $(TOOLS)/venv-test/.done $(TOOLS)/venv-databricks/.done $(TOOLS)/venv-model/.done $(TOOLS)/azurite/.done cosmos-emulator ## run all tests
+test: tools $(TOOLS)/venv-test/.done $(TOOLS)/venv-databricks/.done $(TOOLS)/venv-model/.done $(TOOLS)/azurite/.done $(TOOLS)/vega-lite/.done cosmos-emulator ## run all tests
 	$(CARGO) test --locked
 	$(CARGO) test --locked --package cosmos-emulator
 
@@ -146,6 +146,14 @@ $(TOOLS)/azurite/.done: requirements/azurite/package.json requirements/azurite/p
 	mkdir -p $(@D)
 	cp $^ $(@D)
 	$(NPM) ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --loglevel error
+	touch $@
+
+# Vega-Lite's schema, without Vega, which renders.
+$(TOOLS)/vega-lite/.done: requirements/vega-lite/package.json requirements/vega-lite/package-lock.json
+	rm -rf $(@D)
+	mkdir -p $(@D)
+	cp $^ $(@D)
+	$(NPM) ci --prefix $(@D) --legacy-peer-deps --ignore-scripts --no-audit --no-fund --loglevel error
 	touch $@
 
 # The sample lake, in three steps: the package with the facts, IMDb's files made of them, the tables made of those.
