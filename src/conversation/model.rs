@@ -10,6 +10,7 @@ use time::{Duration, OffsetDateTime, format_description::BorrowedFormatItem, mac
 use uuid::Uuid;
 
 use super::{
+    chart::Chart,
     requests::{Feedback, KeyedRequest},
     stage::{Progress, PublicStatus, Stage},
 };
@@ -253,6 +254,9 @@ pub struct Conversation {
     /// Questions of the catalog's verified queries that the answer follows. The answer names them as well.
     #[serde(default)]
     pub verified_queries: Vec<String>,
+    /// The chart of the answer's rows; absent where none says more than they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chart: Option<Chart>,
     /// An answer of this turn that was given back to the model; absent once there is another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draft: Option<Draft>,
@@ -325,6 +329,7 @@ impl Conversation {
             assumptions: Vec::new(),
             unverified: Vec::new(),
             verified_queries: Vec::new(),
+            chart: None,
             draft: None,
             suggested_questions: Vec::new(),
             answered_by: None,
@@ -668,6 +673,8 @@ pub struct Review {
     pub assumptions: Vec<String>,
     /// Questions of the verified queries that the statements follow.
     pub verified_queries: Vec<String>,
+    /// The chart of the rows that it rests on.
+    pub chart: Option<Chart>,
 }
 
 /// What an answer rests on.
