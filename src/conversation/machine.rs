@@ -398,6 +398,7 @@ fn answered(conversation: &mut Conversation, answer: Answer, review: Review, now
     }
     conversation.unverified = review.unverified;
     conversation.verified_queries = review.verified_queries;
+    conversation.chart = review.chart;
     conversation.suggested_questions = answer.suggested_questions;
     conversation.stage = Stage::Completed;
 }

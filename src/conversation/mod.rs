@@ -3,6 +3,7 @@
 //! Owns the stored shape of a conversation, its stages and published progress, and the state machine with its budgets.
 //! Refuses to know HTTP, SQL text beyond carrying it, and every vendor.
 
+pub mod chart;
 pub mod grounding;
 pub mod machine;
 pub mod model;
@@ -11,11 +12,12 @@ pub mod result;
 pub mod retry;
 pub mod stage;
 
+pub use chart::Chart;
 pub use machine::{Cancellation, Decision, Effect, Outcome, QueryDecision, Transition, apply, effect};
 pub use model::{
-    Answer, AnswerBasis, Conversation, ConversationId, Draft, ErrorCode, ErrorDetail, Job, JobStatus, LimitSource, Lookup, Message,
-    NewConversation, Phase, PublicJobStatus, ResultSummary, Review, Revision, Role, RunId, Spent, Timestamp, ToolCall, ToolOutcome,
-    ToolStatus, Usage,
+    Answer, AnswerBasis, Conversation, ConversationId, Draft, EndedTurn, ErrorCode, ErrorDetail, Job, JobStatus, LimitSource, Lookup,
+    Message, NewConversation, Phase, PublicJobStatus, ResultSummary, Review, Revision, Role, RunId, Spent, Timestamp, ToolCall,
+    ToolOutcome, ToolStatus, Usage,
 };
 pub use requests::{Declined, Feedback, FollowUp, KeyedRequest, Rating, RequestKey, cancel, follow_up, note_recompute, rate};
 pub use result::{Column, ResultSet};

@@ -89,6 +89,7 @@ pub fn follow_up(conversation: Conversation, asked: FollowUp, budgets: &Budgets,
     if conversation.turn >= budgets.turns {
         return Err(Declined::NoTurnLeft(budgets.turns));
     }
+    let ended = conversation.ended_turn();
     let Conversation { id, owner, user_id, device_id, request_digest, revision, mut messages, mut keyed_requests, .. } = conversation;
     let turn = conversation.turn + 1;
     let language = asked.language.or(conversation.language);
@@ -102,6 +103,7 @@ pub fn follow_up(conversation: Conversation, asked: FollowUp, budgets: &Budgets,
         messages,
         keyed_requests,
         feedback: conversation.feedback,
+        ended_turns: conversation.ended_turns.into_iter().chain([ended]).collect(),
         databricks_jobs: conversation.databricks_jobs,
         usage: conversation.usage,
         created_at: conversation.created_at,

@@ -48,6 +48,8 @@ pub struct Settings {
     pub cors_allowed_origins: Vec<String>,
     /// Questions shown on the page.
     pub example_questions: Vec<String>,
+    /// What is in the lake, as the page tells it; may be empty.
+    pub lake_description: String,
     /// What the lake is called on the page.
     pub lake_title: String,
     /// Streams open at once (server-sent events and WebSockets); further ones get a 503.
@@ -56,7 +58,8 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { cors_allowed_origins: Vec::new(), example_questions: Vec::new(), lake_title: String::new(), concurrent_streams: 4096 }
+        let (lake_description, lake_title) = (String::new(), String::new());
+        Self { cors_allowed_origins: Vec::new(), example_questions: Vec::new(), lake_description, lake_title, concurrent_streams: 4096 }
     }
 }
 
@@ -155,7 +158,7 @@ async fn dispatch<B: request::Body>(context: &Context, request: Request<B>) -> R
     let Context { service, settings, .. } = context;
     match request.route {
         Route::Page => Ok(page::page(settings)),
-        Route::PageAsset(asset) => Ok(page::asset(asset)),
+        Route::PageAsset(asset) => Ok(page::asset(asset, &request.headers)),
         Route::Health => Ok(health::health()),
         Route::Ready => Ok(health::ready(service).await),
         Route::OpenApi => Ok(openapi::document()),

@@ -257,7 +257,7 @@ fn launch_token(conversation: &Conversation, index: usize, lost: u32) -> String 
 }
 
 /// What a query is called: they count from 1.
-fn number(index: usize) -> u32 {
+pub(super) fn number(index: usize) -> u32 {
     u32::try_from(index + 1).unwrap_or(u32::MAX)
 }
 

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use super::{
     Service,
-    changes::State,
     protocol::{Conflict, DELIVERIES_UNTIL_GONE, Fence, conflict, fence, needs_repair},
 };
 use crate::{
@@ -121,16 +120,12 @@ impl Service {
     /// happens in this process is noticed at once.
     async fn superseded(&self, id: ConversationId, revision: Revision) {
         let topic = self.changes.topic(id);
-        let mut state = topic.subscribe();
+        let mut touched = std::pin::pin!(topic.touched.notified());
         loop {
-            let is_news = |state: &State| match state {
-                State::Stored(stored) => stored.revision > revision,
-                State::Gone => true,
-                State::Unread | State::Unreadable(_) => false,
-            };
-            if tokio::time::timeout(LOOK_EVERY, state.wait_for(is_news)).await.is_ok() {
-                return;
-            }
+            let _ = tokio::time::timeout(LOOK_EVERY, touched.as_mut()).await;
+            // Registered before the read, so that a commit between the two is not missed.
+            touched.set(topic.touched.notified());
+            touched.as_mut().enable();
             match self.ports.store.load(id).await {
                 Ok(Some(stored)) if stored.conversation.revision <= revision => {}
                 Ok(_) => return,

@@ -10,6 +10,7 @@ mod azure_identity;
 #[cfg(feature = "azure")]
 mod azure_queue;
 mod catalog;
+mod charts;
 // Until a cloud adapter runs it too.
 #[cfg(feature = "local")]
 mod agent;
@@ -40,6 +41,7 @@ mod lookup;
 mod machine;
 mod openai;
 mod openapi;
+mod page;
 mod planner;
 mod protocol;
 mod replicas;

@@ -186,13 +186,26 @@ async fn completed(server: &TestServer) -> String {
     id
 }
 
+/// The name of a file that the page names.
+async fn asset(server: &TestServer) -> String {
+    let page = server.get("/").await.text().await.unwrap();
+    page.split_once("/api/assets/").and_then(|(_, rest)| rest.split('"').next()).expect("the page has files").to_owned()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn schemathesis_finds_no_fault() {
     assert!(Path::new(SCHEMATHESIS).exists(), "there is no {SCHEMATHESIS}: run `make test`, which installs it");
     let server = server().await;
     let id = completed(&server).await;
     let mut document = Document::strict(&server).await;
-    document.set_examples(&[("id", id.into()), ("n", 1.into()), ("user_id", "u".into()), ("device_id", "d".into())]);
+    let asset = asset(&server).await;
+    document.set_examples(&[
+        ("id", id.into()),
+        ("asset", asset.into()),
+        ("n", 1.into()),
+        ("user_id", "u".into()),
+        ("device_id", "d".into()),
+    ]);
     // Without that conversation nothing else would be found, and only what is canceled already is canceled at any time.
     document.set_conversation("/api/chat/{id}", &completed(&server).await);
     document.set_conversation("/api/chat/{id}/cancel", &canceled(&server).await);
@@ -262,9 +275,10 @@ async fn the_document_has_every_route_and_no_other() {
 #[tokio::test]
 async fn every_path_takes_the_methods_of_the_document_and_no_other() {
     let server = server().await;
+    let asset = asset(&server).await;
     for (path, operations) in Document::of(&server).await.paths() {
         let id = completed(&server).await;
-        let url = path.replace("{id}", &id).replace("{n}", "1");
+        let url = path.replace("{id}", &id).replace("{n}", "1").replace("{asset}", &asset);
         assert!(!url.contains('{'), "{url}: say here what stands for its parameter");
         let mut allowed: Vec<String> = operations.as_object().unwrap().keys().map(|method| method.to_uppercase()).collect();
         if allowed.iter().any(|method| method == "GET") {
@@ -324,9 +338,13 @@ async fn the_responses_of_a_conversation_are_those_of_the_document() {
     let delete = || server.request(Method::DELETE, &format!("/api/chat/{id}"));
     document.assert_conforms("/api/chat/{id}", delete(), 204).await;
     document.assert_conforms("/api/chat/{id}", delete(), 404).await;
-    for path in ["/", "/api", "/api/", "/api/page.js", "/api/page.css", "/api/health", "/api/ready", "/api/openapi.json"] {
+    for path in ["/", "/api", "/api/", "/api/health", "/api/ready", "/api/openapi.json"] {
         document.assert_conforms(path, get(path), 200).await;
     }
+    for asset in [asset(&server).await, "licenses.md".into()] {
+        document.assert_conforms("/api/assets/{asset}", get(&format!("/api/assets/{asset}")), 200).await;
+    }
+    document.assert_conforms("/api/assets/{asset}", get("/api/assets/none.js"), 404).await;
 }
 
 #[tokio::test]
