@@ -195,3 +195,29 @@ test("an answer is rated, and a bad one commented on", async ({ page, planner })
   await expect(page.getByRole("button", { name: "Bad answer" })).toHaveAttribute("aria-pressed", "true");
   await expect(page.getByRole("status")).toHaveText("Thank you for the feedback.");
 });
+
+test("a chart is drawn where there is one, in the colours of the page, by code that is loaded only then", async ({
+  page,
+  planner,
+}) => {
+  const chunks: string[] = [];
+  page.on("request", (request) => request.url().includes("/assets/draw-") && chunks.push(request.url()));
+  await page.goto(planner.base);
+  await ask(page, "Who directed Jaws?");
+  await answered(page);
+  expect(chunks).toEqual([]);
+  await ask(page, "How many films per genre?");
+  await expect(turns(page)).toHaveCount(2);
+  await answered(page);
+  const chart = turns(page)
+    .last()
+    .getByRole("img", { name: /^Bar chart/ });
+  const bar = chart.locator("svg path[aria-roledescription=bar]").first();
+  await expect(bar).toBeVisible();
+  expect(chunks).toHaveLength(1);
+  const light = await bar.getAttribute("fill");
+  await page.emulateMedia({ colorScheme: "dark" });
+  await expect(bar).not.toHaveAttribute("fill", light ?? "");
+  await bar.hover();
+  await expect(chart.locator(".tooltip")).toContainText("Comedy");
+});
