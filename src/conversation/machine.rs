@@ -445,6 +445,7 @@ fn decided(conversation: &mut Conversation, queries: Vec<QueryDecision>, now: Ti
             error: None,
             run_page_url: None,
             cancel_confirmed_at: None,
+            recompute_error: None,
             lost: 0,
         });
     }

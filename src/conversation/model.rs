@@ -544,6 +544,9 @@ pub struct Job {
     /// When the warehouse was seen to have stopped the run that it was asked to cancel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancel_confirmed_at: Option<Timestamp>,
+    /// Why rows that had expired could not be computed again; absent when that was not tried since, or did not fail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recompute_error: Option<String>,
     /// Times the warehouse lost the run (a restarted engine) and it had to be launched again.
     #[serde(default)]
     pub lost: u32,

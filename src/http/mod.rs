@@ -17,6 +17,7 @@ mod problem;
 mod request;
 mod results;
 mod route;
+mod rows;
 mod socket;
 mod start;
 mod status;
@@ -170,6 +171,7 @@ async fn dispatch<B: request::Body>(context: &Context, request: Request<B>) -> R
         Route::Messages(id) => messages::messages(service, id).await,
         Route::Cancel(id) => conversation::cancel(service, id).await,
         Route::Feedback(id) => feedback::feedback(service, id, &request.headers, request.body).await,
+        Route::Result(id, number) if request.method == Method::POST => results::recompute(service, id, number).await,
         Route::Result(id, number) => results::result(service, id, number, &request.query).await,
         Route::History => history::history(service, &request.query).await,
     }

@@ -69,7 +69,7 @@ impl Route {
         match self {
             Self::Start | Self::Cancel(_) | Self::Feedback(_) => "POST, OPTIONS",
             Self::Conversation(_) => "DELETE, OPTIONS",
-            Self::Messages(_) => "GET, POST, HEAD, OPTIONS",
+            Self::Messages(_) | Self::Result(..) => "GET, POST, HEAD, OPTIONS",
             _ => "GET, HEAD, OPTIONS",
         }
     }

@@ -66,6 +66,9 @@ impl Service {
     /// # Errors
     /// [`StepError`]: the message must be delivered again.
     pub async fn step(&self, wake: Wake, dequeue_count: u32) -> Result<Advance, StepError> {
+        if let Some(rows) = wake.rows {
+            return self.compute_again(wake, rows).await;
+        }
         let id = wake.conversation_id;
         let delivered = Delivered { count: dequeue_count, is_repair: wake.repair };
         let Some(stored) = self.load_since(id, wake.revision).await? else { return Self::unknown(wake, dequeue_count) };
@@ -203,7 +206,7 @@ impl Service {
         Ok(Advance::Overtaken)
     }
 
-    async fn send(&self, wake: Wake, delay: Duration) -> Result<Advance, StepError> {
+    pub(super) async fn send(&self, wake: Wake, delay: Duration) -> Result<Advance, StepError> {
         self.ports.wakes.send(&wake, delay).await?;
         Ok(Advance::Waiting)
     }
@@ -215,6 +218,9 @@ impl Service {
     /// [`StepError`]: the message must be delivered again.
     pub async fn abandon(&self, wake: Wake, dequeue_count: u32) -> Result<Advance, StepError> {
         let (id, revision) = (wake.conversation_id, wake.revision);
+        if let Some(rows) = wake.rows {
+            return self.give_rows_up(id, rows).await;
+        }
         let detail = "The question could not be worked on: every attempt failed. Ask it again later.".to_owned();
         match self.end(id, revision, Outcome::Ended { code: ErrorCode::Abandoned, detail }, GIVEN_UP).await? {
             Advance::Gone => Self::unknown(wake, dequeue_count),
