@@ -28,6 +28,7 @@ test("a question is answered with its SQL and rows, which can be copied and down
   await expect(page.getByRole("status")).toHaveText("SQL copied.");
   expect(await page.evaluate(() => navigator.clipboard.readText())).toContain("FROM\n  imdb.movies_delta");
 
+  const id = new URL(page.url()).hash.slice(1);
   for (const [format, begin] of [
     ["CSV", "primaryTitle,"],
     ["JSON", '{"sql_query":'],
@@ -36,7 +37,7 @@ test("a question is answered with its SQL and rows, which can be copied and down
     const download = page.waitForEvent("download");
     await turn.getByRole("link", { name: `Download ${format}`, exact: true }).click();
     const file = await download;
-    expect(file.suggestedFilename()).toBe(`query-1.${format.toLowerCase()}`);
+    expect(file.suggestedFilename()).toBe(`asklake-${id}-1.${format.toLowerCase()}`);
     expect(await readFile(await file.path(), "utf8")).toContain(begin);
   }
 });
