@@ -14,7 +14,7 @@ ARGS ?=
 
 TOOLS := .tools
 
-.PHONY: help run func emulators package page tools test test-browser bench model eval lint clean cosmos-emulator chromium
+.PHONY: help run func emulators package page tools test test-browser screenshots bench model eval lint clean cosmos-emulator chromium
 
 help: ## list these recipes
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,11 @@ test: tools page $(TOOLS)/venv-test/.done $(TOOLS)/venv-databricks/.done $(TOOLS
 test-browser: tools page tests/browser/node_modules/.done chromium ## run the tests of the page in Chromium alone
 	$(CARGO) build --locked
 	cd tests/browser && npx playwright test $(ARGS)
+
+# Look at them before they go in.
+screenshots: tools page tests/browser/node_modules/.done chromium ## take the pictures in docs/ anew
+	$(CARGO) build --locked
+	cd tests/browser && npx playwright test --config docs.config.ts
 
 # Debian's, because Playwright's own cannot be downloaded everywhere. CHROMIUM names another one.
 chromium:

@@ -28,6 +28,7 @@ test("a question is answered with its SQL and rows, which can be copied and down
   await expect(page.getByRole("status")).toHaveText("SQL copied.");
   expect(await page.evaluate(() => navigator.clipboard.readText())).toContain("FROM\n  imdb.movies_delta");
 
+  const id = new URL(page.url()).hash.slice(1);
   for (const [format, begin] of [
     ["CSV", "primaryTitle,"],
     ["JSON", '{"sql_query":'],
@@ -36,7 +37,7 @@ test("a question is answered with its SQL and rows, which can be copied and down
     const download = page.waitForEvent("download");
     await turn.getByRole("link", { name: `Download ${format}`, exact: true }).click();
     const file = await download;
-    expect(file.suggestedFilename()).toBe(`query-1.${format.toLowerCase()}`);
+    expect(file.suggestedFilename()).toBe(`asklake-${id}-1.${format.toLowerCase()}`);
     expect(await readFile(await file.path(), "utf8")).toContain(begin);
   }
 });
@@ -194,4 +195,30 @@ test("an answer is rated, and a bad one commented on", async ({ page, planner })
   expect((await request.response())?.status()).toBe(204);
   await expect(page.getByRole("button", { name: "Bad answer" })).toHaveAttribute("aria-pressed", "true");
   await expect(page.getByRole("status")).toHaveText("Thank you for the feedback.");
+});
+
+test("a chart is drawn where there is one, in the colours of the page, by code that is loaded only then", async ({
+  page,
+  planner,
+}) => {
+  const chunks: string[] = [];
+  page.on("request", (request) => request.url().includes("/assets/draw-") && chunks.push(request.url()));
+  await page.goto(planner.base);
+  await ask(page, "Who directed Jaws?");
+  await answered(page);
+  expect(chunks).toEqual([]);
+  await ask(page, "How many films per genre?");
+  await expect(turns(page)).toHaveCount(2);
+  await answered(page);
+  const chart = turns(page)
+    .last()
+    .getByRole("img", { name: /^Bar chart/ });
+  const bar = chart.locator("svg path[aria-roledescription=bar]").first();
+  await expect(bar).toBeVisible();
+  expect(chunks).toHaveLength(1);
+  const light = await bar.getAttribute("fill");
+  await page.emulateMedia({ colorScheme: "dark" });
+  await expect(bar).not.toHaveAttribute("fill", light ?? "");
+  await bar.hover();
+  await expect(chart.locator(".tooltip")).toContainText("Comedy");
 });

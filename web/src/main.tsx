@@ -6,11 +6,17 @@ import { hearOtherTabs, loadHistory } from "./state/history";
 import { checkService, watchNetwork } from "./state/service";
 import { conversation, look, startNew } from "./state/session";
 import { App } from "./view/app";
+import { Boundary } from "./view/boundary";
 
 const root = document.getElementById("app");
 if (root) {
   root.replaceChildren();
-  render(<App />, root);
+  render(
+    <Boundary>
+      <App />
+    </Boundary>,
+    root,
+  );
 }
 watchNetwork();
 watchAddress();

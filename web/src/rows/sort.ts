@@ -23,20 +23,25 @@ export function shown(cell: Cell): string {
 /** The indices of `rows` in the order of column `at`. */
 export function order(rows: Cell[][], columns: Column[], at: number, direction: Direction): number[] {
   const column = columns[at];
+  const isNumber = column !== undefined && isNumeric(column);
   const sign = direction === "ascending" ? 1 : -1;
-  const compare = column && isNumeric(column) ? compareNumbers : compareTexts;
+  const compare = isNumber ? compareNumbers : compareTexts;
   const indices = rows.map((_, index) => index);
   return indices.sort((one, other) => {
     const a = rows[one]?.[at] ?? null;
     const b = rows[other]?.[at] ?? null;
-    if (a === null || b === null) return Number(a === null) - Number(b === null);
-    return sign * compare(a, b);
+    return absence(a, isNumber) - absence(b, isNumber) || (a === null || b === null ? 0 : sign * compare(a, b));
   });
+}
+
+/** How far behind a cell comes that says nothing of its order, whatever the direction. */
+function absence(cell: Cell, isNumber: boolean): number {
+  if (cell === null) return 2;
+  return Number(isNumber && Number.isNaN(Number(cell)));
 }
 
 function compareNumbers(one: Cell, other: Cell): number {
   const [a, b] = [Number(one), Number(other)];
-  if (Number.isNaN(a) || Number.isNaN(b)) return Number(Number.isNaN(a)) - Number(Number.isNaN(b));
   // Beyond 2^53 the server sends digits, which doubles would take for equal.
   if (a === b && typeof one === "string" && typeof other === "string") return compareDigits(one, other);
   return a - b || 0;

@@ -160,11 +160,16 @@ async function awaited(conversation: string, number: number, isWanted: () => boo
       return await client.rows(conversation, number);
     } catch (cause) {
       const problem = problemOf(cause);
-      const mayCome = problem.kind === "result-expired" || problem.isTransient;
+      const mayCome = (problem.kind === "result-expired" && !isFailure(problem)) || problem.isTransient;
       if (!mayCome || !isWanted() || Date.now() > until) throw problem;
     }
     await new Promise((resolve) => setTimeout(resolve, RERUN_POLL_MS));
   }
+}
+
+/** Whether the rows were asked for again in vain (`result_expired` in src/http/problem.rs). */
+function isFailure(problem: Problem): boolean {
+  return problem.message.includes("could not be computed again");
 }
 
 function NoRows({ problem, onRerun, onRetry }: { problem: Problem; onRerun: () => void; onRetry: () => void }) {
@@ -172,6 +177,7 @@ function NoRows({ problem, onRerun, onRetry }: { problem: Problem; onRerun: () =
     return (
       <div class="ended">
         <div>
+          {isFailure(problem) && <p class="error">{problem.message}</p>}
           <p>
             The rows of this query are no longer kept. The same statement can be run again; the data may have changed
             since.
@@ -210,7 +216,7 @@ function ShownRows({ conversation, job, result }: { conversation: string; job: N
             <a
               key={format}
               href={`${path}?format=${format}`}
-              download={`query-${job.number}.${format}`}
+              download={`asklake-${conversation}-${job.number}.${format}`}
               aria-label={`Download ${format.toUpperCase()}`}
             >
               {format.toUpperCase()}
