@@ -398,6 +398,7 @@ fn answered(conversation: &mut Conversation, answer: Answer, review: Review, now
     }
     conversation.unverified = review.unverified;
     conversation.verified_queries = review.verified_queries;
+    conversation.chart = review.chart;
     conversation.suggested_questions = answer.suggested_questions;
     conversation.stage = Stage::Completed;
 }
@@ -444,6 +445,7 @@ fn decided(conversation: &mut Conversation, queries: Vec<QueryDecision>, now: Ti
             error: None,
             run_page_url: None,
             cancel_confirmed_at: None,
+            recompute_error: None,
             lost: 0,
         });
     }

@@ -4,6 +4,7 @@
 //! Refuses to know HTTP, SQL text beyond carrying it, and every vendor.
 
 pub mod caller;
+pub mod chart;
 pub mod grounding;
 pub mod machine;
 pub mod model;
@@ -13,13 +14,14 @@ pub mod retry;
 pub mod stage;
 
 pub use caller::{Access, Caller, Owner};
+pub use chart::Chart;
 pub use machine::{Cancellation, Decision, Effect, Outcome, QueryDecision, Transition, apply, effect};
 pub use model::{
-    Answer, AnswerBasis, Conversation, ConversationId, Draft, ErrorCode, ErrorDetail, Job, JobStatus, LimitSource, Lookup, Message,
-    NewConversation, Phase, PublicJobStatus, ResultSummary, Review, Revision, Role, RunId, Spent, Timestamp, ToolCall, ToolOutcome,
-    ToolStatus, Usage,
+    Answer, AnswerBasis, Conversation, ConversationId, Draft, EndedTurn, ErrorCode, ErrorDetail, Job, JobStatus, LimitSource, Lookup,
+    Message, NewConversation, Phase, PublicJobStatus, ResultSummary, Review, Revision, Role, RunId, Spent, Timestamp, ToolCall,
+    ToolOutcome, ToolStatus, Usage,
 };
-pub use requests::{Declined, Feedback, FollowUp, KeyedRequest, Rating, RequestKey, cancel, follow_up, rate};
+pub use requests::{Declined, Feedback, FollowUp, KeyedRequest, Rating, RequestKey, cancel, follow_up, note_recompute, rate};
 pub use result::{Column, ResultSet};
 pub use retry::Budgets;
 pub use stage::{Progress, PublicStatus, Stage};

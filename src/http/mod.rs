@@ -18,6 +18,7 @@ mod problem;
 mod request;
 mod results;
 mod route;
+mod rows;
 mod socket;
 mod start;
 mod status;
@@ -48,6 +49,8 @@ pub struct Settings {
     pub cors_allowed_origins: Vec<String>,
     /// Questions shown on the page.
     pub example_questions: Vec<String>,
+    /// What is in the lake, as the page tells it; may be empty.
+    pub lake_description: String,
     /// What the lake is called on the page.
     pub lake_title: String,
     /// Who may ask.
@@ -61,6 +64,7 @@ impl Default for Settings {
         Self {
             cors_allowed_origins: Vec::new(),
             example_questions: Vec::new(),
+            lake_description: String::new(),
             lake_title: String::new(),
             authenticator: Arc::default(),
             concurrent_streams: 4096,
@@ -163,7 +167,7 @@ async fn dispatch<B: request::Body>(context: &Context, request: Request<B>) -> R
     let Context { service, settings, .. } = context;
     match request.route {
         Route::Page => Ok(page::page(settings)),
-        Route::PageAsset(asset) => Ok(page::asset(asset)),
+        Route::PageAsset(asset) => Ok(page::asset(asset, &request.headers)),
         Route::Health => Ok(health::health()),
         Route::Ready => Ok(health::ready(service, credentials::caller(context, &request.method, &request.headers).await.is_ok()).await),
         Route::OpenApi => Ok(openapi::document()),
@@ -191,6 +195,7 @@ async fn dispatch_chat<B: request::Body>(context: &Context, caller: &Caller, cha
         Chat::Messages(id) => messages::messages(service, caller, id).await,
         Chat::Cancel(id) => conversation::cancel(service, caller, id).await,
         Chat::Feedback(id) => feedback::feedback(service, caller, id, &headers, body).await,
+        Chat::Result(id, number) if method == Method::POST => results::recompute(service, caller, id, number).await,
         Chat::Result(id, number) => results::result(service, caller, id, number, &query).await,
         Chat::History => history::history(service, caller, &query).await,
     }

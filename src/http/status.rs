@@ -11,7 +11,7 @@ use warp::{
 use super::{messages::FeedbackView, problem::Problem, request::Query};
 use crate::{
     conversation::{
-        AnswerBasis, Caller, Conversation, ConversationId, ErrorDetail, Job, LimitSource, Progress, PublicJobStatus, PublicStatus,
+        AnswerBasis, Caller, Chart, Conversation, ConversationId, ErrorDetail, Job, LimitSource, Progress, PublicJobStatus, PublicStatus,
         Revision, RunId, Stage, Timestamp, Usage,
     },
     service::{Service, Wait},
@@ -44,13 +44,14 @@ struct Status<'a> {
     verified_queries: &'a [String],
     suggested_questions: &'a [String],
     usage: &'a Usage,
-    chart: Option<()>,
+    chart: Option<&'a Chart>,
     error_detail: Option<&'a ErrorDetail>,
     feedback: Option<FeedbackView<'a>>,
 }
 
 #[derive(Serialize)]
 struct JobView<'a> {
+    turn: u32,
     run_id: Option<&'a RunId>,
     sql_query: &'a str,
     status: PublicJobStatus,
@@ -70,6 +71,7 @@ struct JobView<'a> {
 impl<'a> JobView<'a> {
     fn of(job: &'a Job) -> Self {
         Self {
+            turn: job.turn,
             run_id: job.run_id.as_ref(),
             sql_query: &job.sql_query,
             status: job.public_status(),
@@ -108,7 +110,7 @@ impl<'a> Status<'a> {
             verified_queries: &conversation.verified_queries,
             suggested_questions: &conversation.suggested_questions,
             usage: &conversation.usage,
-            chart: None,
+            chart: conversation.chart.as_ref(),
             error_detail: conversation.error_detail.as_ref(),
             feedback: conversation.feedback_of(conversation.turn).map(FeedbackView::of),
         }

@@ -91,7 +91,11 @@ impl Service {
             State::Gone => true,
             State::Unread | State::Unreadable(_) => false,
         };
-        let _ = timeout_at(until.into(), state.wait_for(is_news)).await;
+        let has_news = timeout_at(until.into(), state.wait_for(is_news)).await.is_ok();
+        if !has_news && conversation.revision < wait.after {
+            // A replica lagged behind; by now it shows what the client knows.
+            return Ok(self.read_once(id).await?.0);
+        }
         let last = state.borrow().clone();
         Ok(match last {
             State::Stored(stored) => Some(stored),
@@ -125,7 +129,7 @@ impl Service {
     }
 
     /// [`Service::load_any`] with the version.
-    async fn load_shown(&self, id: ConversationId) -> Result<Option<Versioned>, Error> {
+    pub(super) async fn load_shown(&self, id: ConversationId) -> Result<Option<Versioned>, Error> {
         let mut found = self.ports.store.load(id).await?;
         if found.is_none() && !self.settings.replica_lag.is_zero() {
             sleep(self.settings.replica_lag).await;

@@ -2,9 +2,9 @@
 //!
 //! Decides nothing about the turn: `machine` gives an answer with objections back to the model once, and marks it after that.
 
-use super::{Service, transcript::Results};
+use super::{Service, perform::number, transcript::Results};
 use crate::{
-    conversation::{Answer, AnswerBasis, Conversation, Job, JobStatus, ResultSet, Review, Role, grounding},
+    conversation::{Answer, AnswerBasis, Chart, Conversation, Job, JobStatus, ResultSet, Review, Role, grounding},
     sql::assumptions,
 };
 
@@ -34,7 +34,15 @@ impl Service {
         verified_queries.dedup();
         let last = statements().last();
         let assumed = |job: &Job| assumptions::assumptions(&job.sql_query, &conversation.question, &self.lake.catalog);
-        (answer, Review { objections, unverified, assumptions: last.map(assumed).unwrap_or_default(), verified_queries })
+        let chart = self.chart(conversation, answer.basis, results);
+        (answer, Review { objections, unverified, assumptions: last.map(assumed).unwrap_or_default(), verified_queries, chart })
+    }
+
+    /// The chart of the rows that an answer from data rests on: those of the last statement that gave any.
+    fn chart(&self, conversation: &Conversation, basis: AnswerBasis, results: &Results) -> Option<Chart> {
+        let (index, _) = conversation.turn_statements().filter(|(_, job)| job.row_count != Some(0)).last()?;
+        let drawn = results.get(&index).filter(|_| basis == AnswerBasis::Data)?;
+        Chart::of(&conversation.question, number(index), drawn)
     }
 
     fn unverified(&self, conversation: &Conversation, answer: &Answer, results: &Results) -> Vec<String> {

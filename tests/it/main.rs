@@ -10,6 +10,7 @@ mod azure_identity;
 #[cfg(feature = "azure")]
 mod azure_queue;
 mod catalog;
+mod charts;
 // Until a cloud adapter runs it too.
 #[cfg(feature = "local")]
 mod agent;
@@ -41,9 +42,11 @@ mod lookup;
 mod machine;
 mod openai;
 mod openapi;
+mod page;
 mod planner;
 mod protocol;
 mod replicas;
+mod results;
 mod rows;
 mod sample;
 mod sqlite;

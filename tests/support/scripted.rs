@@ -111,11 +111,13 @@ pub struct Gate {
     pub opened: Notify,
 }
 
-/// A warehouse whose every query takes a fixed time and returns two rows.
+/// A warehouse whose every query takes a fixed time and returns the same rows.
 pub struct ScriptedWarehouse {
     time: Duration,
     /// Whether every query is queued first and then waits for the warehouse to start.
     pub waits: bool,
+    /// What every query returns.
+    pub result: ResultSet,
     runs: Mutex<HashMap<String, Instant>>,
     /// Statements launched, by token: more than one for a token is a second launch.
     pub launches: Mutex<HashMap<String, usize>>,
@@ -135,6 +137,7 @@ impl ScriptedWarehouse {
         Self {
             time,
             waits: false,
+            result: Self::rows(),
             runs: Mutex::default(),
             launches: Mutex::default(),
             polls: AtomicUsize::new(0),
@@ -144,7 +147,7 @@ impl ScriptedWarehouse {
         }
     }
 
-    /// The rows that every query returns.
+    /// Two rows of one column.
     pub fn rows() -> ResultSet {
         let columns = vec![Column { name: "primaryTitle".into(), data_type: "string".into() }];
         ResultSet {
@@ -193,7 +196,7 @@ impl Warehouse for ScriptedWarehouse {
         }
         let left = self.time.saturating_sub(began.elapsed());
         tokio::time::sleep(left.min(wait)).await;
-        Ok(if began.elapsed() >= self.time { RunState::Succeeded(Self::rows()) } else { RunState::Running(Phase::Executing) })
+        Ok(if began.elapsed() >= self.time { RunState::Succeeded(self.result.clone()) } else { RunState::Running(Phase::Executing) })
     }
 
     async fn cancel(&self, run: &RunId) -> Result<(), warehouse::Error> {

@@ -12,7 +12,7 @@ use crate::support::{
 };
 
 /// Operations that belong to nobody, and are answered without credentials.
-const OPEN: &[&str] = &["/", "/api", "/api/", "/api/health", "/api/ready", "/api/openapi.json", "/api/page.js", "/api/page.css"];
+const OPEN: &[&str] = &["/", "/api", "/api/", "/api/health", "/api/ready", "/api/openapi.json", "/api/assets/{asset}"];
 
 /// A method and path of the document.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
