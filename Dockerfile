@@ -1,4 +1,5 @@
-# The standalone server with Sail and the sample lake: `docker build --tag asklake . && docker run --publish 8080:8080 asklake`.
+# The standalone server with Sail and the sample lake: `docker build --tag asklake . && docker run --env ALLOW_ANONYMOUS=1 --publish 127.0.0.1:8080:8080 asklake`.
+# It listens for others than itself, so it starts only when it is told who may ask: AUTH_MODE, or ALLOW_ANONYMOUS=1 (docs/security.md).
 # The images are pinned by tag, not by digest: the registry could not be reached from where this was written.
 
 FROM node:20-bookworm-slim AS page

@@ -57,7 +57,7 @@ page: web/dist/.done ## build the web page into web/dist
 
 tools: $(TOOLS)/venv/.done lake/.sample ## install and build what a run needs: Sail and the sample lake
 
-test: tools page $(TOOLS)/venv-test/.done $(TOOLS)/venv-databricks/.done $(TOOLS)/venv-model/.done $(TOOLS)/azurite/.done $(TOOLS)/vega-lite/.done cosmos-emulator ## run all tests
+test: tools page $(TOOLS)/venv-test/.done $(TOOLS)/venv-databricks/.done $(TOOLS)/venv-model/.done $(TOOLS)/azurite/.done $(TOOLS)/oidc/.done $(TOOLS)/vega-lite/.done cosmos-emulator ## run all tests
 	$(CARGO) test --locked
 	$(CARGO) test --locked --package cosmos-emulator
 	$(MAKE) test-browser
@@ -182,6 +182,14 @@ web/node_modules/.done tests/browser/node_modules/.done:
 
 web/dist/.done: web/node_modules/.done web/index.html web/vite.config.ts $(shell find web/src -type f)
 	cd web && npx vite build --logLevel warn
+	touch $@
+
+# The OpenID Connect provider that the tests sign in to.
+$(TOOLS)/oidc/.done: requirements/oidc/package.json requirements/oidc/package-lock.json
+	rm -rf $(@D)
+	mkdir -p $(@D)
+	cp $^ $(@D)
+	$(NPM) ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --loglevel error
 	touch $@
 
 # Vega-Lite's schema, without Vega, which renders.

@@ -45,6 +45,19 @@ param flightSqlUrl string = ''
 @description('Origins, separated by commas, whose pages may call the API; none when empty.')
 param corsAllowedOrigins string = ''
 
+@description('How callers prove who they are: entra, or anonymous together with allowAnonymous. The app does not start without either.')
+@allowed(['entra', 'anonymous'])
+param authMode string = 'entra'
+
+@description('With entra: ids of the tenants, separated by commas, whose users may ask; this subscription\'s when empty.')
+param authTenants string = ''
+
+@description('With entra: application id of the registration that stands for asklake and its page.')
+param authClientId string = ''
+
+@description('With anonymous: says once more that everybody who knows the address may ask.')
+param allowAnonymous bool = false
+
 @description('Memory of an instance, in MB.')
 @allowed([512, 2048, 4096])
 param instanceMemoryMb int = 2048
@@ -85,6 +98,10 @@ module resources 'resources.bicep' = {
     databricksJobId: databricksJobId
     flightSqlUrl: flightSqlUrl
     corsAllowedOrigins: corsAllowedOrigins
+    authMode: authMode
+    authTenants: empty(authTenants) ? tenant().tenantId : authTenants
+    authClientId: authClientId
+    allowAnonymous: allowAnonymous
     instanceMemoryMb: instanceMemoryMb
     maximumInstanceCount: maximumInstanceCount
     alwaysReadyHttp: alwaysReadyHttp

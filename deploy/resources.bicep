@@ -16,6 +16,10 @@ param databricksWarehouseId string
 param databricksJobId string
 param flightSqlUrl string
 param corsAllowedOrigins string
+param authMode string
+param authTenants string
+param authClientId string
+param allowAnonymous bool
 param instanceMemoryMb int
 param maximumInstanceCount int
 param alwaysReadyHttp int
@@ -258,6 +262,8 @@ var databricksSettings = empty(databricksHost) ? {} : { DATABRICKS_HOST: databri
 var warehouseSettings = empty(databricksWarehouseId) ? {} : { DATABRICKS_WAREHOUSE_ID: databricksWarehouseId }
 var jobSettings = empty(databricksJobId) ? {} : { DATABRICKS_JOB_ID: databricksJobId }
 var flightSettings = empty(flightSqlUrl) ? {} : { FLIGHT_SQL_URL: flightSqlUrl }
+var entraSettings = authMode == 'entra' ? { AUTH_MODE: 'entra', AUTH_TENANTS: authTenants, AUTH_CLIENT_ID: authClientId } : {}
+var anonymousSettings = allowAnonymous ? { ALLOW_ANONYMOUS: '1' } : {}
 var corsSettings = empty(corsAllowedOrigins) ? {} : { CORS_ALLOWED_ORIGINS: corsAllowedOrigins }
 
 resource app 'Microsoft.Web/sites@2024-04-01' = {
@@ -294,7 +300,7 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
 
   resource settings 'config' = {
     name: 'appsettings'
-    properties: union(baseSettings, openAiSettings, databricksSettings, warehouseSettings, jobSettings, flightSettings, corsSettings)
+    properties: union(baseSettings, openAiSettings, databricksSettings, warehouseSettings, jobSettings, flightSettings, corsSettings, entraSettings, anonymousSettings)
   }
 
   // Without a role the host cannot read its package, and the handler nothing at all.

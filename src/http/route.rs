@@ -57,7 +57,16 @@ impl Route {
             ["api", "health"] => Self::Health,
             ["api", "ready"] => Self::Ready,
             ["api", "openapi.json"] => Self::OpenApi,
-            ["api", "chat", segments @ ..] => Self::Chat(Chat::parse(segments)?),
+            ["api", "chat", "start"] => Self::Chat(Chat::Start),
+            ["api", "chat", "history"] => Self::Chat(Chat::History),
+            ["api", "chat", id] => Self::Chat(Chat::Conversation(id.parse().ok()?)),
+            ["api", "chat", id, "status"] => Self::Chat(Chat::Status(id.parse().ok()?)),
+            ["api", "chat", id, "events"] => Self::Chat(Chat::Events(id.parse().ok()?)),
+            ["api", "chat", id, "ws"] => Self::Chat(Chat::Socket(id.parse().ok()?)),
+            ["api", "chat", id, "messages"] => Self::Chat(Chat::Messages(id.parse().ok()?)),
+            ["api", "chat", id, "cancel"] => Self::Chat(Chat::Cancel(id.parse().ok()?)),
+            ["api", "chat", id, "feedback"] => Self::Chat(Chat::Feedback(id.parse().ok()?)),
+            ["api", "chat", id, "results", number] => Self::Chat(Chat::Result(id.parse().ok()?, result_number(number)?)),
             _ => return None,
         })
     }
@@ -75,25 +84,6 @@ impl Route {
     /// Whether the route takes `method`. HEAD is a GET whose body the server leaves out.
     pub(super) fn allows(self, method: &Method) -> bool {
         self.allow().split(", ").any(|allowed| allowed == method.as_str())
-    }
-}
-
-impl Chat {
-    /// The route of what follows `/api/chat/`.
-    fn parse(segments: &[&str]) -> Option<Self> {
-        Some(match segments {
-            ["start"] => Self::Start,
-            ["history"] => Self::History,
-            [id] => Self::Conversation(id.parse().ok()?),
-            [id, "status"] => Self::Status(id.parse().ok()?),
-            [id, "events"] => Self::Events(id.parse().ok()?),
-            [id, "ws"] => Self::Socket(id.parse().ok()?),
-            [id, "messages"] => Self::Messages(id.parse().ok()?),
-            [id, "cancel"] => Self::Cancel(id.parse().ok()?),
-            [id, "feedback"] => Self::Feedback(id.parse().ok()?),
-            [id, "results", number] => Self::Result(id.parse().ok()?, result_number(number)?),
-            _ => return None,
-        })
     }
 }
 

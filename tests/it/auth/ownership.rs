@@ -50,7 +50,7 @@ impl Operation {
 
     /// The operation on conversation `id`, well formed in all but who asks.
     fn request(&self, server: &TestServer, id: &str, token: Option<&str>) -> RequestBuilder {
-        let path = self.path.replace("{id}", id).replace("{n}", "1");
+        let path = self.path.replace("{id}", id).replace("{n}", "1").replace("{asset}", "licenses.md");
         assert!(!path.contains('{'), "{path}: say here what stands there");
         let mut request = server.request(Method::from_bytes(self.method.as_bytes()).unwrap(), &path);
         if self.path.ends_with("/ws") {
