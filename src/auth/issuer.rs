@@ -19,7 +19,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use super::Error;
+use super::{Error, PageSignIn, jwt::PageClient};
 
 /// Largest document that is read, in bytes. Entra ID's have about 20 KiB.
 const DOCUMENT_LIMIT: usize = 256 << 10;
@@ -52,15 +52,27 @@ impl Settings {
 
 /// What is used of the discovery document.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Metadata {
+pub(super) struct Metadata {
     issuer: String,
     jwks_uri: String,
     /// Where a browser is sent to sign in.
-    pub authorization_endpoint: Option<String>,
+    authorization_endpoint: Option<String>,
     /// Where it gets its tokens.
-    pub token_endpoint: Option<String>,
-    /// Where it is sent to sign out.
-    pub end_session_endpoint: Option<String>,
+    token_endpoint: Option<String>,
+}
+
+impl Metadata {
+    /// How `client` signs in; `None` where the document does not say, or names an address that is not secure.
+    pub(super) fn page(&self, client: &PageClient) -> Option<PageSignIn> {
+        let secure = |address: &Option<String>| address.clone().filter(|address| is_secure(address));
+        Some(PageSignIn::Issuer {
+            issuer: self.issuer.clone(),
+            authorization_endpoint: secure(&self.authorization_endpoint)?,
+            token_endpoint: secure(&self.token_endpoint)?,
+            client_id: client.id.clone(),
+            scopes: client.scopes.clone(),
+        })
+    }
 }
 
 /// The keys of an issuer that may sign tokens.

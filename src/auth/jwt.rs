@@ -107,7 +107,7 @@ impl Tokens {
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn page(&self) -> Result<Option<(&PageClient, Arc<Metadata>)>, Error> {
+    pub(super) async fn page(&self) -> Result<Option<(&PageClient, Arc<Metadata>)>, Error> {
         let Some(client) = &self.settings.page else { return Ok(None) };
         Ok(Some((client, self.issuer.metadata().await?)))
     }

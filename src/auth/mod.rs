@@ -9,7 +9,7 @@ mod app_service;
 pub mod issuer;
 pub mod jwt;
 
-use std::fmt;
+use serde::Serialize;
 
 pub use self::{api_key::ApiKeys, app_service::AppService, jwt::Tokens};
 use crate::conversation::Caller;
@@ -155,13 +155,44 @@ impl Authenticator {
     }
 }
 
-impl fmt::Display for Authenticator {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Anonymous => "anonymous",
-            Self::Required { sign_in: SignIn::Tokens(_), .. } => "tokens",
-            Self::Required { sign_in: SignIn::AppService(_), .. } => "App Service",
-            Self::Required { sign_in: SignIn::ApiKeysOnly, .. } => "API keys",
-        })
+/// How the page signs in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum PageSignIn {
+    /// With the authorization code flow and PKCE.
+    Issuer {
+        /// The issuer's name.
+        issuer: String,
+        /// Where the browser is sent.
+        authorization_endpoint: String,
+        /// Where the page gets its token.
+        token_endpoint: String,
+        /// The page's id there.
+        client_id: String,
+        /// The scopes to ask for.
+        scopes: Vec<String>,
+    },
+    /// On App Service's own page.
+    AppService,
+    /// With a key that somebody types.
+    ApiKey,
+    /// Not now: the issuer does not answer, or says nothing of where to sign in.
+    Unavailable,
+}
+
+impl Authenticator {
+    /// How the page signs in; `None` where nobody has to.
+    pub async fn page(&self) -> Option<PageSignIn> {
+        match self {
+            Self::Anonymous => None,
+            Self::Required { sign_in: SignIn::ApiKeysOnly, .. } => Some(PageSignIn::ApiKey),
+            Self::Required { sign_in: SignIn::AppService(_), .. } => Some(PageSignIn::AppService),
+            Self::Required { sign_in: SignIn::Tokens(tokens), .. } => Some(match tokens.page().await {
+                Ok(Some((client, metadata))) => metadata.page(client).unwrap_or(PageSignIn::Unavailable),
+                // Only scripts sign in there; a token may be typed as a key may.
+                Ok(None) => PageSignIn::ApiKey,
+                Err(_) => PageSignIn::Unavailable,
+            }),
+        }
     }
 }

@@ -166,7 +166,7 @@ async fn answer<B: request::Body>(
 async fn dispatch<B: request::Body>(context: &Context, request: Request<B>) -> Result<Response, Problem> {
     let Context { service, settings, .. } = context;
     match request.route {
-        Route::Page => Ok(page::page(settings)),
+        Route::Page => Ok(page::page(settings).await),
         Route::PageAsset(asset) => Ok(page::asset(asset, &request.headers)),
         Route::Health => Ok(health::health()),
         Route::Ready => Ok(health::ready(service, credentials::caller(context, &request.method, &request.headers).await.is_ok()).await),

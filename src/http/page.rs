@@ -10,6 +10,7 @@ use warp::{
 };
 
 use super::Settings;
+use crate::auth::PageSignIn as SignIn;
 
 /// A file of the page.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,12 +28,13 @@ include!(concat!(env!("OUT_DIR"), "/page.rs"));
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; base-uri 'none'; \
                       form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types dompurify";
 
-/// What the page is told about the lake.
+/// What the page is told about the lake, and how to sign in.
 #[derive(Serialize)]
 struct Lake<'a> {
     title: &'a str,
     description: &'a str,
     examples: &'a [String],
+    sign_in: Option<SignIn>,
 }
 
 impl Asset {
@@ -42,15 +44,25 @@ impl Asset {
     }
 }
 
-pub(super) fn page(settings: &Settings) -> Response {
-    let lake = Lake { title: &settings.lake_title, description: &settings.lake_description, examples: &settings.example_questions };
+pub(super) async fn page(settings: &Settings) -> Response {
+    let sign_in = settings.authenticator.page().await;
+    let policy = match &sign_in {
+        // Where the page gets its token, it must be let through to.
+        Some(SignIn::Issuer { token_endpoint, .. }) => {
+            POLICY.replacen("connect-src 'self'", &format!("connect-src 'self' {}", origin(token_endpoint)), 1)
+        }
+        _ => POLICY.to_owned(),
+    };
+    let lake =
+        Lake { title: &settings.lake_title, description: &settings.lake_description, examples: &settings.example_questions, sign_in };
     // Strings always serialise.
     let lake = serde_json::to_string(&lake).unwrap_or_default();
     let html = PAGE.replace("{{title}}", &escaped(&settings.lake_title)).replace("{{lake}}", &escaped(&lake));
     let mut response = super::bytes_response(StatusCode::OK, "text/html; charset=utf-8", html);
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    let policy = HeaderValue::from_str(&policy).unwrap_or(HeaderValue::from_static(POLICY));
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     response
 }
@@ -66,6 +78,15 @@ pub(super) fn asset(asset: &'static Asset, headers: &HeaderMap) -> Response {
         headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     response
+}
+
+/// Scheme, host and port of an address; nothing where that could say more than one of them.
+fn origin(address: &str) -> &str {
+    let host = address.find("://").map_or(0, |at| at + 3);
+    let end = address.get(host..).and_then(|rest| rest.find(['/', '?', '#'])).map_or(address.len(), |at| host + at);
+    let origin = address.get(..end).unwrap_or_default();
+    let is_plain = origin.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":/.-_[]".contains(&byte));
+    if is_plain { origin } else { "" }
 }
 
 /// Whether `Accept-Encoding` admits gzip (RFC 9110 §12.5.3): named, and not with a weight of 0.
@@ -85,6 +106,14 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_but_an_origin_comes_into_the_policy() {
+        assert_eq!(origin("https://login.example:8443/token?x"), "https://login.example:8443");
+        assert_eq!(origin("http://[::1]:1"), "http://[::1]:1");
+        assert_eq!(origin("https://a; script-src *"), "");
+        assert_eq!(origin("https://a b/"), "");
+    }
 
     #[test]
     fn gzip_is_sent_to_those_who_take_it() {

@@ -5,6 +5,7 @@ import { showAddress, watchAddress } from "./state/address";
 import { hearOtherTabs, loadHistory } from "./state/history";
 import { checkService, watchNetwork } from "./state/service";
 import { conversation, look, startNew } from "./state/session";
+import { completeSignIn, needsSignIn } from "./state/sign-in";
 import { App } from "./view/app";
 import { Boundary } from "./view/boundary";
 
@@ -19,10 +20,14 @@ if (root) {
   );
 }
 watchNetwork();
+await completeSignIn();
 watchAddress();
-showAddress();
-void loadHistory();
-void checkService();
+needsSignIn.subscribe((isNeeded) => {
+  if (isNeeded) return;
+  showAddress();
+  void loadHistory();
+  void checkService();
+});
 
 hearOtherTabs((change) => {
   void loadHistory();

@@ -1,5 +1,6 @@
 // Requests to the API of this server. Every failure is a Problem; nothing is retried here.
 
+import { refused, token } from "../state/sign-in";
 import type { Accepted, HistoryPage, Messages, Ready, Rows, Status } from "./types";
 
 const CHAT = "/api/chat";
@@ -38,13 +39,23 @@ export function problemOf(cause: unknown): Problem {
 async function send(path: string, init: RequestInit = {}): Promise<Response> {
   let response: Response;
   try {
-    response = await fetch(path, init);
+    response = await fetch(path, signed(init));
   } catch (cause) {
     if (init.signal?.aborted) throw cause;
     throw new Problem("asklake cannot be reached.", 0, "unreachable");
   }
+  if (response.status === 401) refused();
   if (!response.ok) throw await problem(response);
   return response;
+}
+
+/** `init` with the token of who is signed in. */
+function signed(init: RequestInit): RequestInit {
+  const value = token();
+  if (!value) return init;
+  const headers = new Headers(init.headers);
+  headers.set("authorization", `Bearer ${value}`);
+  return { ...init, headers };
 }
 
 async function problem(response: Response): Promise<Problem> {
@@ -115,19 +126,28 @@ export const rerun = (id: string, number: number) => send(resultPath(id, number)
 export const feedback = (id: string, rating: "positive" | "negative", comment: string) =>
   send(`${CHAT}/${id}/feedback`, post(comment ? { rating, comment } : { rating }));
 
-export function history(device: string, limit: number, cursor: string | null): Promise<HistoryPage> {
-  const query = new URLSearchParams({ device_id: device, limit: String(limit) });
+/** The conversations of a device, or with none those of the caller. */
+export function history(device: string | null, limit: number, cursor: string | null): Promise<HistoryPage> {
+  const query = new URLSearchParams({ limit: String(limit) });
+  if (device) query.set("device_id", device);
   if (cursor) query.set("cursor", cursor);
   return json<HistoryPage>(`${CHAT}/history?${query}`);
 }
 
 /** How the dependencies are. A 503 that tells which of them is down is an answer like any other. */
 export async function ready(): Promise<Ready> {
-  const response = await fetch("/api/ready").catch(() => null);
+  const response = await fetch("/api/ready", signed({})).catch(() => null);
   const body = (await response?.json().catch(() => null)) as Ready | null;
   if (!body || !Array.isArray(body.dependencies)) throw new Problem("asklake cannot be reached.", 0, "unreachable");
   return body;
 }
 
 export const resultPath = (id: string, number: number) => `${CHAT}/${id}/results/${number}`;
-export const eventsPath = (id: string, after: number) => `${CHAT}/${id}/events?after=${after}`;
+
+/** The rows as a file. */
+export const file = (path: string) => send(path).then((response) => response.blob());
+
+/** The events of a conversation. An `EventSource` could not say who asks. */
+export function events(id: string, after: number, signal: AbortSignal): Promise<Response> {
+  return send(`${CHAT}/${id}/events?after=${after}`, { headers: { accept: "text/event-stream" }, signal });
+}

@@ -3,6 +3,7 @@
 // Events are left for long polls where a proxy holds them back or they keep breaking, and long polls for plain ones where waiting requests
 // are cut. A lost connection is tried again for as long as the page is open. Owns no state of the conversation.
 
+import { type EventSourceMessage, EventSourceParserStream } from "eventsource-parser/stream";
 import * as client from "./client";
 import { Problem, problemOf } from "./client";
 import type { Draft, Status } from "./types";
@@ -125,42 +126,33 @@ class Follow {
   }
 
   /** Resolves when the stream has ended: whether it was of use. */
-  private stream(): Promise<boolean> {
-    return new Promise((resolve) => {
-      const source = new EventSource(client.eventsPath(this.id, Math.max(0, this.revision - 1)));
-      const began = performance.now();
-      let isHeard = false;
-      // What is held back once is held back again.
-      const giveUp = () => {
-        this.failures = PATIENCE;
-        close();
-      };
-      let timer = setTimeout(giveUp, FIRST_EVENT_MS);
-      const close = () => {
+  private async stream(): Promise<boolean> {
+    const began = performance.now();
+    const end = new AbortController();
+    let timer = setTimeout(() => end.abort(), FIRST_EVENT_MS);
+    try {
+      const signal = AbortSignal.any([this.signal, end.signal]);
+      const response = await client.events(this.id, Math.max(0, this.revision - 1), signal);
+      const events = response.body?.pipeThrough(new TextDecoderStream()).pipeThrough(new EventSourceParserStream());
+      const reader = events?.getReader();
+      for (let read = await reader?.read(); read?.value && !this.isOver; read = await reader?.read()) {
         clearTimeout(timer);
-        source.close();
-        this.signal.removeEventListener("abort", close);
-        resolve(isHeard && performance.now() - began > SHORTEST_STREAM_MS);
-      };
-      const hear = () => {
-        isHeard = true;
-        clearTimeout(timer);
-        timer = setTimeout(close, LONGEST_SILENCE_MS);
-      };
-      source.addEventListener("status", (event) => {
-        hear();
-        this.take(JSON.parse(event.data) as Status);
-        if (this.isOver) close();
-      });
-      source.addEventListener("draft", (event) => {
-        hear();
-        this.follower.onDraft(JSON.parse(event.data) as Draft);
-      });
-      source.addEventListener("done", close);
-      source.addEventListener("error", close);
-      this.signal.addEventListener("abort", close);
-      if (this.signal.aborted) close();
-    });
+        timer = setTimeout(() => end.abort(), LONGEST_SILENCE_MS);
+        if (read.value.event === "done") break;
+        this.hear(read.value);
+      }
+    } catch {
+      // Whether the server is there at all, and why it refuses, the poll that follows finds out.
+    } finally {
+      clearTimeout(timer);
+      end.abort();
+    }
+    return this.isOver || performance.now() - began > SHORTEST_STREAM_MS;
+  }
+
+  private hear(event: EventSourceMessage): void {
+    if (event.event === "status") this.take(JSON.parse(event.data) as Status);
+    if (event.event === "draft") this.follower.onDraft(JSON.parse(event.data) as Draft);
   }
 }
 

@@ -1,10 +1,11 @@
-// The conversations of this device, newest first, and what tabs tell each other about them.
+// The conversations of this device, or of who is signed in, newest first, and what tabs tell each other about them.
 
 import { batch, signal } from "@preact/signals";
 import * as client from "../api/client";
 import { type Problem, problemOf } from "../api/client";
 import type { Summary } from "../api/types";
 import { deviceId } from "./device";
+import { hasOwners } from "./sign-in";
 
 export const entries = signal<Summary[]>([]);
 export const nextCursor = signal<string | null>(null);
@@ -36,7 +37,7 @@ function isOlder(entry: Summary, than: Summary): boolean {
 
 async function read(cursor: string | null, merge: (page: Summary[], known: Summary[]) => Summary[]): Promise<void> {
   try {
-    const page = await client.history(deviceId(), PAGE, cursor);
+    const page = await client.history(hasOwners ? null : deviceId(), PAGE, cursor);
     batch(() => {
       const merged = merge(page.conversations, entries.value);
       if (cursor || merged.length === page.conversations.length) nextCursor.value = page.next_cursor;

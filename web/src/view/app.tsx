@@ -5,11 +5,13 @@ import { useEffect, useRef } from "preact/hooks";
 import { announcement } from "../state/announce";
 import { lake } from "../state/lake";
 import { conversation, failure, isLoading, startNew, turns } from "../state/session";
+import { needsSignIn } from "../state/sign-in";
 import { Banner } from "./banner";
 import { Composer } from "./composer";
 import { Failure, Welcome } from "./empty";
 import { MenuIcon, PlusIcon } from "./icons";
 import { Sidebar } from "./sidebar";
+import { SignIn } from "./sign-in";
 import { Thread } from "./thread";
 
 export function App() {
@@ -61,9 +63,17 @@ export function App() {
         </header>
         <Banner />
         <main class="scroll" aria-busy={isLoading.value}>
-          {failure.value ? <Failure problem={failure.value} /> : isEmpty ? <Welcome /> : <Thread />}
+          {needsSignIn.value ? (
+            <SignIn />
+          ) : failure.value ? (
+            <Failure problem={failure.value} />
+          ) : isEmpty ? (
+            <Welcome />
+          ) : (
+            <Thread />
+          )}
         </main>
-        <Composer />
+        {!needsSignIn.value && <Composer />}
       </div>
       <div class="offscreen" role="status" key={announcement.value.count}>
         {announcement.value.text}

@@ -6,6 +6,7 @@ import { type Problem, problemOf } from "../api/client";
 import type { Rows } from "../api/types";
 import { RowsTable } from "../rows/table";
 import { announce } from "../state/announce";
+import { token } from "../state/sign-in";
 import type { NumberedJob } from "../state/thread";
 import { copy } from "../text/copy";
 import { between, counted, rowsOf } from "../text/format";
@@ -217,6 +218,7 @@ function ShownRows({ conversation, job, result }: { conversation: string; job: N
               key={format}
               href={`${path}?format=${format}`}
               download={`asklake-${conversation}-${job.number}.${format}`}
+              onClick={(event) => download(event)}
               aria-label={`Download ${format.toUpperCase()}`}
             >
               {format.toUpperCase()}
@@ -226,6 +228,22 @@ function ShownRows({ conversation, job, result }: { conversation: string; job: N
       </div>
       {result.rows.length > 0 && <RowsTable result={result} label={`Rows of query ${job.number}`} />}
     </div>
+  );
+}
+
+/** A link sends no token: what needs one is fetched first. */
+function download(event: MouseEvent): void {
+  const link = event.currentTarget as HTMLAnchorElement;
+  if (!token() || link.protocol === "blob:") return;
+  event.preventDefault();
+  void client.file(link.pathname + link.search).then(
+    (file) => {
+      const copy = link.cloneNode() as HTMLAnchorElement;
+      copy.href = URL.createObjectURL(file);
+      copy.click();
+      URL.revokeObjectURL(copy.href);
+    },
+    (cause: unknown) => announce(client.problemOf(cause).message),
   );
 }
 

@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { Summary } from "../api/types";
 import { entries, historyProblem, isHistoryRead, loadMore, nextCursor } from "../state/history";
 import { conversation, startNew } from "../state/session";
+import { hasOwners } from "../state/sign-in";
 import { dayOf, fullTime, when } from "../text/format";
 import { DeleteDialog } from "./delete";
 import { CloseIcon, LogoIcon, PlusIcon, TrashIcon } from "./icons";
@@ -38,7 +39,7 @@ export function Sidebar({ isOpen, onClose }: { isOpen: boolean; onClose: () => v
         >
           <PlusIcon /> New question
         </button>
-        <nav class="history" aria-label="Asked on this device">
+        <nav class="history" aria-label={hasOwners ? "Your conversations" : "Asked on this device"}>
           <Entries onDelete={setDoomed} onOpen={() => isOpen && onClose()} />
         </nav>
         <ServiceState />
@@ -48,12 +49,14 @@ export function Sidebar({ isOpen, onClose }: { isOpen: boolean; onClose: () => v
   );
 }
 
+const EMPTY = hasOwners ? "What you ask is listed here." : "What is asked on this device is listed here.";
+
 function Entries({ onDelete, onOpen }: { onDelete: (entry: Summary) => void; onOpen: () => void }) {
   if (historyProblem.value && entries.value.length === 0) {
     return <p class="quiet">The history cannot be read now.</p>;
   }
   if (entries.value.length === 0) {
-    return <p class="quiet">{isHistoryRead.value ? "What is asked on this device is listed here." : ""}</p>;
+    return <p class="quiet">{isHistoryRead.value ? EMPTY : ""}</p>;
   }
   const days = Map.groupBy(entries.value, (entry) => dayOf(entry.created_at));
   return (
