@@ -4,6 +4,9 @@
 //! warehouse, so that what is measured is asklake and not them. Nothing is asserted: timings on a shared machine vary.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs, unreachable_pub)]
 
+#[path = "../tests/support/issuer.rs"]
+#[allow(dead_code, reason = "the tests use all of it")]
+mod issuer;
 #[path = "../tests/support/scripted.rs"]
 mod scripted;
 
@@ -42,13 +45,14 @@ fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     match arguments.iter().position(|argument| argument == "--serve") {
-        Some(at) => runtime.block_on(serve(&arguments[at + 1])),
+        Some(at) => runtime.block_on(serve(&arguments[at + 1], arguments.get(at + 2))),
         None => runtime.block_on(measure()),
     }
 }
 
-/// The server side: scripted model and warehouse, embedded store and queue in `folder`; ends with its standard input.
-async fn serve(folder: &str) {
+/// The server side: scripted model and warehouse, embedded store and queue in `folder`; ends with its standard input. With an issuer its
+/// callers must sign in.
+async fn serve(folder: &str, issuer: Option<&String>) {
     let database = Database::open(folder.as_ref(), Options::default()).unwrap();
     let queue = Arc::new(SqliteQueue::new(database.clone()).unwrap());
     let ports = Ports {
@@ -58,7 +62,9 @@ async fn serve(folder: &str) {
         warehouse: Arc::new(ScriptedWarehouse::new(WAREHOUSE)),
     };
     let service = Service::new(ports, Lake::new(Arc::new(Catalog::embedded().unwrap()), 1000), Budgets::default(), Settings::default());
-    let app = App { service, receiver: queue, worker: worker::Settings::default(), http: http::Settings::default() };
+    let authenticator = issuer.map(|issuer| issuer::accepting(issuer::settings(issuer))).unwrap_or_default();
+    let http = http::Settings { authenticator, ..http::Settings::default() };
+    let app = App { service, receiver: queue, worker: worker::Settings::default(), http };
     let server = standalone::Server::start(app, SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
     println!("{}", server.address());
     tokio::task::spawn_blocking(|| std::io::stdin().lines().for_each(drop)).await.unwrap();
@@ -72,10 +78,21 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
+        Self::start_for(None)
+    }
+
+    /// Starts one whose callers sign in with an issuer.
+    fn start_for(issuer: Option<&str>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let program = std::env::current_exe().unwrap();
-        let mut child =
-            Command::new(program).arg("--serve").arg(folder.path()).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = Command::new(program)
+            .arg("--serve")
+            .arg(folder.path())
+            .args(issuer)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         Self { address: line.trim().parse().unwrap(), child, _folder: folder }
@@ -97,7 +114,11 @@ impl Drop for Server {
 }
 
 /// One connection to a server.
-struct Connection(SendRequest<Full<Bytes>>);
+struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    /// The value of `Authorization`.
+    authorization: Option<String>,
+}
 
 impl Connection {
     async fn open(address: SocketAddr) -> Self {
@@ -105,7 +126,11 @@ impl Connection {
         stream.set_nodelay(true).unwrap();
         let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.unwrap();
         tokio::spawn(connection);
-        Self(sender)
+        Self { sender, authorization: None }
+    }
+
+    fn signed_in(self, token: Option<&str>) -> Self {
+        Self { authorization: token.map(|token| format!("Bearer {token}")), ..self }
     }
 
     async fn get(&mut self, path: &str) -> Bytes {
@@ -130,9 +155,12 @@ impl Connection {
         }
     }
 
-    async fn send(&mut self, request: Request<Full<Bytes>>) -> Bytes {
-        self.0.ready().await.unwrap();
-        let response = self.0.send_request(request).await.unwrap();
+    async fn send(&mut self, mut request: Request<Full<Bytes>>) -> Bytes {
+        if let Some(authorization) = &self.authorization {
+            request.headers_mut().insert("authorization", authorization.parse().unwrap());
+        }
+        self.sender.ready().await.unwrap();
+        let response = self.sender.send_request(request).await.unwrap();
         assert!(response.status().is_success(), "{}", response.status());
         response.into_body().collect().await.unwrap().to_bytes()
     }
@@ -140,13 +168,18 @@ impl Connection {
 
 /// Requests per second for `path`, from many connections at once, each sending its next request after the last answer.
 async fn throughput(address: SocketAddr, path: &str) -> f64 {
+    throughput_of(address, path, None, PERIOD).await
+}
+
+/// The same for `period`, with a token.
+async fn throughput_of(address: SocketAddr, path: &str, token: Option<&str>, period: Duration) -> f64 {
     let began = Instant::now();
     let load = (0..CONNECTIONS).map(|_| {
-        let path = path.to_owned();
+        let (path, token) = (path.to_owned(), token.map(str::to_owned));
         tokio::spawn(async move {
-            let mut connection = Connection::open(address).await;
+            let mut connection = Connection::open(address).await.signed_in(token.as_deref());
             let mut count = 0_u32;
-            while began.elapsed() < PERIOD {
+            while began.elapsed() < period {
                 connection.get(&path).await;
                 count += 1;
             }
@@ -240,7 +273,29 @@ async fn first_answer() -> f64 {
     times[3].as_secs_f64() * 1000.0
 }
 
+/// What a status poll of one who is signed in costs, of an anonymous one: the median of rounds in which both are measured in turn.
+async fn cost_of_sign_in() -> f64 {
+    let issuer = issuer::Issuer::start().await;
+    let token = issuer.token("ann");
+    let (anonymous, signed_in) = (Server::start(), Server::start_for(Some(&issuer.name)));
+    let mut paths = Vec::new();
+    for (server, token) in [(&anonymous, None), (&signed_in, Some(token.as_str()))] {
+        let mut connection = Connection::open(server.address).await.signed_in(token);
+        let id = connection.start().await;
+        connection.ended(&id).await;
+        paths.push(format!("/api/chat/{id}/status"));
+    }
+    let mut ratios = Vec::new();
+    for _ in 0..7 {
+        let plain = throughput_of(anonymous.address, &paths[0], None, PERIOD / 3).await;
+        ratios.push(plain / throughput_of(signed_in.address, &paths[1], Some(&token), PERIOD / 3).await);
+    }
+    ratios.sort_by(f64::total_cmp);
+    ratios[3]
+}
+
 async fn measure() {
+    let sign_in = cost_of_sign_in().await;
     let server = Server::start();
     let address = server.address;
     let mut connection = Connection::open(address).await;
@@ -265,6 +320,7 @@ async fn measure() {
     table.load_style(comfy_table::presets::ASCII_MARKDOWN).set_header(["what", "figure", "to reach"]);
     table.add_row(["GET health, 64 connections", &format!("{health:.0}/s"), ""]);
     table.add_row(["GET status, 64 connections", &format!("{stored:.0}/s = {:.2} of health", stored / health), "at least 0.5 of health"]);
+    table.add_row(["GET status signed in, 64 connections", &format!("{sign_in:.2} of anonymous"), "at most 1.2"]);
     table.add_row(["GET status at 1,000/s, p99", &format!("{status_p99:.1} ms"), "under 10 ms"]);
     table.add_row(["POST start at 100/s, p99", &format!("{start_p99:.1} ms"), "under 20 ms"]);
     table.add_row(["conversation of 300 + 1000 + 300 ms", &format!("{overhead:.3} of the sum"), "at most 1.05"]);

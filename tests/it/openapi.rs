@@ -11,6 +11,7 @@ use reqwest::{Method, RequestBuilder, header::HeaderMap};
 use serde_json::{Map, Value, json};
 
 use crate::support::{
+    issuer::{Issuer, accepting},
     scripted::{ScriptedModel, ScriptedWarehouse},
     server::TestServer,
 };
@@ -409,6 +410,32 @@ async fn what_is_refused_is_refused_as_in_the_document() {
         document.assert_conforms(path, server.request(Method::POST, &url).body("{}"), 415).await;
     }
     document.assert_conforms("/api/chat/{id}/cancel", post(&format!("{unknown}/cancel")), 404).await;
+}
+
+#[tokio::test]
+async fn who_is_not_signed_in_or_not_permitted_is_told_as_in_the_document() {
+    let issuer = Issuer::start().await;
+    let authenticator = accepting(asklake::auth::jwt::Settings { required: vec!["ask".into()], ..issuer.settings() });
+    let model = Arc::new(ScriptedModel::querying(1, Duration::ZERO));
+    let settings = Settings { authenticator, ..Settings::default() };
+    let server = TestServer::start_with(model, Arc::new(ScriptedWarehouse::new(Duration::ZERO)), settings).await;
+    let document = Document::strict(&server).await;
+    let mut claims = issuer.claims("ann");
+    claims["scope"] = "other".into();
+    let without_scope = issuer.keys.rs256(r#"{"alg":"RS256","kid":"rsa"}"#, &claims.to_string());
+    let id = "00000000-0000-4000-8000-000000000000";
+    for (path, operations) in document.paths().iter().filter(|(path, _)| path.starts_with("/api/chat/")) {
+        for method in operations.as_object().unwrap().keys() {
+            let url = path.replace("{id}", id).replace("{n}", "1");
+            let request = || server.request(Method::from_bytes(method.to_uppercase().as_bytes()).unwrap(), &url);
+            document.assert_conforms(path, request(), 401).await;
+            document.assert_conforms(path, request().bearer_auth("x.y.z"), 401).await;
+            if !path.ends_with("/ws") {
+                document.assert_conforms(path, request().bearer_auth(&without_scope), 403).await;
+            }
+        }
+    }
+    document.assert_conforms("/api/ready", server.request(Method::GET, "/api/ready"), 200).await;
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ async fn the_page_and_its_files_are_served_compressed_to_those_who_take_it() {
         let html = page.text().await.unwrap();
         assert!(html.contains("<!doctype html>") && !html.contains("{{"), "{html}");
         let files: Vec<&str> = html.split("\"/api/assets/").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
-        assert_eq!(files.len(), 3, "script, style and icon: {files:?}");
+        assert_eq!(files.len(), 4, "script, what loads its parts, style and icon: {files:?}");
         for file in files {
             let get = || server.request(Method::GET, &format!("/api/assets/{file}"));
             let plain = get().send().await.unwrap();
@@ -60,6 +60,6 @@ async fn what_a_catalog_says_is_text_on_the_page() {
     assert_eq!(html.matches("<script").count(), 1, "{html}");
     let lake = html.split_once("data-lake=\"").unwrap().1.split('"').next().unwrap();
     let lake = lake.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&amp;", "&");
-    let expected = json!({"title": hostile, "description": hostile, "examples": [hostile]});
+    let expected = json!({"title": hostile, "description": hostile, "examples": [hostile], "sign_in": null});
     assert_eq!(serde_json::from_str::<Value>(&lake).unwrap(), expected);
 }

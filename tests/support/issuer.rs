@@ -144,16 +144,21 @@ impl Issuer {
         self.keys.rs256(r#"{"alg":"RS256","typ":"at+jwt","kid":"rsa"}"#, &self.claims(subject).to_string())
     }
 
-    /// How a server accepts its tokens. Keys are read anew after a quarter of a minute at the soonest.
+    /// How a server accepts its tokens.
     pub fn settings(&self) -> Settings {
-        Settings {
-            keys: KeySettings { interval: Duration::from_secs(15), ..KeySettings::new(&self.name) },
-            issuers: vec![TokenIssuer { name: self.name.clone(), tenant: None }],
-            audiences: vec![AUDIENCE.into()],
-            required: Vec::new(),
-            admin_role: Some("support".into()),
-            page: None,
-        }
+        settings(&self.name)
+    }
+}
+
+/// How a server accepts the tokens of `issuer`.
+pub fn settings(issuer: &str) -> Settings {
+    Settings {
+        keys: KeySettings { interval: Duration::from_secs(15), ..KeySettings::new(issuer) },
+        issuers: vec![TokenIssuer { name: issuer.to_owned(), tenant: None }],
+        audiences: vec![AUDIENCE.into()],
+        required: Vec::new(),
+        admin_role: Some("support".into()),
+        page: None,
     }
 }
 

@@ -9,7 +9,7 @@ use crate::support::{
 };
 use asklake::auth::{
     issuer::Settings as KeySettings,
-    jwt::{Settings, TokenIssuer},
+    jwt::{PageClient, Settings, TokenIssuer},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 
@@ -53,5 +53,20 @@ async fn tokens_of_a_real_provider_are_accepted_and_those_tampered_with_are_not(
     }
     assert_eq!(history(&server, &provider.token("ann", "elsewhere", "ask").await).await.status(), 401, "for somebody else");
     assert_eq!(history(&server, &provider.token("ann", "", "").await).await.status(), 403, "without the scope");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_page_is_told_where_to_sign_in_and_let_through_to_there_alone() {
+    let provider = Provider::shared();
+    let page = PageClient { id: "page".into(), scopes: vec!["openid".into(), "ask".into()] };
+    let server = server(accepting(Settings { page: Some(page), ..settings(provider) })).await;
+    let response = server.get("/").await;
+    let policy = response.headers()["content-security-policy"].to_str().unwrap().to_owned();
+    let expected = format!("connect-src 'self' {};", provider.issuer());
+    assert!(policy.contains(&expected), "{policy}");
+    let html = response.text().await.unwrap().replace("&quot;", "\"");
+    assert!(html.contains(&format!("\"token_endpoint\":\"{}/token\"", provider.issuer())), "{html}");
+    assert!(html.contains("\"client_id\":\"page\",\"scopes\":[\"openid\",\"ask\"]"), "{html}");
     server.stop().await;
 }
