@@ -45,6 +45,7 @@ mod page;
 mod planner;
 mod protocol;
 mod replicas;
+mod results;
 mod rows;
 mod sample;
 mod sqlite;

@@ -282,9 +282,8 @@ impl CosmosStore {
     async fn renew(&self, id: ConversationId, result: &StoredResult) {
         let options = ItemWriteOptions::default().with_precondition(Precondition::if_match(Etag::from(result.etag.clone())));
         let (key, item) = (id.to_string(), &result.item);
-        let sent = self
-            .on_item("replace_item", |container| async move { container.replace_item(key, &item.id, item, Some(options)).await })
-            .await;
+        let sent =
+            self.on_item("replace_item", |container| async move { container.replace_item(key, &item.id, item, Some(options)).await }).await;
         if let Err(error) = sent {
             tracing::warn!(conversation.id = %id, %error, "could not make the rows of a query live on");
         }

@@ -132,6 +132,7 @@ pub fn answered() -> Conversation {
         limit_source: Some(LimitSource::Server),
         error: None,
         cancel_confirmed_at: Some(at(3)),
+        recompute_error: Some("gone".into()),
         run_page_url: Some("https://example.invalid/run/1".into()),
         lost: 1,
     };
