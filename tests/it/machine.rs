@@ -36,7 +36,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
 }
 
 fn reply(decision: Decision) -> Outcome {
-    Outcome::ModelReplied { decision, review: Review::default(), model: "test".into(), prompt_tokens: 1, completion_tokens: 1, model_ms: 1 }
+    Outcome::ModelReplied { decision, review: Box::default(), model: "test".into(), prompt_tokens: 1, completion_tokens: 1, model_ms: 1 }
 }
 
 fn answer() -> Outcome {
@@ -48,7 +48,7 @@ fn answer() -> Outcome {
 fn unsupported() -> Outcome {
     let Outcome::ModelReplied { decision, model, prompt_tokens, completion_tokens, model_ms, .. } = answer() else { unreachable!() };
     let review = Review { objections: vec!["42 is not in the rows.".into()], unverified: vec!["42".into()], ..Review::default() };
-    Outcome::ModelReplied { decision, review, model, prompt_tokens, completion_tokens, model_ms }
+    Outcome::ModelReplied { decision, review: Box::new(review), model, prompt_tokens, completion_tokens, model_ms }
 }
 
 fn queries(count: usize) -> Outcome {
