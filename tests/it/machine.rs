@@ -282,12 +282,14 @@ proptest! {
         prop_assert_eq!(next.messages.len(), ended.messages.len() + 1);
         prop_assert_eq!((&next.databricks_jobs, &next.usage), (&ended.databricks_jobs, &ended.usage));
         prop_assert_eq!((next.id, next.created_at), (ended.id, ended.created_at));
+        prop_assert_eq!(&next.ended_turns, &[ended.ended_turn()]);
         // But for what goes on, it is what a conversation begins with.
         let fresh = Conversation { id: next.id, question: next.question.clone(), ..conversation() };
         let like_fresh = Conversation {
             revision: fresh.revision,
             turn: fresh.turn,
             messages: fresh.messages.clone(),
+            ended_turns: Vec::new(),
             databricks_jobs: Vec::new(),
             usage: fresh.usage.clone(),
             percentage: fresh.percentage,
