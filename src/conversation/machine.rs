@@ -1,7 +1,8 @@
 //! The state machine of a turn: which effect comes next, and what its outcome makes of the conversation.
 //!
 //! Invariants, each held by a property test in `tests/it/machine.rs`: every transition raises the revision by one; an ended
-//! turn stays ended; a transition that does not end the turn has a wake; the percentage never goes down; no budget is exceeded.
+//! turn stays ended; a transition that does not end the turn has a wake; the percentage never goes down; no budget is exceeded; a turn
+//! that is being canceled ends as canceled. What requests do to a conversation is in `requests`.
 
 use std::time::Duration;
 
@@ -15,6 +16,9 @@ use super::{
     retry::{Budgets, backoff},
     stage::{Stage, raw_percentage},
 };
+
+/// The error of a canceled turn, as it is published, and of its queries that were not launched.
+pub(super) const CANCELED: &str = "Canceled";
 
 /// What the worker is to do next for a conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +40,13 @@ pub enum Effect {
         /// Its run.
         run: RunId,
         /// Its phase as recorded: another one is worth a commit.
+        phase: Phase,
+    },
+    /// The turn is being canceled: ask the warehouse to stop the run, and whether it has.
+    Cancel {
+        /// The run to cancel.
+        run: Option<RunId>,
+        /// Its phase as recorded.
         phase: Phase,
     },
     /// The turn is past its deadline: stop the run, if there is one.
@@ -161,6 +172,8 @@ pub enum Outcome {
         /// What the other side asked for.
         retry_after: Option<Duration>,
     },
+    /// What the warehouse made of the wish to cancel.
+    Cancellation(Cancellation),
     /// The turn ends: past its deadline, refused for good, canceled, or given up by the queue.
     Ended {
         /// Why, for a program.
@@ -168,6 +181,19 @@ pub enum Outcome {
         /// Why, for a person.
         detail: String,
     },
+}
+
+/// What the warehouse made of the wish to cancel a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cancellation {
+    /// It says that the run is canceled.
+    Confirmed,
+    /// The run ended by itself before it could be canceled.
+    TooLate,
+    /// It does not know the run.
+    Unknown,
+    /// It has not said so yet, or does not answer.
+    Unconfirmed,
 }
 
 /// The next state of a conversation, to be committed, and when to wake a worker for it.
@@ -185,8 +211,12 @@ pub fn effect(conversation: &Conversation, budgets: &Budgets, now: Timestamp) ->
     if conversation.stage.is_terminal() {
         return None;
     }
+    if conversation.stage == Stage::Canceling {
+        let phase = running(conversation).and_then(|(job, _)| conversation.databricks_jobs.get(job)?.phase).unwrap_or_default();
+        return Some(Effect::Cancel { run: conversation.running_run().cloned(), phase });
+    }
     if budgets.is_past_deadline(conversation, now) {
-        return Some(Effect::Expire { run: running(conversation).map(|(_, run)| run.clone()) });
+        return Some(Effect::Expire { run: conversation.running_run().cloned() });
     }
     let ask = Effect::AskModel { queries_left: budgets.queries.saturating_sub(conversation.spent.queries) };
     Some(match conversation.stage {
@@ -205,7 +235,10 @@ pub fn apply(mut conversation: Conversation, outcome: Outcome, budgets: &Budgets
     if conversation.stage.is_terminal() {
         return None;
     }
-    let before = conversation.percentage.max(raw_percentage(&conversation));
+    if conversation.stage == Stage::Canceling {
+        return Some(canceling(conversation, outcome, budgets, now));
+    }
+    let before = shown_percentage(&conversation);
     let failures = std::mem::take(&mut conversation.spent.failures);
     let delay = match outcome {
         Outcome::ModelReplied { decision, review, model, prompt_tokens, completion_tokens, model_ms } => {
@@ -267,12 +300,43 @@ pub fn apply(mut conversation: Conversation, outcome: Outcome, budgets: &Budgets
             end(&mut conversation, code, detail, now);
             Duration::ZERO
         }
+        // Only a turn that is being canceled has this effect.
+        Outcome::Cancellation(_) => Duration::ZERO,
     };
     Some(commit(conversation, before, delay, now))
 }
 
+/// What `outcome` makes of a turn that is being canceled: whatever it is, the turn ends as canceled.
+fn canceling(mut conversation: Conversation, outcome: Outcome, budgets: &Budgets, now: Timestamp) -> Transition {
+    let before = shown_percentage(&conversation);
+    conversation.spent.cancels += 1;
+    let tries = conversation.spent.cancels;
+    let waited = conversation.cancel_requested_at.map(|at| now.since(at)).unwrap_or_default();
+    let is_given_up = matches!(outcome, Outcome::Ended { .. }) || tries >= budgets.cancels || waited >= budgets.cancellation;
+    let cancellation = if let Outcome::Cancellation(cancellation) = outcome { cancellation } else { Cancellation::Unconfirmed };
+    let what_came_of_it = match cancellation {
+        Cancellation::Confirmed => "Canceled; the warehouse confirmed it".to_owned(),
+        Cancellation::TooLate => "Canceled; the query had ended in the warehouse by then".to_owned(),
+        Cancellation::Unknown => "Canceled; the warehouse does not know the query any more".to_owned(),
+        Cancellation::Unconfirmed if is_given_up => format!("Canceled; the warehouse did not confirm it within {} s", waited.as_secs()),
+        Cancellation::Unconfirmed => return commit(conversation, before, backoff(tries), now),
+    };
+    let running = running(&conversation).map(|(index, _)| index);
+    if let Some(job) = running.and_then(|index| conversation.databricks_jobs.get_mut(index)) {
+        job.cancel_confirmed_at = matches!(cancellation, Cancellation::Confirmed | Cancellation::TooLate).then_some(now);
+        job.error = Some(what_came_of_it);
+    }
+    end(&mut conversation, ErrorCode::Canceled, CANCELED.into(), now);
+    commit(conversation, before, Duration::ZERO, now)
+}
+
+/// The percentage that clients have been shown.
+pub(super) fn shown_percentage(conversation: &Conversation) -> u8 {
+    conversation.percentage.max(raw_percentage(conversation))
+}
+
 /// Raises the revision, keeps the percentage from going down and sets the wake: the same for every transition.
-fn commit(mut conversation: Conversation, before: u8, delay: Duration, now: Timestamp) -> Transition {
+pub(super) fn commit(mut conversation: Conversation, before: u8, delay: Duration, now: Timestamp) -> Transition {
     conversation.percentage = before.max(raw_percentage(&conversation));
     conversation.revision = conversation.revision.next();
     conversation.updated_at = now;
@@ -380,6 +444,7 @@ fn decided(conversation: &mut Conversation, queries: Vec<QueryDecision>, now: Ti
             limit_source: None,
             error: None,
             run_page_url: None,
+            cancel_confirmed_at: None,
             lost: 0,
         });
     }
@@ -500,12 +565,12 @@ fn record(conversation: &mut Conversation, index: usize, status: ToolStatus) {
     }
 }
 
-fn end(conversation: &mut Conversation, code: ErrorCode, detail: String, now: Timestamp) {
+pub(super) fn end(conversation: &mut Conversation, code: ErrorCode, detail: String, now: Timestamp) {
     let open: Vec<usize> = conversation.turn_jobs().filter(|(_, job)| !job.status.is_over()).map(|(index, _)| index).collect();
     for index in open {
         if let Some(job) = conversation.databricks_jobs.get_mut(index) {
             job.status = JobStatus::Canceled;
-            job.error = Some("Canceled".into());
+            job.error.get_or_insert_with(|| CANCELED.into());
         }
         finish(conversation, index, now);
         record(conversation, index, ToolStatus::Error);

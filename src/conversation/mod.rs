@@ -7,17 +7,19 @@ pub mod chart;
 pub mod grounding;
 pub mod machine;
 pub mod model;
+pub mod requests;
 pub mod result;
 pub mod retry;
 pub mod stage;
 
 pub use chart::Chart;
-pub use machine::{Decision, Effect, Outcome, QueryDecision, Transition, apply, effect};
+pub use machine::{Cancellation, Decision, Effect, Outcome, QueryDecision, Transition, apply, effect};
 pub use model::{
     Answer, AnswerBasis, Conversation, ConversationId, Draft, ErrorCode, ErrorDetail, Job, JobStatus, LimitSource, Lookup, Message,
     NewConversation, Phase, PublicJobStatus, ResultSummary, Review, Revision, Role, RunId, Spent, Timestamp, ToolCall, ToolOutcome,
     ToolStatus, Usage,
 };
+pub use requests::{Declined, Feedback, FollowUp, KeyedRequest, Rating, RequestKey, cancel, follow_up, rate};
 pub use result::{Column, ResultSet};
 pub use retry::Budgets;
 pub use stage::{Progress, PublicStatus, Stage};

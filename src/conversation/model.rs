@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::{
     chart::Chart,
+    requests::{Feedback, KeyedRequest},
     stage::{Progress, PublicStatus, Stage},
 };
 
@@ -220,6 +221,15 @@ pub struct Conversation {
     pub stage: Stage,
     /// The question of this turn.
     pub question: String,
+    /// The requests of follow-up turns that came with an idempotency key, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keyed_requests: Vec<KeyedRequest>,
+    /// What the user thinks of the answers, at most one per turn, oldest turn first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub feedback: Vec<Feedback>,
+    /// When the client asked for the turn to be canceled; absent when it did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancel_requested_at: Option<Timestamp>,
     /// What was said, oldest first: user questions, assistant tool calls and answers.
     pub messages: Vec<Message>,
     /// Every query the model decided on, oldest first, across turns.
@@ -303,6 +313,9 @@ impl Conversation {
             turn: 1,
             stage: Stage::Planning,
             question: new.question,
+            keyed_requests: Vec::new(),
+            feedback: Vec::new(),
+            cancel_requested_at: None,
             messages: vec![first],
             databricks_jobs: Vec::new(),
             final_answer: None,
@@ -330,6 +343,24 @@ impl Conversation {
     #[must_use]
     pub fn status(&self) -> PublicStatus {
         self.stage.status()
+    }
+
+    /// What a list of conversations calls it: its first question, whatever was asked since.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        self.messages.first().map_or(&self.question, |message| &message.content)
+    }
+
+    /// What the user thinks of the answer of `turn`.
+    #[must_use]
+    pub fn feedback_of(&self, turn: u32) -> Option<&Feedback> {
+        self.feedback.iter().find(|feedback| feedback.turn == turn)
+    }
+
+    /// The run that the warehouse has in hand for the running turn.
+    #[must_use]
+    pub fn running_run(&self) -> Option<&RunId> {
+        self.turn_jobs().find(|(_, job)| job.status == JobStatus::Running).and_then(|(_, job)| job.run_id.as_ref())
     }
 
     /// The published progress.
@@ -467,6 +498,9 @@ pub struct Job {
     pub error: Option<String>,
     /// A page of the warehouse about the run.
     pub run_page_url: Option<String>,
+    /// When the warehouse was seen to have stopped the run that it was asked to cancel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancel_confirmed_at: Option<Timestamp>,
     /// Times the warehouse lost the run (a restarted engine) and it had to be launched again.
     #[serde(default)]
     pub lost: u32,
@@ -678,4 +712,7 @@ pub struct Spent {
     pub failures: u32,
     /// Polls in a row of the running query that found it still running, and in the same phase.
     pub polls: u32,
+    /// Times the warehouse was asked to cancel the running query and did not confirm it.
+    #[serde(default)]
+    pub cancels: u32,
 }

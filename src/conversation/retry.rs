@@ -19,13 +19,30 @@ pub struct Budgets {
     pub failures: u32,
     /// Launches of one query again after the warehouse lost its run.
     pub relaunches: u32,
+    /// Times the warehouse is asked to cancel a query.
+    pub cancels: u32,
+    /// From the wish to cancel to the end of the turn, also when the warehouse has not confirmed it.
+    pub cancellation: Duration,
     /// From the question to the end of the turn.
     pub turn: Duration,
+    /// Turns of one conversation.
+    pub turns: u32,
 }
 
 impl Default for Budgets {
     fn default() -> Self {
-        Self { repairs: 2, rewrites: 1, queries: 6, model_calls: 12, failures: 6, relaunches: 4, turn: Duration::from_secs(30 * 60) }
+        Self {
+            repairs: 2,
+            rewrites: 1,
+            queries: 6,
+            model_calls: 12,
+            failures: 6,
+            relaunches: 4,
+            cancels: 8,
+            cancellation: Duration::from_secs(60),
+            turn: Duration::from_secs(30 * 60),
+            turns: 50,
+        }
     }
 }
 

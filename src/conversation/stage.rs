@@ -18,6 +18,8 @@ pub enum Stage {
     Executing,
     /// The model is to read the rows and answer, or query again.
     Answering,
+    /// The client does not want it any more; the warehouse is to confirm that it stopped the query.
+    Canceling,
     /// Ended with an answer.
     Completed,
     /// Ended without one.
@@ -37,7 +39,7 @@ impl Stage {
     #[must_use]
     pub fn status(self) -> PublicStatus {
         match self {
-            Self::Planning | Self::Submitting | Self::Executing | Self::Answering => PublicStatus::Processing,
+            Self::Planning | Self::Submitting | Self::Executing | Self::Answering | Self::Canceling => PublicStatus::Processing,
             Self::Completed => PublicStatus::Completed,
             Self::Failed | Self::Canceled => PublicStatus::Error,
         }
@@ -85,7 +87,7 @@ fn reasoning(conversation: &Conversation) -> Option<&str> {
     let job = match conversation.stage {
         Stage::Submitting | Stage::Executing => jobs().find(|job| !job.status.is_over()),
         Stage::Answering => jobs().filter(|job| job.status == JobStatus::Completed).last(),
-        Stage::Planning | Stage::Completed | Stage::Failed | Stage::Canceled => None,
+        Stage::Planning | Stage::Canceling | Stage::Completed | Stage::Failed | Stage::Canceled => None,
     };
     job.map(|job| job.reasoning.trim()).filter(|reasoning| !reasoning.is_empty())
 }
@@ -101,10 +103,17 @@ fn current_step(conversation: &Conversation) -> String {
         Stage::Submitting if done == 0 => "Generating Spark SQL: submitting the query...".into(),
         Stage::Submitting | Stage::Executing => format!("Executing Spark SQL ({done}/{all} queries completed){}...", wait(conversation)),
         Stage::Answering => "Processing results...".into(),
+        Stage::Canceling => "Canceling: waiting for the warehouse to confirm that it stopped the query...".into(),
         Stage::Completed => "Completed".into(),
         Stage::Failed => "Error".into(),
-        Stage::Canceled => "Canceled".into(),
+        Stage::Canceled => canceled(conversation).unwrap_or("Canceled").into(),
     }
+}
+
+/// What is known of the query that was running when its turn was canceled.
+fn canceled(conversation: &Conversation) -> Option<&str> {
+    let stopped = conversation.turn_jobs().map(|(_, job)| job).find(|job| job.status == JobStatus::Canceled && job.run_id.is_some());
+    stopped?.error.as_deref()
 }
 
 /// What keeps the launched query from executing.
@@ -128,8 +137,8 @@ pub(super) fn raw_percentage(conversation: &Conversation) -> u8 {
         Stage::Submitting | Stage::Executing => executing_percentage(done, all),
         Stage::Answering => 90,
         Stage::Completed => 100,
-        // An ended turn without an answer stays where it was.
-        Stage::Failed | Stage::Canceled => conversation.percentage,
+        // Without an answer it stays where it was.
+        Stage::Canceling | Stage::Failed | Stage::Canceled => conversation.percentage,
     }
 }
 

@@ -8,9 +8,9 @@ use warp::{
     reply::Response,
 };
 
-const METHODS: &str = "GET, HEAD, POST, OPTIONS";
+const METHODS: &str = "GET, HEAD, POST, DELETE, OPTIONS";
 const REQUEST_HEADERS: &str = "content-type, idempotency-key, if-none-match, last-event-id, prefer, x-request-id";
-const RESPONSE_HEADERS: &str = "etag, location, retry-after, x-request-id";
+const RESPONSE_HEADERS: &str = "content-disposition, etag, location, retry-after, x-request-id";
 /// How long a browser may remember the answer to a preflight, in seconds.
 const MAX_AGE: u16 = 600;
 

@@ -22,6 +22,7 @@ struct History<'a> {
 #[derive(Serialize)]
 struct Summary<'a> {
     id: ConversationId,
+    title: &'a str,
     question: &'a str,
     status: PublicStatus,
     final_answer: Option<&'a str>,
@@ -33,6 +34,7 @@ struct Summary<'a> {
 fn summary(conversation: &Conversation) -> Summary<'_> {
     Summary {
         id: conversation.id,
+        title: conversation.title(),
         question: &conversation.question,
         status: conversation.status(),
         final_answer: conversation.final_answer.as_deref(),

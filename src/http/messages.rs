@@ -1,11 +1,20 @@
-//! `GET /api/chat/{id}/messages`.
+//! `GET /api/chat/{id}/messages`: what was said, and `POST` there: the next question.
 
-use serde::Serialize;
-use warp::{http::StatusCode, reply::Response};
+use serde::{Deserialize, Serialize};
+use warp::{
+    http::{HeaderMap, StatusCode},
+    reply::Response,
+};
 
-use super::problem::Problem;
+use super::{
+    problem::Problem,
+    request,
+    start::{self, accepted},
+};
 use crate::{
-    conversation::{ConversationId, Lookup, Message, Role, Timestamp, ToolCall, ToolOutcome},
+    conversation::{
+        Conversation, ConversationId, Feedback, FollowUp, Lookup, Message, Rating, RequestKey, Role, Timestamp, ToolCall, ToolOutcome,
+    },
     service::Service,
 };
 
@@ -20,8 +29,25 @@ struct MessageView<'a> {
     role: Role,
     content: &'a str,
     timestamp: Timestamp,
+    turn: u32,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tool_calls: Vec<CallView<'a>>,
+    /// Of an answer, what the user thinks of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    feedback: Option<FeedbackView<'a>>,
+}
+
+#[derive(Serialize)]
+pub(super) struct FeedbackView<'a> {
+    rating: Rating,
+    comment: Option<&'a str>,
+    given_at: Timestamp,
+}
+
+impl<'a> FeedbackView<'a> {
+    pub(super) fn of(feedback: &'a Feedback) -> Self {
+        Self { rating: feedback.rating, comment: feedback.comment.as_deref(), given_at: feedback.given_at }
+    }
 }
 
 #[derive(Serialize)]
@@ -47,13 +73,40 @@ fn call(call: &ToolCall) -> CallView<'_> {
     CallView { id: &call.id, name, arguments, result: call.result.as_ref() }
 }
 
-fn message(message: &Message) -> MessageView<'_> {
+fn message<'a>(conversation: &'a Conversation, message: &'a Message) -> MessageView<'a> {
+    let is_answer = message.role == Role::Assistant && message.tool_calls.is_empty();
+    let feedback = conversation.feedback_of(message.turn).filter(|_| is_answer).map(FeedbackView::of);
     let tool_calls = message.tool_calls.iter().map(call).collect();
-    MessageView { role: message.role, content: &message.content, timestamp: message.timestamp, tool_calls }
+    let Message { role, content, timestamp, turn, .. } = message;
+    MessageView { role: *role, content, timestamp: *timestamp, turn: *turn, tool_calls, feedback }
 }
 
 pub(super) async fn messages(service: &Service, id: ConversationId) -> Result<Response, Problem> {
     let conversation = service.read(id, None).await?.ok_or_else(Problem::no_conversation)?;
-    let messages = conversation.messages.iter().map(message).collect();
+    let messages = conversation.messages.iter().map(|said| message(&conversation, said)).collect();
     Ok(super::json(StatusCode::OK, &Messages { conversation_id: id, messages }))
+}
+
+#[derive(Deserialize)]
+struct Ask {
+    question: String,
+    language: Option<String>,
+}
+
+pub(super) async fn follow_up(
+    service: &Service,
+    id: ConversationId,
+    headers: &HeaderMap,
+    body: impl request::Body,
+) -> Result<Response, Problem> {
+    let key = start::idempotency_key(headers)?;
+    let ask: Ask = request::json(headers, body).await?;
+    let question = start::question(&ask.question)?;
+    let language = ask.language.map(start::language).transpose()?;
+    let key = key.map(|key| RequestKey {
+        key: start::digest(&[Some(key.as_str())]),
+        body: start::digest(&[Some(question.as_str()), language.as_deref()]),
+    });
+    service.follow_up(id, &FollowUp { question, language, key }).await?;
+    accepted(id, "started", start::STARTED)
 }

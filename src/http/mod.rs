@@ -3,9 +3,11 @@
 //! Every path stands in `route`, so an unknown one is a 404 and a wrong method a 405 before any handler runs. A handler
 //! returns a response or a `Problem`; nothing else leaves this module.
 
+mod conversation;
 mod cors;
 mod events;
 mod feed;
+mod feedback;
 mod health;
 mod history;
 mod messages;
@@ -160,15 +162,24 @@ async fn dispatch<B: request::Body>(context: &Context, request: Request<B>) -> R
         Route::Status(id) => status::status(service, id, &request.query, &request.headers).await,
         Route::Events(id) => events::events(context, id, &request.method, &request.query, &request.headers).await,
         Route::Socket(id) => socket::open(context, id, &request.query, &request.headers, request.upgrade).await,
+        Route::Conversation(id) => conversation::delete(service, id).await,
+        Route::Messages(id) if request.method == Method::POST => messages::follow_up(service, id, &request.headers, request.body).await,
         Route::Messages(id) => messages::messages(service, id).await,
+        Route::Cancel(id) => conversation::cancel(service, id).await,
+        Route::Feedback(id) => feedback::feedback(service, id, &request.headers, request.body).await,
         Route::Result(id, number) => results::result(service, id, number, &request.query).await,
         Route::History => history::history(service, &request.query).await,
     }
 }
 
-fn options(route: &Route) -> Response {
+fn no_content() -> Response {
     let mut response = Response::default();
     *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+}
+
+fn options(route: &Route) -> Response {
+    let mut response = no_content();
     response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(route.allow()));
     response
 }

@@ -9,7 +9,12 @@ use warp::{
 };
 
 use super::request::RequestId;
-use crate::{conversation::ConversationId, service::StartError, store};
+use crate::{
+    conversation::{ConversationId, Declined},
+    queue,
+    service::{RequestError, StartError},
+    store,
+};
 
 /// Where the types of problems are named.
 const TYPES: &str = "https://asklake.dev/problems/";
@@ -84,6 +89,14 @@ impl Problem {
     pub(super) fn overloaded() -> Self {
         let detail = "too many requests are being worked on; try again shortly";
         Self { retry_after: Some(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Overloaded", detail) }
+    }
+
+    fn conflict(slug: &'static str, title: &'static str, detail: &dyn std::fmt::Display) -> Self {
+        Self::new(StatusCode::CONFLICT, slug, title, detail.to_string())
+    }
+
+    fn idempotency_mismatch(detail: &dyn std::fmt::Display) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency-mismatch", "Idempotency key reused", detail.to_string())
     }
 
     pub(super) fn too_many_streams() -> Self {
@@ -170,17 +183,36 @@ impl From<store::Error> for Problem {
     }
 }
 
+impl From<queue::Error> for Problem {
+    fn from(error: queue::Error) -> Self {
+        tracing::warn!(%error, "the queue failed");
+        Self::unavailable("the queue")
+    }
+}
+
 impl From<StartError> for Problem {
     fn from(error: StartError) -> Self {
         match error {
-            StartError::IdempotencyMismatch => {
-                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency-mismatch", "Idempotency key reused", error.to_string())
-            }
+            StartError::IdempotencyMismatch => Self::idempotency_mismatch(&error),
             StartError::Store(error) => error.into(),
-            StartError::Queue(error) => {
-                tracing::warn!(%error, "the queue failed");
-                Self::unavailable("the queue")
+            StartError::Queue(error) => error.into(),
+        }
+    }
+}
+
+impl From<RequestError> for Problem {
+    fn from(error: RequestError) -> Self {
+        match error {
+            RequestError::Unknown => Self::no_conversation(),
+            RequestError::Declined(Declined::TurnRunning) => Self::conflict("turn-running", "A turn is running", &error),
+            RequestError::Declined(Declined::NoTurnLeft(_)) | RequestError::TooLarge => {
+                Self::conflict("conversation-full", "The conversation is full", &error)
             }
+            RequestError::TurnEnded => Self::conflict("turn-ended", "The turn has ended", &error),
+            RequestError::IdempotencyMismatch => Self::idempotency_mismatch(&error),
+            RequestError::Contended => Self { retry_after: Some(1), ..Self::unavailable("the store") },
+            RequestError::Store(error) => error.into(),
+            RequestError::Queue(error) => error.into(),
         }
     }
 }

@@ -27,8 +27,14 @@ pub(super) enum Route {
     Events(ConversationId),
     /// `/api/chat/{id}/ws`.
     Socket(ConversationId),
+    /// `/api/chat/{id}`.
+    Conversation(ConversationId),
     /// `/api/chat/{id}/messages`.
     Messages(ConversationId),
+    /// `/api/chat/{id}/cancel`.
+    Cancel(ConversationId),
+    /// `/api/chat/{id}/feedback`.
+    Feedback(ConversationId),
     /// `/api/chat/{id}/results/{n}`, n from 1.
     Result(ConversationId, u32),
 }
@@ -55,10 +61,13 @@ impl Route {
             ["api", "openapi.json"] => Self::OpenApi,
             ["api", "chat", "start"] => Self::Start,
             ["api", "chat", "history"] => Self::History,
+            ["api", "chat", id] => Self::Conversation(id.parse().ok()?),
             ["api", "chat", id, "status"] => Self::Status(id.parse().ok()?),
             ["api", "chat", id, "events"] => Self::Events(id.parse().ok()?),
             ["api", "chat", id, "ws"] => Self::Socket(id.parse().ok()?),
             ["api", "chat", id, "messages"] => Self::Messages(id.parse().ok()?),
+            ["api", "chat", id, "cancel"] => Self::Cancel(id.parse().ok()?),
+            ["api", "chat", id, "feedback"] => Self::Feedback(id.parse().ok()?),
             ["api", "chat", id, "results", number] => Self::Result(id.parse().ok()?, result_number(number)?),
             _ => return None,
         })
@@ -67,7 +76,9 @@ impl Route {
     /// The value of `Allow`.
     pub(super) fn allow(self) -> &'static str {
         match self {
-            Self::Start => "POST, OPTIONS",
+            Self::Start | Self::Cancel(_) | Self::Feedback(_) => "POST, OPTIONS",
+            Self::Conversation(_) => "DELETE, OPTIONS",
+            Self::Messages(_) => "GET, POST, HEAD, OPTIONS",
             _ => "GET, HEAD, OPTIONS",
         }
     }

@@ -20,6 +20,9 @@ pub(super) const LABEL_LIMIT: usize = 128;
 /// Longest language tag: RFC 5646 §4.4.1 asks for 35.
 const LANGUAGE_LIMIT: usize = 35;
 
+/// The published text.
+pub(super) const STARTED: &str = "Conversation started. Poll /chat/{id}/status for updates.";
+
 #[derive(Deserialize)]
 struct Start {
     question: String,
@@ -42,24 +45,31 @@ pub(super) async fn start(service: &Service, headers: &HeaderMap, body: impl req
     let key = idempotency_key(headers)?;
     let start: Start = request::json(headers, body).await?;
     let started = service.start(validate(start, key.as_deref())?).await?;
-    accepted(started.id)
+    accepted(started.id, "started", STARTED)
 }
 
 fn validate(start: Start, key: Option<&str>) -> Result<NewConversation, Problem> {
-    let question = start.question.trim().to_owned();
-    if question.is_empty() || question.chars().count() > QUESTION_LIMIT {
-        return Err(Problem::bad_request(format!("question must have 1 to {QUESTION_LIMIT} characters")));
-    }
+    let question = question(&start.question)?;
     let user_id = label("user_id", start.user_id)?;
     let device_id = label("device_id", start.device_id)?;
     let language = start.language.map(language).transpose()?;
-    let digest = |_| {
-        let parts = [Some(question.as_str()), user_id.as_deref(), device_id.as_deref(), language.as_deref()];
-        Uuid::new_v5(&Uuid::nil(), serde_json::json!(parts).to_string().as_bytes()).to_string()
-    };
-    let request_digest = key.map(digest);
+    let request_digest = key.map(|_| digest(&[Some(question.as_str()), user_id.as_deref(), device_id.as_deref(), language.as_deref()]));
     let id = key.map_or_else(ConversationId::random, |key| ConversationId::from_idempotency_key("", key));
     Ok(NewConversation { id, question, owner: None, user_id, device_id, language, request_digest })
+}
+
+/// What tells one body from another: the same for the same parts.
+pub(super) fn digest(parts: &[Option<&str>]) -> String {
+    Uuid::new_v5(&Uuid::nil(), serde_json::json!(parts).to_string().as_bytes()).to_string()
+}
+
+/// A question, without the space around it.
+pub(super) fn question(text: &str) -> Result<String, Problem> {
+    let question = text.trim();
+    if question.is_empty() || question.chars().count() > QUESTION_LIMIT {
+        return Err(Problem::bad_request(format!("question must have 1 to {QUESTION_LIMIT} characters")));
+    }
+    Ok(question.to_owned())
 }
 
 /// A label of the client's choice; an empty one counts as none.
@@ -72,7 +82,7 @@ pub(super) fn label(name: &str, value: Option<String>) -> Result<Option<String>,
 }
 
 /// A well-formed BCP 47 tag, by shape: subtags of 1 to 8 letters or digits, the first one of letters.
-fn language(tag: String) -> Result<String, Problem> {
+pub(super) fn language(tag: String) -> Result<String, Problem> {
     let mut subtags = tag.split('-');
     let is_subtag = |subtag: &str| (1..=8).contains(&subtag.len()) && subtag.bytes().all(|byte| byte.is_ascii_alphanumeric());
     let is_primary = |subtag: &str| is_subtag(subtag) && subtag.bytes().all(|byte| byte.is_ascii_alphabetic());
@@ -82,19 +92,20 @@ fn language(tag: String) -> Result<String, Problem> {
     Err(Problem::bad_request("language must be a BCP 47 tag such as en or pt-BR"))
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
     let key = value.to_str().ok().filter(|key| (1..=LABEL_LIMIT).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()));
     key.map(|key| Some(key.to_owned()))
         .ok_or_else(|| Problem::bad_request(format!("Idempotency-Key must have 1 to {LABEL_LIMIT} visible ASCII characters")))
 }
 
-fn accepted(id: ConversationId) -> Result<Response, Problem> {
+/// The 202 of everything that a worker sees to.
+pub(super) fn accepted(id: ConversationId, processing_status: &'static str, message: &'static str) -> Result<Response, Problem> {
     let body = Accepted {
         status: "success",
         conversation_id: id,
-        processing_status: "started",
-        message: "Conversation started. Poll /chat/{id}/status for updates.",
+        processing_status,
+        message,
         poll_url: format!("/api/chat/{id}/status"),
         events_url: format!("/api/chat/{id}/events"),
     };

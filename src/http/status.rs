@@ -8,7 +8,7 @@ use warp::{
     reply::Response,
 };
 
-use super::{problem::Problem, request::Query};
+use super::{messages::FeedbackView, problem::Problem, request::Query};
 use crate::{
     conversation::{
         AnswerBasis, Chart, Conversation, ConversationId, ErrorDetail, Job, LimitSource, Progress, PublicJobStatus, PublicStatus, Revision,
@@ -46,6 +46,7 @@ struct Status<'a> {
     usage: &'a Usage,
     chart: Option<&'a Chart>,
     error_detail: Option<&'a ErrorDetail>,
+    feedback: Option<FeedbackView<'a>>,
 }
 
 #[derive(Serialize)]
@@ -62,6 +63,8 @@ struct JobView<'a> {
     limit_source: Option<LimitSource>,
     error: Option<&'a str>,
     run_page_url: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cancel_confirmed_at: Option<Timestamp>,
 }
 
 impl<'a> JobView<'a> {
@@ -78,6 +81,7 @@ impl<'a> JobView<'a> {
             limit_source: job.limit_source,
             error: job.error.as_deref(),
             run_page_url: job.run_page_url.as_deref(),
+            cancel_confirmed_at: job.cancel_confirmed_at,
         }
     }
 }
@@ -106,6 +110,7 @@ impl<'a> Status<'a> {
             usage: &conversation.usage,
             chart: conversation.chart.as_ref(),
             error_detail: conversation.error_detail.as_ref(),
+            feedback: conversation.feedback_of(conversation.turn).map(FeedbackView::of),
         }
     }
 }

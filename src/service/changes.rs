@@ -81,6 +81,14 @@ impl Changes {
         }
     }
 
+    /// Tells everybody who waits for `id` that it was removed.
+    pub(super) fn removed(&self, id: ConversationId) {
+        let topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(topic) = topics.get(&id).and_then(Weak::upgrade) {
+            topic.state.send_replace(State::Gone);
+        }
+    }
+
     /// Whether an overdue wake of `id` may be sent again: at most once per `every` in this process.
     pub(super) fn may_nudge(&self, id: ConversationId, every: Duration) -> bool {
         let mut nudged = self.nudged.lock().unwrap_or_else(PoisonError::into_inner);

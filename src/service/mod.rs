@@ -1,4 +1,4 @@
-//! Use cases: start a conversation, take it on (`step`), read it. Knows the ports, never an adapter, HTTP or a queue's envelope.
+//! Use cases: start a conversation, take it on (`step`), read it, go on with it or end it (`requests`). Knows the ports, never an adapter, HTTP or a queue's envelope.
 
 mod changes;
 mod draft;
@@ -6,6 +6,7 @@ mod perform;
 pub mod protocol;
 mod read;
 mod recent;
+mod requests;
 mod review;
 mod rows_alone;
 mod start;
@@ -17,6 +18,7 @@ use std::{sync::Arc, time::Duration};
 
 pub use draft::DraftPiece;
 pub use read::{Dependency, Readiness, Wait};
+pub use requests::{Canceled, RequestError};
 pub use start::{StartError, Started};
 pub use step::{Advance, StepError};
 pub use watch::{News, Watch};

@@ -9,12 +9,15 @@ use tokio::time::timeout;
 
 use super::{Service, rows_alone, transcript::Results};
 use crate::{
-    conversation::{Conversation, Decision, Effect, ErrorCode, Job, Outcome, Phase, Review, RunId},
+    conversation::{Cancellation, Conversation, Decision, Effect, ErrorCode, Job, Outcome, Phase, Review, RunId},
     model,
     sql::Admitted,
     store,
     warehouse::{self, Origin, RunState, Statement, time_limit_passed},
 };
+
+/// How long one try to cancel a run waits for the warehouse to confirm it.
+const CANCEL_WAIT: Duration = Duration::from_secs(5);
 
 impl Service {
     /// Performs `effect`; `left` is what remains of the invocation, and bounds how long a poll waits.
@@ -23,6 +26,7 @@ impl Service {
             Effect::AskModel { queries_left } => self.ask_model(conversation, queries_left).await,
             Effect::Launch { job } => Ok(self.launch(conversation, job).await),
             Effect::Poll { job, run, phase } => self.poll(conversation, job, (&run, phase), left).await,
+            Effect::Cancel { run, phase } => Ok(Outcome::Cancellation(self.cancel_run(run.as_ref(), phase, left).await)),
             Effect::Expire { run } => Ok(self.expire(run.as_ref()).await),
         }
     }
@@ -162,12 +166,33 @@ impl Service {
         Outcome::Ended { code: ErrorCode::DeadlineExceeded, detail }
     }
 
-    /// Stops a run that took too long. Where that fails it ends by the limits of the warehouse.
-    async fn stop(&self, run: &RunId) {
+    /// Asks the warehouse to cancel a run, and waits a little for it to say that it has.
+    async fn cancel_run(&self, run: Option<&RunId>, phase: Phase, left: Duration) -> Cancellation {
+        let Some(run) = run else { return Cancellation::Unknown };
+        self.stop(run).await;
+        let wait = left.min(CANCEL_WAIT);
+        match timeout(wait + self.settings.warehouse_timeout, self.ports.warehouse.poll(run, phase, wait)).await {
+            Ok(Ok(RunState::Canceled)) => Cancellation::Confirmed,
+            Ok(Ok(RunState::Succeeded(_) | RunState::Failed(_))) => Cancellation::TooLate,
+            Ok(Ok(RunState::Lost)) => Cancellation::Unknown,
+            Ok(Ok(RunState::Running(_))) => Cancellation::Unconfirmed,
+            Ok(Err(error)) => {
+                tracing::warn!(run.id = %run, %error, "the warehouse does not tell whether it canceled a query");
+                Cancellation::Unconfirmed
+            }
+            Err(_) => {
+                tracing::warn!(run.id = %run, "the warehouse did not answer whether it canceled a query");
+                Cancellation::Unconfirmed
+            }
+        }
+    }
+
+    /// Stops a run that nobody waits for any more. Where that fails it ends by the limits of the warehouse.
+    pub(super) async fn stop(&self, run: &RunId) {
         match timeout(self.settings.warehouse_timeout, self.ports.warehouse.cancel(run)).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(run.id = %run, %error, "could not cancel a query that took too long"),
-            Err(_) => tracing::warn!(run.id = %run, "the warehouse did not answer to the cancellation of a query that took too long"),
+            Ok(Err(error)) => tracing::warn!(run.id = %run, %error, "could not cancel a query"),
+            Err(_) => tracing::warn!(run.id = %run, "the warehouse did not answer to the cancellation of a query"),
         }
     }
 

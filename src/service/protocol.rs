@@ -2,8 +2,12 @@
 //!
 //! Every worker action is fenced by the revision in its wake. A wake may be lost only together with the process that was to
 //! send it, and then the message that woke that process is delivered again: *repair* sends the missing wake.
+//!
+//! Requests commit too. One that begins a turn finds no wake under way, and promises nothing before it has sent its own. One that cancels
+//! a running turn makes the wake that is under way an old one and may die before it sends another: so whoever finds a conversation that is
+//! being canceled sends the wake again.
 
-use crate::conversation::Revision;
+use crate::conversation::{Revision, Stage};
 
 /// What a wake for one revision means for a conversation stored at another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,9 +36,11 @@ pub fn fence(wake: Revision, read: Revision) -> Fence {
 /// A repairing wake (`is_repair`) is repaired in turn. A worker that lost its lease goes on to further effects without a
 /// message of its own; when it dies, only the repair that the second delivery sent can carry the conversation on, and that
 /// one may be older than the worker's last commit by then. The model check finds this history when the flag is ignored.
+///
+/// A turn that is being canceled (`stage`) was committed by a request: the message at hand may be the only one there is.
 #[must_use]
-pub fn needs_repair(dequeue_count: u32, is_repair: bool, is_terminal: bool) -> bool {
-    (dequeue_count > 1 || is_repair) && !is_terminal
+pub fn needs_repair(dequeue_count: u32, is_repair: bool, stage: Stage) -> bool {
+    (dequeue_count > 1 || is_repair || stage == Stage::Canceling) && !stage.is_terminal()
 }
 
 /// What a refused commit means once the conversation is read again.

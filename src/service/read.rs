@@ -73,7 +73,11 @@ impl Service {
             State::Gone => true,
             State::Unread | State::Unreadable(_) => false,
         };
-        let _ = timeout_at(until.into(), state.wait_for(is_news)).await;
+        let has_news = timeout_at(until.into(), state.wait_for(is_news)).await.is_ok();
+        if !has_news && conversation.revision < wait.after {
+            // A replica lagged behind; by now it shows what the client knows.
+            return Ok(self.read_once(id).await?.0);
+        }
         let last = state.borrow().clone();
         Ok(match last {
             State::Stored(stored) => Some(stored),
@@ -98,12 +102,17 @@ impl Service {
 
     /// What is stored. Where that is nothing, a replica may not show yet what another instance has just started: it is asked once more.
     async fn load_any(&self, id: ConversationId) -> Result<Known, Error> {
+        Ok(self.load_shown(id).await?.map(|found| Arc::new(found.conversation)))
+    }
+
+    /// [`Service::load_any`] with the version, for a request that is to change it.
+    pub(super) async fn load_shown(&self, id: ConversationId) -> Result<Option<Versioned>, Error> {
         let mut found = self.ports.store.load(id).await?;
         if found.is_none() && !self.settings.replica_lag.is_zero() {
             sleep(self.settings.replica_lag).await;
             found = self.ports.store.load(id).await?;
         }
-        Ok(found.map(|found| Arc::new(found.conversation)))
+        Ok(found)
     }
 
     /// Loads a conversation that is stored at `revision` or a later one, and gives a replica that lags behind some time to show it.

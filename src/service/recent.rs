@@ -72,12 +72,21 @@ impl Recent {
 
     /// Notes what was committed in this process: its readers see it without a read.
     pub(super) fn committed(&self, conversation: &Conversation) {
+        self.note(conversation.id, || Some(Arc::new(conversation.clone())));
+    }
+
+    /// Notes that a conversation was removed in this process.
+    pub(super) fn removed(&self, id: ConversationId) {
+        self.note(id, || None);
+    }
+
+    fn note(&self, id: ConversationId, known: impl FnOnce() -> Known) {
         if self.interval.is_zero() {
             return;
         }
-        // While the slot is held a read is under way, which may be older; then the next read shows the commit.
-        if let Ok(mut entry) = self.slot(conversation.id).try_lock() {
-            *entry = Some(Entry::known(Some(Arc::new(conversation.clone()))));
+        // While the slot is held a read is under way, which may be older; then the next read shows the change.
+        if let Ok(mut entry) = self.slot(id).try_lock() {
+            *entry = Some(Entry::known(known()));
         }
     }
 

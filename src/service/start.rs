@@ -47,18 +47,25 @@ impl Service {
         Ok(Started { id })
     }
 
-    async fn wake_or_withdraw(&self, conversation: Conversation, etag: &ETag) -> Result<(), StartError> {
+    /// Wakes a worker for the turn that `conversation` has just begun.
+    ///
+    /// # Errors
+    /// [`queue::Error`]: then the turn has ended.
+    pub(super) async fn wake_or_withdraw(&self, mut conversation: Conversation, etag: &ETag) -> Result<(), queue::Error> {
         let wake = Wake::of(&conversation);
         let Err(error) = self.ports.wakes.send(&wake, std::time::Duration::ZERO).await else { return Ok(()) };
-        // Without its wake nobody would ever take it on: it must not look as if it were being worked on.
+        // Without its wake nobody would ever take it on: it must not look as if it were being worked on. Nor must its idempotency key
+        // keep the client from asking again.
+        let turn = conversation.turn;
+        conversation.keyed_requests.retain(|keyed| keyed.turn != turn);
         let detail = "No worker could be woken: the queue did not answer.".to_owned();
         let ended = apply(conversation, Outcome::Ended { code: ErrorCode::Abandoned, detail }, &self.budgets, Self::now());
         if let Some(transition) = ended
-            && let Err(error) = self.ports.store.commit(&transition.conversation, etag).await
+            && let Err(error) = self.commit(&transition.conversation, etag).await
         {
             tracing::warn!(conversation.id = %transition.conversation.id, %error, "could not withdraw a conversation that has no wake");
         }
-        Err(error.into())
+        Err(error)
     }
 
     /// A request that was sent again finds what the first one made. Its wake is sent again too as long as no worker has

@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use super::{
     Service,
+    changes::State,
     protocol::{Conflict, DELIVERIES_UNTIL_GONE, Fence, conflict, fence, needs_repair},
 };
 use crate::{
-    conversation::{Conversation, ConversationId, ErrorCode, Outcome, Revision, apply, effect},
+    conversation::{Conversation, ConversationId, Effect, ErrorCode, Outcome, Revision, RunId, apply, effect},
     queue::{self, Wake},
     store::{self, ETag, Versioned},
 };
@@ -46,6 +47,9 @@ pub enum StepError {
     #[error(transparent)]
     Queue(#[from] queue::Error),
 }
+
+/// How often a worker looks whether another process has canceled the turn, while model or warehouse are at work.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// What a delivery tells of earlier ones.
 #[derive(Clone, Copy, Debug)]
@@ -84,12 +88,20 @@ impl Service {
         let until = Instant::now() + self.settings.invocation;
         let Versioned { mut conversation, mut etag } = stored;
         while let Some(next) = effect(&conversation, &self.budgets, Self::now()) {
-            let outcome = self.perform(&conversation, next, until.saturating_duration_since(Instant::now())).await?;
-            let refused_over = conversation.revision;
+            let (id, refused_over) = (conversation.id, conversation.revision);
+            let may_be_dropped = matches!(next, Effect::AskModel { .. } | Effect::Poll { .. });
+            let outcome = tokio::select! {
+                outcome = self.perform(&conversation, next, until.saturating_duration_since(Instant::now())) => outcome?,
+                () = self.superseded(id, refused_over), if may_be_dropped => return self.overtaken(id, refused_over, delivered).await,
+            };
+            let launched = launched(&outcome);
             let Some(transition) = apply(conversation, outcome, &self.budgets, Self::now()) else { break };
             conversation = transition.conversation;
             etag = match self.commit(&conversation, &etag).await {
-                Err(store::Error::Conflict(id)) => return self.overtaken(id, refused_over, delivered).await,
+                Err(store::Error::Conflict(id)) => {
+                    self.stop_unwanted(id, launched).await;
+                    return self.overtaken(id, refused_over, delivered).await;
+                }
                 Err(store::Error::TooLarge { id, bytes }) => return self.end_too_large(id, refused_over, bytes, delivered).await,
                 committed => committed?,
             };
@@ -102,7 +114,43 @@ impl Service {
         Ok(Advance::Ended)
     }
 
-    async fn commit(&self, conversation: &Conversation, expected: &ETag) -> Result<ETag, store::Error> {
+    /// Ends when the conversation is no longer stored at `revision`: its turn was canceled, it was deleted, or another worker has it. What
+    /// happens in this process is noticed at once.
+    async fn superseded(&self, id: ConversationId, revision: Revision) {
+        let topic = self.changes.topic(id);
+        let mut state = topic.subscribe();
+        loop {
+            let is_news = |state: &State| match state {
+                State::Stored(stored) => stored.revision > revision,
+                State::Gone => true,
+                State::Unread | State::Unreadable(_) => false,
+            };
+            if tokio::time::timeout(LOOK_EVERY, state.wait_for(is_news)).await.is_ok() {
+                return;
+            }
+            match self.ports.store.load(id).await {
+                Ok(Some(stored)) if stored.conversation.revision <= revision => {}
+                Ok(_) => return,
+                Err(error) => tracing::debug!(conversation.id = %id, %error, "could not look whether a conversation is still wanted"),
+            }
+        }
+    }
+
+    /// Stops a run that could not be recorded because its turn was canceled, or its conversation deleted, while it was launched.
+    async fn stop_unwanted(&self, id: ConversationId, launched: Option<(usize, RunId)>) {
+        let Some((index, run)) = launched else { return };
+        let is_wanted = |stored: &Versioned| {
+            let job = stored.conversation.databricks_jobs.get(index);
+            job.is_some_and(|job| !job.status.is_over() || job.run_id.as_ref() == Some(&run))
+        };
+        match self.ports.store.load(id).await {
+            Ok(stored) if stored.as_ref().is_some_and(is_wanted) => {}
+            Ok(_) => self.stop(&run).await,
+            Err(error) => tracing::warn!(conversation.id = %id, run.id = %run, %error, "could not look whether a query is still wanted"),
+        }
+    }
+
+    pub(super) async fn commit(&self, conversation: &Conversation, expected: &ETag) -> Result<ETag, store::Error> {
         let etag = self.ports.store.commit(conversation, expected).await?;
         self.recent.committed(conversation);
         self.changes.committed(conversation);
@@ -153,7 +201,7 @@ impl Service {
 
     /// Sends the wake of the stored revision again where an earlier delivery may have died before it could.
     async fn repair(&self, stored: &Conversation, delivered: Delivered) -> Result<Advance, StepError> {
-        if needs_repair(delivered.count, delivered.is_repair, stored.stage.is_terminal()) {
+        if needs_repair(delivered.count, delivered.is_repair, stored.stage) {
             let delay = stored.wake_at.map(|at| at.since(Self::now())).unwrap_or_default();
             return self.send(Wake { repair: true, ..Wake::of(stored) }, delay).await;
         }
@@ -178,4 +226,9 @@ impl Service {
             ended => Ok(ended),
         }
     }
+}
+
+/// The run that an outcome tells of for the first time, and its job.
+fn launched(outcome: &Outcome) -> Option<(usize, RunId)> {
+    if let Outcome::QueryLaunched { job, run_id, .. } = outcome { Some((*job, run_id.clone())) } else { None }
 }

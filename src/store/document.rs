@@ -7,15 +7,15 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(any(feature = "azure", feature = "local"))]
 use super::Error;
-#[cfg(any(feature = "azure", feature = "local"))]
-use crate::conversation::ResultSet;
 use crate::conversation::{Conversation, ConversationId, PublicStatus};
+#[cfg(any(feature = "azure", feature = "local"))]
+use crate::conversation::{ResultSet, Stage};
 
 /// The largest document of a conversation, in bytes of JSON: half of what Cosmos DB takes in one item, so that reading and writing one
 /// stays cheap. A turn that would pass it ends with an error.
 pub const MAX_BYTES: usize = 1 << 20;
 
-/// By how much the document of an ended turn may pass [`MAX_BYTES`], so that why it ended can always be kept.
+/// By how much the document of a turn that has ended, or is about to, may pass [`MAX_BYTES`], so that why it ended can always be kept.
 const RESERVE: usize = 64 << 10;
 
 /// The most that the rows of one query may be, in bytes of JSON: half of [`MAX_BYTES`], because a store that keeps them as text in JSON
@@ -50,7 +50,8 @@ impl Document {
 /// # Errors
 /// [`Error::TooLarge`] above [`MAX_BYTES`].
 pub(super) fn encode(conversation: &Conversation, document: &impl Serialize) -> Result<String, Error> {
-    let reserve = if conversation.stage.is_terminal() { RESERVE } else { 0 };
+    let is_ending = conversation.stage.is_terminal() || conversation.stage == Stage::Canceling;
+    let reserve = if is_ending { RESERVE } else { 0 };
     bounded(conversation.id, document, MAX_BYTES + reserve)
 }
 

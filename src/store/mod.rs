@@ -3,6 +3,7 @@
 //! Contract, proven for every adapter by `tests/it/contract/store.rs`:
 //! - `create` fails with [`Error::Exists`] on a known id, `commit` with [`Error::Conflict`] on any other version than the stored one;
 //! - an expired conversation (no commit for the TTL) and its results are gone from every read, also before they are swept;
+//! - a conversation that is removed is gone from every read at once, with its results, and no commit brings it back;
 //! - a conversation of more than [`document::MAX_BYTES`] is refused with [`Error::TooLarge`], and what was stored stays;
 //! - `history` is newest first by `created_at`, and its cursor never repeats nor skips a conversation that was there throughout.
 
@@ -116,6 +117,12 @@ pub trait Store: Send + Sync {
     /// # Errors
     /// [`Error::Conflict`], [`Error::TooLarge`], [`Error::Throttled`], [`Error::Unavailable`].
     async fn commit(&self, conversation: &Conversation, expected: &ETag) -> Result<ETag, Error>;
+
+    /// Removes a conversation and its results if its stored version is still `expected`. Its id may be created anew.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`], also when it is gone already; [`Error::Throttled`], [`Error::Unavailable`].
+    async fn remove(&self, conversation: &Conversation, expected: &ETag) -> Result<(), Error>;
 
     /// Lists conversations newest first, at most `limit`, from `cursor` on.
     ///

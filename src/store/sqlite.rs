@@ -100,6 +100,21 @@ impl Store for SqliteStore {
         if changed == 1 { Ok(etag(version)) } else { Err(conflict) }
     }
 
+    async fn remove(&self, conversation: &Conversation, expected: &ETag) -> Result<(), Error> {
+        let conflict = Error::Conflict(conversation.id);
+        let Ok(expected) = expected.0.parse::<i64>() else { return Err(conflict) };
+        let (id, now) = (conversation.id.to_string(), self.database.now().unix_millis());
+        let removed = self
+            .database
+            .write(move |connection| {
+                connection
+                    .prepare_cached("DELETE FROM conversations WHERE id = ?1 AND version = ?2 AND expires_at > ?3")?
+                    .execute(params![id, expected, now])
+            })
+            .await?;
+        if removed == 1 { Ok(()) } else { Err(conflict) }
+    }
+
     async fn history(&self, filter: &HistoryFilter, limit: u32, cursor: Option<&str>) -> Result<HistoryPage, Error> {
         let after = cursor.map(|text| Cursor::decode(text).ok_or(Error::BadCursor)).transpose()?;
         let (sql, parameters) = history_query(filter, after, self.database.now().unix_millis(), limit);

@@ -10,7 +10,9 @@ use std::{
 };
 
 use asklake::{
-    conversation::{Budgets, Conversation, ConversationId, NewConversation, Phase, ResultSet, Role, RunId, Stage},
+    conversation::{
+        Budgets, Conversation, ConversationId, FollowUp, JobStatus, NewConversation, Phase, RequestKey, ResultSet, Role, RunId, Stage,
+    },
     model::{self, Listener, Model, Reply, Request},
     queue::{self, Lane, Receiver, Sender, Wake},
     service::{Ports, Service, Settings},
@@ -22,7 +24,7 @@ use tokio::sync::Notify;
 
 use crate::support::{
     embedded::{Embedded, lake},
-    scripted::{ScriptedModel, ScriptedWarehouse},
+    scripted::{Gate, ScriptedModel, ScriptedWarehouse},
 };
 
 /// Kills the worker after a number of port calls: the call is made, but its caller never hears of it.
@@ -71,6 +73,9 @@ impl Store for Fused<Arc<dyn Store>> {
         let committed = self.inner.commit(conversation, expected).await;
         self.fuse.burn().await;
         committed
+    }
+    async fn remove(&self, conversation: &Conversation, expected: &ETag) -> Result<(), store::Error> {
+        self.inner.remove(conversation, expected).await
     }
     async fn history(&self, filter: &HistoryFilter, limit: u32, cursor: Option<&str>) -> Result<HistoryPage, store::Error> {
         self.inner.history(filter, limit, cursor).await
@@ -211,6 +216,37 @@ impl World {
         panic!("the conversation never came to rest");
     }
 
+    /// Delivers messages until the worker dies after its port call number `calls`. What happens `meanwhile` is over before its message
+    /// is delivered again.
+    async fn run_to(&self, calls: usize, meanwhile: impl Future<Output = ()>) {
+        self.fuse.set(calls);
+        let queue: &dyn Receiver = self.embedded.receiver.as_ref();
+        while let Some(message) = queue.receive(Lane::Work, 1, Duration::from_secs(60), Duration::ZERO).await.unwrap().pop() {
+            let wake: Wake = serde_json::from_str(&message.body).unwrap();
+            tokio::select! {
+                stepped = self.service.step(wake, message.dequeue_count) => {
+                    stepped.unwrap();
+                    queue.delete(Lane::Work, &message.lease).await.unwrap();
+                }
+                () = self.fuse.blown.notified() => {
+                    meanwhile.await;
+                    return queue.release(Lane::Work, &message.lease, Duration::ZERO).await.unwrap();
+                }
+            }
+        }
+        panic!("the worker did not make {calls} port calls");
+    }
+
+    /// A client's request whose process dies after its port call number `dies_after`; 0 for never.
+    async fn request(&self, dies_after: usize, request: impl Future<Output = ()>) {
+        self.fuse.set(dies_after);
+        tokio::select! {
+            () = request => {}
+            () = self.fuse.blown.notified() => {}
+        }
+        self.fuse.set(0);
+    }
+
     async fn check(&self, id: ConversationId, queries: usize, crashes: &[usize]) {
         let conversation = self.embedded.store.load(id).await.unwrap().unwrap().conversation;
         assert_eq!(conversation.stage, Stage::Completed, "crashes {crashes:?}: {conversation:#?}");
@@ -268,4 +304,82 @@ async fn two_crashes_after_any_two_port_calls_cost_neither_the_answer_nor_a_seco
             }
         }
     }
+}
+
+/// Port calls of a request that changes a conversation: it loads, commits, and wakes a worker.
+const REQUEST: usize = 3;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_turn_that_is_canceled_between_any_two_port_calls_ends_although_the_client_dies_as_well() {
+    for invocation in INVOCATIONS {
+        let calls = port_calls(2, ScriptedWarehouse::new(Duration::ZERO), invocation).await;
+        for (call, dies_after) in (1..=calls).flat_map(|call| (0..=REQUEST).map(move |dies_after| (call, dies_after))) {
+            let world = World::new(2, ScriptedWarehouse::new(Duration::ZERO), invocation);
+            let id = world.start().await;
+            let cancel = async {
+                let _ = world.service.cancel(id).await;
+            };
+            world.run_to(call, world.request(dies_after, cancel)).await;
+            world.run(&[]).await;
+            let what = format!("canceled after {call} calls, the client died after {dies_after}");
+            let conversation = world.embedded.store.load(id).await.unwrap().unwrap().conversation;
+            // A client that died before its commit has canceled nothing.
+            let is_canceled = conversation.stage == Stage::Canceled;
+            assert!(is_canceled || conversation.stage == Stage::Completed, "{what}: {conversation:#?}");
+            assert!(is_canceled || dies_after == 1 || call == calls, "{what}: {:?}", conversation.stage);
+            let canceled = world.warehouse.canceled.lock().unwrap().clone();
+            for job in &conversation.databricks_jobs {
+                let run = job.run_id.as_ref().map(ToString::to_string).filter(|_| job.status == JobStatus::Canceled);
+                assert!(run.is_none_or(|run| canceled.contains(&run)), "{what}: {job:?}");
+                assert!(job.status.is_over(), "{what}: {job:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_follow_up_whose_first_request_died_anywhere_is_answered_once_when_it_is_sent_again() {
+    for (invocation, dies_after) in INVOCATIONS.into_iter().flat_map(|invocation| (1..=REQUEST).map(move |dies| (invocation, dies))) {
+        let world = World::new(1, ScriptedWarehouse::new(Duration::ZERO), invocation);
+        let id = world.start().await;
+        world.run(&[]).await;
+        let key = RequestKey { key: "k".into(), body: "b".into() };
+        let asked = FollowUp { question: "and?".into(), language: None, key: Some(key) };
+        let send = async {
+            world.service.follow_up(id, &asked).await.unwrap();
+        };
+        world.request(dies_after, send).await;
+        world.service.follow_up(id, &asked).await.unwrap();
+        world.run(&[]).await;
+        let conversation = world.embedded.store.load(id).await.unwrap().unwrap().conversation;
+        assert_eq!((conversation.stage, conversation.turn), (Stage::Completed, 2), "died after {dies_after}");
+        let questions = conversation.messages.iter().filter(|message| message.role == Role::User).count();
+        assert_eq!(questions, 2, "died after {dies_after}");
+    }
+}
+
+#[tokio::test]
+async fn a_query_that_was_launched_while_its_turn_was_canceled_is_stopped() {
+    let gate = Arc::new(Gate::default());
+    let mut warehouse = ScriptedWarehouse::new(Duration::from_secs(3600));
+    warehouse.gate = Some(Arc::clone(&gate));
+    let world = World::new(1, warehouse, Duration::ZERO);
+    let id = world.start().await;
+    let worker = tokio::spawn({
+        let (service, queue) = (world.service.clone(), Arc::clone(&world.embedded.receiver));
+        async move {
+            // The worker of the launch is slow: it hears of its run only after the turn was canceled.
+            while let Some(message) = queue.receive(Lane::Work, 1, Duration::from_secs(60), Duration::ZERO).await.unwrap().pop() {
+                service.step(serde_json::from_str(&message.body).unwrap(), message.dequeue_count).await.unwrap();
+                queue.delete(Lane::Work, &message.lease).await.unwrap();
+            }
+        }
+    });
+    gate.reached.notified().await;
+    world.service.cancel(id).await.unwrap();
+    gate.opened.notify_one();
+    worker.await.unwrap();
+    let conversation = world.embedded.store.load(id).await.unwrap().unwrap().conversation;
+    assert_eq!((conversation.stage, &conversation.databricks_jobs[0].run_id), (Stage::Canceled, &None));
+    assert_eq!(world.warehouse.canceled.lock().unwrap().len(), 1, "the run that nobody wants");
 }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use asklake::conversation::{
-    Answer, AnswerBasis, Budgets, Conversation, ConversationId, Decision, Effect, ErrorCode, JobStatus, NewConversation, Outcome, Phase,
-    PublicJobStatus, QueryDecision, ResultSummary, Review, RunId, Stage, Timestamp, Transition, apply, effect,
+    Answer, AnswerBasis, Budgets, Cancellation, Conversation, ConversationId, Decision, Declined, Effect, ErrorCode, FollowUp, JobStatus,
+    NewConversation, Outcome, Phase, PublicJobStatus, PublicStatus, QueryDecision, Rating, RequestKey, ResultSummary, Review, RunId, Stage,
+    Timestamp, Transition, apply, cancel, effect, follow_up, rate,
 };
 use proptest::prelude::*;
 
@@ -68,6 +69,9 @@ fn phase(event: &Event) -> Phase {
 fn outcome(effect: &Effect, event: &Event) -> Outcome {
     match (effect, event.kind) {
         (Effect::Expire { .. }, _) => Outcome::Ended { code: ErrorCode::DeadlineExceeded, detail: "late".into() },
+        (Effect::Cancel { .. }, kind) => Outcome::Cancellation(
+            [Cancellation::Unconfirmed, Cancellation::Confirmed, Cancellation::TooLate, Cancellation::Unknown][usize::from(kind) % 4],
+        ),
         (_, 0) => unavailable(None),
         (_, 1) => unavailable(Some(Duration::from_secs(600))),
         (Effect::AskModel { .. }, 2..=4) => answer(),
@@ -96,9 +100,20 @@ fn outcome(effect: &Effect, event: &Event) -> Outcome {
 }
 
 /// Lives through `events`, handing every transition with what was before it to `check`; returns the last state.
-fn live(events: &[Event], budgets: &Budgets, mut check: impl FnMut(&Conversation, &Transition)) -> (Conversation, Timestamp) {
-    let mut current = conversation();
-    let mut now = current.created_at;
+fn live(events: &[Event], budgets: &Budgets, check: impl FnMut(&Conversation, &Transition)) -> (Conversation, Timestamp) {
+    let first = conversation();
+    let now = first.created_at;
+    live_on(first, now, events, budgets, check)
+}
+
+/// [`live`] from `current` on.
+fn live_on(
+    mut current: Conversation,
+    mut now: Timestamp,
+    events: &[Event],
+    budgets: &Budgets,
+    mut check: impl FnMut(&Conversation, &Transition),
+) -> (Conversation, Timestamp) {
     for event in events {
         now = now.plus(Duration::from_secs(event.seconds));
         let Some(next) = effect(&current, budgets, now) else { break };
@@ -206,6 +221,149 @@ proptest! {
         let expires = next.is_none_or(|next| matches!(next, Effect::Expire { .. }));
         prop_assert!(expires);
     }
+
+    #[test]
+    fn a_turn_that_is_canceled_at_any_time_ends_as_canceled_within_its_bounds(events in events(), at in 0_usize..12, late in events()) {
+        let budgets = Budgets::default();
+        let (before, now) = live(&events[..at.min(events.len())], &budgets, |_, _| {});
+        let Some(Transition { conversation: mut current, wake }) = cancel(before.clone(), now) else {
+            prop_assert!(before.stage.is_terminal());
+            return Ok(());
+        };
+        let has_run = before.databricks_jobs.iter().any(|job| job.status == JobStatus::Running);
+        prop_assert_eq!(current.stage, if has_run { Stage::Canceling } else { Stage::Canceled });
+        prop_assert_eq!((current.revision, wake.is_some()), (before.revision.next(), has_run));
+        prop_assert_eq!(cancel(current.clone(), now), None, "to cancel it again changes nothing");
+        let shown = before.progress().percentage;
+        let (mut now, mut commits) = (now, 1);
+        for event in late.iter().cycle() {
+            prop_assert_eq!(current.progress().percentage, shown, "it stays where it was");
+            let Some(next) = effect(&current, &budgets, now) else { break };
+            let transition = apply(current.clone(), outcome(&next, event), &budgets, now).expect("it takes every outcome");
+            prop_assert_eq!(transition.wake.is_none(), transition.conversation.stage == Stage::Canceled);
+            now = now.plus(transition.wake.unwrap_or_default());
+            current = transition.conversation;
+            commits += 1;
+        }
+        prop_assert!(commits <= 1 + budgets.cancels, "{} commits", commits);
+        prop_assert_eq!(current.stage, Stage::Canceled);
+        prop_assert_eq!((current.status(), current.error.as_deref()), (PublicStatus::Error, Some("Canceled")));
+        prop_assert_eq!(current.error_detail.expect("a detail").code, ErrorCode::Canceled);
+        for (job, earlier) in current.databricks_jobs.iter().zip(&before.databricks_jobs) {
+            prop_assert!(job.status.is_over());
+            prop_assert_eq!(job.status == JobStatus::Canceled, !earlier.status.is_over());
+        }
+    }
+
+    #[test]
+    fn a_turn_that_is_being_canceled_ends_as_canceled_whatever_the_worker_makes_of_it(event in events(), again in any::<bool>()) {
+        let (budgets, before) = (Budgets::default(), launched(Phase::Executing));
+        let now = before.updated_at;
+        let canceling = cancel(before, now).expect("it runs").conversation;
+        // An outcome of another effect, and the poison queue.
+        let poisoned = Outcome::Ended { code: ErrorCode::Abandoned, detail: "given up".into() };
+        let poll = Effect::Poll { job: 0, run: RunId::Number(7), phase: Phase::Executing };
+        let outcome = if again { poisoned } else { outcome(&poll, &event[0]) };
+        let after = apply(canceling, outcome, &budgets, now).expect("it takes every outcome").conversation;
+        prop_assert_eq!(after.stage, if again { Stage::Canceled } else { Stage::Canceling });
+    }
+
+    #[test]
+    fn a_follow_up_begins_a_turn_anew_and_keeps_what_was_said(events in events(), more in events()) {
+        let budgets = Budgets::default();
+        let (last, now) = live(&events, &budgets, |_, _| {});
+        let end = Outcome::Ended { code: ErrorCode::Canceled, detail: "Canceled".into() };
+        let ended = apply(last.clone(), end, &budgets, now).map_or(last, |transition| transition.conversation);
+        let asked = FollowUp { question: "and then?".into(), language: None, key: None };
+        let Transition { conversation: next, wake } = follow_up(ended.clone(), asked.clone(), &budgets, now).expect("it has ended");
+        prop_assert_eq!((wake, next.revision, next.turn), (Some(Duration::ZERO), ended.revision.next(), ended.turn + 1));
+        prop_assert_eq!((&next.question, next.title()), (&"and then?".to_owned(), "how many?"));
+        prop_assert_eq!(&next.messages[..ended.messages.len()], &ended.messages[..]);
+        prop_assert_eq!(next.messages.len(), ended.messages.len() + 1);
+        prop_assert_eq!((&next.databricks_jobs, &next.usage), (&ended.databricks_jobs, &ended.usage));
+        prop_assert_eq!((next.id, next.created_at), (ended.id, ended.created_at));
+        // But for what goes on, it is what a conversation begins with.
+        let fresh = Conversation { id: next.id, question: next.question.clone(), ..conversation() };
+        let like_fresh = Conversation {
+            revision: fresh.revision,
+            turn: fresh.turn,
+            messages: fresh.messages.clone(),
+            databricks_jobs: Vec::new(),
+            usage: fresh.usage.clone(),
+            percentage: fresh.percentage,
+            turn_started_at: fresh.turn_started_at,
+            wake_at: fresh.wake_at,
+            created_at: fresh.created_at,
+            updated_at: fresh.updated_at,
+            ..next.clone()
+        };
+        prop_assert_eq!(like_fresh, fresh);
+        prop_assert_eq!(follow_up(next.clone(), asked, &budgets, now), Err(Declined::TurnRunning));
+        // The second turn lives by the same rules, and its calls are told from those of the first.
+        live_on(next, now, &more, &budgets, |before, after| {
+            assert!(after.conversation.progress().percentage >= before.progress().percentage);
+            let mut ids: Vec<_> = after.conversation.databricks_jobs.iter().map(|job| &job.call_id).collect();
+            ids.sort();
+            ids.dedup();
+            assert_eq!(ids.len(), after.conversation.databricks_jobs.len());
+        });
+    }
+}
+
+#[test]
+fn a_conversation_has_so_many_turns_and_no_more() {
+    let budgets = Budgets { turns: 2, ..Budgets::default() };
+    let asked = |question: &str| FollowUp { question: question.into(), language: Some("de".into()), key: None };
+    let now = conversation().created_at;
+    let ended = |conversation| apply(conversation, answer(), &budgets, now).expect("running").conversation;
+    let second = follow_up(ended(conversation()), asked("second"), &budgets, now).expect("room").conversation;
+    assert_eq!(second.language.as_deref(), Some("de"));
+    assert_eq!(follow_up(ended(second), asked("third"), &budgets, now), Err(Declined::NoTurnLeft(2)));
+}
+
+#[test]
+fn the_last_feedback_of_a_turn_counts_and_a_running_turn_takes_none() {
+    let now = conversation().created_at;
+    let budgets = Budgets::default();
+    assert_eq!(rate(conversation(), Rating::Positive, None, now), Err(Declined::TurnRunning));
+    let ended = apply(conversation(), answer(), &budgets, now).expect("running").conversation;
+    let first = rate(ended.clone(), Rating::Positive, None, now).expect("ended").conversation;
+    let second = rate(first, Rating::Negative, Some("wrong year".into()), now).expect("ended").conversation;
+    assert_eq!((second.revision, second.wake_at, second.progress().percentage), (ended.revision.next().next(), None, 100));
+    let key = Some(RequestKey { key: "k".into(), body: "b".into() });
+    let asked = FollowUp { question: "and?".into(), language: None, key };
+    let next = follow_up(second, asked, &budgets, now).expect("ended").conversation;
+    assert_eq!(next.keyed_requests[0].turn, 2);
+    let next = apply(next, answer(), &budgets, now).expect("running").conversation;
+    let rated = rate(next, Rating::Positive, None, now).expect("ended").conversation;
+    let given: Vec<_> = rated.feedback.iter().map(|feedback| (feedback.turn, feedback.rating)).collect();
+    assert_eq!(given, [(1, Rating::Negative), (2, Rating::Positive)]);
+    assert_eq!(rated.feedback_of(1).and_then(|feedback| feedback.comment.as_deref()), Some("wrong year"));
+}
+
+#[test]
+fn what_came_of_a_cancellation_is_said() {
+    let (budgets, running) = (Budgets::default(), launched(Phase::Executing));
+    let now = running.updated_at;
+    let canceling = cancel(running, now).expect("it runs").conversation;
+    assert_eq!(canceling.progress().current_step, "Canceling: waiting for the warehouse to confirm that it stopped the query...");
+    for (cancellation, said, is_confirmed) in [
+        (Cancellation::Confirmed, "Canceled; the warehouse confirmed it", true),
+        (Cancellation::TooLate, "Canceled; the query had ended in the warehouse by then", true),
+        (Cancellation::Unknown, "Canceled; the warehouse does not know the query any more", false),
+        (Cancellation::Unconfirmed, "Canceled; the warehouse did not confirm it within 60 s", false),
+    ] {
+        let late = now.plus(Duration::from_secs(60));
+        let ended = apply(canceling.clone(), Outcome::Cancellation(cancellation), &budgets, late).expect("running").conversation;
+        assert_eq!((ended.stage, ended.progress().current_step.as_str()), (Stage::Canceled, said));
+        let job = &ended.databricks_jobs[0];
+        assert_eq!((job.status, job.error.as_deref(), job.cancel_confirmed_at.is_some()), (JobStatus::Canceled, Some(said), is_confirmed));
+        assert_eq!((job.finished_at, job.phase), (Some(late), None));
+        let told = ended.messages.iter().flat_map(|message| &message.tool_calls).find_map(|call| call.result.as_ref()).expect("a result");
+        assert_eq!(told.error.as_deref(), Some(said));
+    }
+    let soon = apply(canceling, Outcome::Cancellation(Cancellation::Unconfirmed), &budgets, now).expect("running");
+    assert_eq!((soon.conversation.stage, soon.wake), (Stage::Canceling, Some(Duration::from_secs(1))));
 }
 
 #[test]

@@ -48,4 +48,5 @@ mod rows;
 mod sample;
 mod sqlite;
 mod suite;
+mod turns;
 mod warehouse;

@@ -22,9 +22,19 @@ const EXAMPLES: &str = "100";
 /// What the run may take; on two cores it takes about a fifth of this.
 const DEADLINE: Duration = Duration::from_secs(150);
 
+/// What makes the model of [`server`] think for longer than anybody waits.
+const HARD: &str = "why?";
+
 async fn server() -> TestServer {
     let warehouse = Arc::new(ScriptedWarehouse::new(Duration::ZERO));
-    TestServer::start(Arc::new(ScriptedModel::querying(1, Duration::ZERO)), warehouse).await
+    TestServer::start(Arc::new(ScriptedModel::querying(1, Duration::ZERO).pondering(HARD)), warehouse).await
+}
+
+async fn canceled(server: &TestServer) -> String {
+    let id = server.ask(HARD).await;
+    let cancel = server.request(Method::POST, &format!("/api/chat/{id}/cancel")).send().await.unwrap();
+    assert_eq!(cancel.status().as_u16(), 202);
+    id
 }
 
 /// The document, as the server serves it.
@@ -52,7 +62,8 @@ impl Document {
         }
         let mut document = Self::of(server).await;
         let schemas = document.0["components"]["schemas"].as_object_mut().unwrap();
-        schemas.iter_mut().filter(|(name, _)| *name != "Start").for_each(|(_, schema)| close(schema));
+        let requests = ["Start", "FollowUp", "GiveFeedback"];
+        schemas.iter_mut().filter(|(name, _)| !requests.contains(&name.as_str())).for_each(|(_, schema)| close(schema));
         document
     }
 
@@ -111,12 +122,37 @@ impl Document {
         let media = content_type.split(';').next().unwrap();
         let schema = &described["content"][media]["schema"];
         assert!(schema.is_object(), "{what}: {media} is not described");
+        if media == "text/event-stream" {
+            return self.assert_events(schema, std::str::from_utf8(&body).unwrap(), &what);
+        }
         let body = if media.ends_with("json") && media != "application/x-ndjson" {
             serde_json::from_slice(&body).unwrap()
         } else {
             Value::from(std::str::from_utf8(&body).unwrap())
         };
         self.assert_valid(schema, &body, &what);
+    }
+
+    /// Gives the operations of `path` a conversation of their own.
+    fn set_conversation(&mut self, path: &str, id: &str) {
+        let mut parameter = self.0["components"]["parameters"]["ConversationId"].clone();
+        parameter["example"] = id.into();
+        for operation in self.0["paths"][path].as_object_mut().unwrap().values_mut() {
+            operation["parameters"][0] = parameter.clone();
+        }
+    }
+
+    /// Every event of a stream has its schema, and so have its data.
+    fn assert_events(&self, schema: &Value, stream: &str, what: &str) {
+        for block in stream.split("\n\n").filter(|block| block.contains("event: ")) {
+            let fields = block.lines().map(|line| line.split_once(": ").unwrap());
+            let event: Value = fields.map(|(name, value)| (name.to_owned(), Value::from(value))).collect::<Map<_, _>>().into();
+            self.assert_valid(schema, &event, what);
+            let kinds = self.resolve(schema)["oneOf"].as_array().unwrap();
+            let kind = kinds.iter().find(|kind| kind["properties"]["event"]["const"] == event["event"]).unwrap();
+            let data = serde_json::from_str(event["data"].as_str().unwrap()).unwrap();
+            self.assert_valid(&kind["properties"]["data"]["contentSchema"], &data, what);
+        }
     }
 
     /// Gives parameters examples that exist, so that most requests meet a conversation.
@@ -154,6 +190,9 @@ async fn schemathesis_finds_no_fault() {
     let id = completed(&server).await;
     let mut document = Document::strict(&server).await;
     document.set_examples(&[("id", id.into()), ("n", 1.into()), ("user_id", "u".into()), ("device_id", "d".into())]);
+    // Without that conversation nothing else would be found, and only what is canceled already is canceled at any time.
+    document.set_conversation("/api/chat/{id}", &completed(&server).await);
+    document.set_conversation("/api/chat/{id}/cancel", &canceled(&server).await);
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("openapi.json"), document.0.to_string()).unwrap();
     let run = tokio::process::Command::new(SCHEMATHESIS)
@@ -220,8 +259,8 @@ async fn the_document_has_every_route_and_no_other() {
 #[tokio::test]
 async fn every_path_takes_the_methods_of_the_document_and_no_other() {
     let server = server().await;
-    let id = completed(&server).await;
     for (path, operations) in Document::of(&server).await.paths() {
+        let id = completed(&server).await;
         let url = path.replace("{id}", &id).replace("{n}", "1");
         assert!(!url.contains('{'), "{url}: say here what stands for its parameter");
         let mut allowed: Vec<String> = operations.as_object().unwrap().keys().map(|method| method.to_uppercase()).collect();
@@ -233,10 +272,11 @@ async fn every_path_takes_the_methods_of_the_document_and_no_other() {
             let response = server.request(Method::from_bytes(method.as_bytes()).unwrap(), &url).send().await.unwrap();
             let (status, allow) = (response.status().as_u16(), response.headers().get("allow").cloned());
             let what = format!("{method} {url}: {status}");
-            assert_ne!(status, 404, "{what}");
+            let is_gone = method != "DELETE" && allowed.iter().any(|allowed| allowed == "DELETE");
+            assert!(status != 404 || is_gone, "{what}");
             assert_eq!(status == 405, !allowed.iter().any(|allowed| allowed == method), "{what}");
-            assert_eq!(status == 204, method == "OPTIONS", "{what}");
-            if matches!(status, 204 | 405) {
+            assert_eq!(status == 204, matches!((method, path.as_str()), ("OPTIONS", _) | ("DELETE", "/api/chat/{id}")), "{what}");
+            if status == 405 || method == "OPTIONS" {
                 assert_eq!(allow.unwrap().to_str().unwrap(), allowed.join(", "), "{what}");
             }
         }
@@ -262,6 +302,23 @@ async fn the_responses_of_a_conversation_are_those_of_the_document() {
         document.assert_conforms("/api/chat/{id}/results/{n}", rows, 200).await;
     }
     document.assert_conforms("/api/chat/history", get("/api/chat/history?user_id=u&limit=1"), 200).await;
+    let post = |path: &str| server.request(Method::POST, path);
+    let feedback = format!("/api/chat/{id}/feedback");
+    let rating = json!({"rating": "negative", "comment": "which year?"});
+    document.assert_conforms("/api/chat/{id}/feedback", post(&feedback).json(&rating), 204).await;
+    document.assert_conforms("/api/chat/{id}/status", get(&status), 200).await;
+    document.assert_conforms("/api/chat/{id}/messages", get(&format!("/api/chat/{id}/messages")), 200).await;
+    document.assert_conforms("/api/chat/{id}/cancel", post(&format!("/api/chat/{id}/cancel")), 409).await;
+    let follow_up = post(&format!("/api/chat/{id}/messages")).json(&json!({"question": HARD, "language": "en"}));
+    document.assert_conforms("/api/chat/{id}/messages", follow_up, 202).await;
+    let another = post(&format!("/api/chat/{id}/messages")).json(&json!({"question": "and?"}));
+    document.assert_conforms("/api/chat/{id}/messages", another, 409).await;
+    document.assert_conforms("/api/chat/{id}/feedback", post(&feedback).json(&rating), 409).await;
+    document.assert_conforms("/api/chat/{id}/cancel", post(&format!("/api/chat/{id}/cancel")), 202).await;
+    document.assert_conforms("/api/chat/{id}/status", get(&status), 200).await;
+    let delete = || server.request(Method::DELETE, &format!("/api/chat/{id}"));
+    document.assert_conforms("/api/chat/{id}", delete(), 204).await;
+    document.assert_conforms("/api/chat/{id}", delete(), 404).await;
     for path in ["/", "/api", "/api/", "/api/page.js", "/api/page.css", "/api/health", "/api/ready", "/api/openapi.json"] {
         document.assert_conforms(path, get(path), 200).await;
     }
@@ -284,6 +341,10 @@ async fn a_conversation_that_waits_or_has_failed_is_as_in_the_document() {
     document.assert_conforms("/api/chat/{id}/status", get(&format!("/api/chat/{id}/status")), 200).await;
     document.assert_conforms("/api/chat/{id}/messages", get(&format!("/api/chat/{id}/messages")), 200).await;
     document.assert_conforms("/api/chat/{id}/results/{n}", get(&format!("/api/chat/{id}/results/1")), 404).await;
+    let cancel = waiting.request(Method::POST, &format!("/api/chat/{id}/cancel"));
+    document.assert_conforms("/api/chat/{id}/cancel", cancel, 202).await;
+    assert_eq!(waiting.ended(&id).await["stage"], "canceled");
+    document.assert_conforms("/api/chat/{id}/status", get(&format!("/api/chat/{id}/status")), 200).await;
 
     let refusing = ScriptedModel::new(Duration::ZERO, |_, _| Ok(crate::support::scripted::query("DROP TABLE imdb.movies_delta")));
     let failing = TestServer::start(Arc::new(refusing), Arc::new(ScriptedWarehouse::new(Duration::ZERO))).await;
@@ -316,6 +377,15 @@ async fn what_is_refused_is_refused_as_in_the_document() {
     document.assert_conforms("/api/chat/{id}/messages", get(&format!("{unknown}/messages")), 404).await;
     document.assert_conforms("/api/chat/{id}/results/{n}", get(&format!("{unknown}/results/1")), 404).await;
     document.assert_conforms("/api/chat/history", get("/api/chat/history"), 400).await;
+    let post = |path: &str| server.request(Method::POST, path).header("Content-Type", "application/json");
+    for (path, own) in [("/api/chat/{id}/messages", "messages"), ("/api/chat/{id}/feedback", "feedback")] {
+        let url = format!("{unknown}/{own}");
+        document.assert_conforms(path, post(&url).body(r#"{"question":"q","rating":"positive"}"#), 404).await;
+        document.assert_conforms(path, post(&url).body("{}"), 400).await;
+        document.assert_conforms(path, post(&url).body("x".repeat(70_000)), 413).await;
+        document.assert_conforms(path, server.request(Method::POST, &url).body("{}"), 415).await;
+    }
+    document.assert_conforms("/api/chat/{id}/cancel", post(&format!("{unknown}/cancel")), 404).await;
 }
 
 #[tokio::test]

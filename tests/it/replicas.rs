@@ -64,6 +64,10 @@ impl Store for Lagging {
         self.store.commit(conversation, expected).await
     }
 
+    async fn remove(&self, conversation: &Conversation, expected: &ETag) -> Result<(), Error> {
+        self.store.remove(conversation, expected).await
+    }
+
     async fn history(&self, filter: &HistoryFilter, limit: u32, cursor: Option<&str>) -> Result<HistoryPage, Error> {
         self.store.history(filter, limit, cursor).await
     }

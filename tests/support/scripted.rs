@@ -2,9 +2,9 @@
 //! where the time of the real ones would hide what is to be seen.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
@@ -17,6 +17,7 @@ use asklake::{
 };
 use async_trait::async_trait;
 use serde_json::json;
+use tokio::sync::Notify;
 
 /// A statement that every guard of the tests admits.
 pub const SQL: &str = "SELECT primaryTitle FROM imdb.movies_delta LIMIT 2";
@@ -32,6 +33,7 @@ type Script = dyn Fn(&Request, usize) -> Result<Decision, model::Error> + Send +
 pub struct ScriptedModel {
     script: Box<Script>,
     time: Duration,
+    pondered: Option<String>,
     /// Replies given so far.
     pub calls: AtomicUsize,
 }
@@ -39,7 +41,13 @@ pub struct ScriptedModel {
 impl ScriptedModel {
     /// A model that replies by `script` after `time`.
     pub fn new(time: Duration, script: impl Fn(&Request, usize) -> Result<Decision, model::Error> + Send + Sync + 'static) -> Self {
-        Self { script: Box::new(script), time, calls: AtomicUsize::new(0) }
+        Self { script: Box::new(script), time, pondered: None, calls: AtomicUsize::new(0) }
+    }
+
+    /// The same, but it never comes to a reply to `question`.
+    pub fn pondering(mut self, question: &str) -> Self {
+        self.pondered = Some(question.to_owned());
+        self
     }
 
     /// A model that runs `queries` queries, one after the other and each another one, and then answers.
@@ -79,6 +87,10 @@ impl Model for ScriptedModel {
     }
 
     async fn reply(&self, request: &Request, _listener: &Listener<'_>) -> Result<Reply, model::Error> {
+        let is_pondered = |entry: &Entry| matches!((entry, &self.pondered), (Entry::Question(text), Some(hard)) if text == hard);
+        if request.transcript.last().is_some_and(is_pondered) {
+            std::future::pending::<()>().await;
+        }
         tokio::time::sleep(self.time).await;
         self.calls.fetch_add(1, Ordering::SeqCst);
         let done = request.transcript.iter().filter(|entry| matches!(entry, Entry::Query { .. })).count();
@@ -88,6 +100,15 @@ impl Model for ScriptedModel {
     async fn probe(&self) -> Result<(), model::Error> {
         Ok(())
     }
+}
+
+/// Holds a launch until somebody lets it pass.
+#[derive(Default)]
+pub struct Gate {
+    /// Notified when a launch has come to it.
+    pub reached: Notify,
+    /// To be notified to let it pass.
+    pub opened: Notify,
 }
 
 /// A warehouse whose every query takes a fixed time and returns the same rows.
@@ -102,12 +123,28 @@ pub struct ScriptedWarehouse {
     pub launches: Mutex<HashMap<String, usize>>,
     /// Calls of `poll`.
     pub polls: AtomicUsize,
+    /// Runs that it was asked to cancel.
+    pub canceled: Mutex<HashSet<String>>,
+    /// Whether it does, or lets them run on.
+    pub cancels: bool,
+    /// What every launch has to pass.
+    pub gate: Option<Arc<Gate>>,
 }
 
 impl ScriptedWarehouse {
     /// A warehouse whose queries take `time`.
     pub fn new(time: Duration) -> Self {
-        Self { time, waits: false, result: Self::rows(), runs: Mutex::default(), launches: Mutex::default(), polls: AtomicUsize::new(0) }
+        Self {
+            time,
+            waits: false,
+            result: Self::rows(),
+            runs: Mutex::default(),
+            launches: Mutex::default(),
+            polls: AtomicUsize::new(0),
+            canceled: Mutex::default(),
+            cancels: true,
+            gate: None,
+        }
     }
 
     /// Two rows of one column.
@@ -130,6 +167,10 @@ impl Warehouse for ScriptedWarehouse {
     }
 
     async fn launch(&self, statement: &Statement) -> Result<Run, warehouse::Error> {
+        if let Some(gate) = &self.gate {
+            gate.reached.notify_one();
+            gate.opened.notified().await;
+        }
         let mut runs = self.runs.lock().unwrap();
         if !runs.contains_key(&statement.token) {
             *self.launches.lock().unwrap().entry(statement.token.clone()).or_default() += 1;
@@ -145,6 +186,9 @@ impl Warehouse for ScriptedWarehouse {
     async fn poll(&self, run: &RunId, known: Phase, wait: Duration) -> Result<RunState, warehouse::Error> {
         self.polls.fetch_add(1, Ordering::SeqCst);
         let Some(began) = self.runs.lock().unwrap().get(&run.to_string()).copied() else { return Ok(RunState::Lost) };
+        if self.cancels && self.canceled.lock().unwrap().contains(&run.to_string()) {
+            return Ok(RunState::Canceled);
+        }
         match known {
             Phase::Queued => return Ok(RunState::Running(Phase::Starting)),
             Phase::Starting => return Ok(RunState::Running(Phase::Executing)),
@@ -155,7 +199,8 @@ impl Warehouse for ScriptedWarehouse {
         Ok(if began.elapsed() >= self.time { RunState::Succeeded(self.result.clone()) } else { RunState::Running(Phase::Executing) })
     }
 
-    async fn cancel(&self, _run: &RunId) -> Result<(), warehouse::Error> {
+    async fn cancel(&self, run: &RunId) -> Result<(), warehouse::Error> {
+        self.canceled.lock().unwrap().insert(run.to_string());
         Ok(())
     }
 

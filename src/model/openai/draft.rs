@@ -449,12 +449,12 @@ mod tests {
         completion.calls = vec![call(EXECUTE, r#"{"sql_query":"SELECT 1","reas"#)];
         telling.go_on(&completion);
         assert_eq!(shown.of(Part::Sql), "SELECT 1");
-        completion.calls.push(call(EXECUTE, r#"{"sql_query":"SEL"#));
+        completion.calls.push(call(EXECUTE, r#"{"sql_query":"SELECT"#));
         completion.calls[0].arguments.push_str(r#"oning":"first"}"#);
         telling.go_on(&completion);
-        assert_eq!((shown.of(Part::Sql).as_str(), shown.of(Part::Reasoning).as_str()), ("SEL", "first"));
+        assert_eq!((shown.of(Part::Sql).as_str(), shown.of(Part::Reasoning).as_str()), ("SELECT", "first"));
         completion.calls.push(call("find_values", r#"{"text":"x","reasoning":"no"}"#));
-        completion.calls[1].arguments.push_str(r#"ECT 2","reasoning":"second"}"#);
+        completion.calls[1].arguments.push_str(r#" 2","reasoning":"second"}"#);
         telling.go_on(&completion);
         assert_eq!((shown.of(Part::Sql).as_str(), shown.of(Part::Reasoning).as_str()), ("SELECT 2", "second"));
         let _next_try = Telling::begin(Audience { listener: &listener, text_is_answer: false });

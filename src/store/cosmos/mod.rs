@@ -48,7 +48,7 @@ use self::{
     items::{ConversationItem, ResultItem, Stored},
 };
 use super::{ETag, Error, HistoryFilter, HistoryPage, Store, Versioned, cursor::Cursor, document};
-use crate::conversation::{Conversation, ConversationId, ResultSet};
+use crate::conversation::{Conversation, ConversationId, JobStatus, ResultSet};
 
 /// How long an operation of the store may take altogether: connecting, retries and waits included.
 const TIME_LIMIT: Duration = Duration::from_secs(12);
@@ -197,6 +197,31 @@ impl CosmosStore {
         }
     }
 
+    /// The conversation first: without it nobody sees its results, whose own `ttl` clears away what a crash in between leaves.
+    async fn delete_items(&self, conversation: &Conversation, expected: &ETag) -> Result<(), Error> {
+        let conflict = Error::Conflict(conversation.id);
+        if !is_etag(&expected.0) {
+            return Err(conflict);
+        }
+        let options = ItemWriteOptions::default().with_precondition(Precondition::if_match(Etag::from(expected.0.clone())));
+        let key = conversation.id.to_string();
+        let sent = self
+            .on_item("delete_item", |container| {
+                let key = key.clone();
+                async move { container.delete_item(key.clone(), &key, Some(options)).await }
+            })
+            .await?;
+        if !matches!(sent, Sent::Done(_)) {
+            return Err(conflict);
+        }
+        let results = (1..).zip(&conversation.databricks_jobs).filter(|(_, job)| job.status == JobStatus::Completed);
+        for (number, _) in results {
+            let (key, id) = (key.clone(), items::result_id(conversation.id, number));
+            self.on_item("delete_item", |container| async move { container.delete_item(key, &id, None).await }).await?;
+        }
+        Ok(())
+    }
+
     async fn page(&self, filter: &HistoryFilter, limit: u32, after: Option<Cursor>) -> Result<HistoryPage, Error> {
         // One more than the page has, to know whether another one follows.
         let found = self.query(items::history_query(filter, after, limit.saturating_add(1))?, limit.saturating_add(1)).await?;
@@ -300,6 +325,10 @@ impl Store for CosmosStore {
 
     async fn commit(&self, conversation: &Conversation, expected: &ETag) -> Result<ETag, Error> {
         self.within_limit(self.replace_item(conversation, expected)).await
+    }
+
+    async fn remove(&self, conversation: &Conversation, expected: &ETag) -> Result<(), Error> {
+        self.within_limit(self.delete_items(conversation, expected)).await
     }
 
     async fn history(&self, filter: &HistoryFilter, limit: u32, cursor: Option<&str>) -> Result<HistoryPage, Error> {

@@ -4,8 +4,9 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use asklake::{
     conversation::{
-        AnswerBasis, Column, Conversation, ConversationId, ErrorCode, ErrorDetail, Job, JobStatus, LimitSource, Lookup, Message,
-        NewConversation, Phase, ResultSet, Role, RunId, Stage, Timestamp, ToolCall, ToolOutcome, ToolStatus,
+        AnswerBasis, Column, Conversation, ConversationId, ErrorCode, ErrorDetail, Feedback, Job, JobStatus, KeyedRequest, LimitSource,
+        Lookup, Message, NewConversation, Phase, Rating, RequestKey, ResultSet, Role, RunId, Stage, Timestamp, ToolCall, ToolOutcome,
+        ToolStatus,
     },
     store::{
         ETag, Error, HistoryFilter, Store,
@@ -44,6 +45,8 @@ macro_rules! store_contract {
                 a_commit_over_another_version_conflicts_and_changes_nothing,
                 a_commit_of_an_unknown_id_conflicts,
                 an_etag_of_another_store_conflicts,
+                a_removed_conversation_is_gone_with_its_results,
+                a_removal_over_another_version_conflicts_and_changes_nothing,
                 one_of_many_concurrent_commits_wins,
                 one_of_many_concurrent_creates_wins,
                 what_has_expired_is_gone_from_every_read,
@@ -128,6 +131,7 @@ pub fn answered() -> Conversation {
         truncated: Some(true),
         limit_source: Some(LimitSource::Server),
         error: None,
+        cancel_confirmed_at: Some(at(3)),
         run_page_url: Some("https://example.invalid/run/1".into()),
         lost: 1,
     };
@@ -142,6 +146,10 @@ pub fn answered() -> Conversation {
     conversation.assumptions = vec!["films only".into()];
     conversation.suggested_questions = vec!["And the worst?".into()];
     conversation.answered_by = Some("planner".into());
+    conversation.keyed_requests = vec![KeyedRequest { turn: 2, request: RequestKey { key: "k".into(), body: "b".into() } }];
+    let comment = Some("naïve".into());
+    conversation.feedback = vec![Feedback { turn: 1, rating: Rating::Negative, comment, given_at: at(3) }];
+    conversation.cancel_requested_at = Some(at(2));
     conversation.usage.prompt_tokens = u64::from(u32::MAX) + 1;
     conversation.spent.polls = 3;
     conversation.percentage = 100;
@@ -246,6 +254,45 @@ pub async fn an_etag_of_another_store_conflicts(harness: &impl Harness) {
         let refused = harness.store().commit(&advanced(&conversation), &ETag(etag.into())).await;
         assert!(matches!(refused, Err(Error::Conflict(_))), "{etag}: {refused:?}");
     }
+}
+
+pub async fn a_removed_conversation_is_gone_with_its_results(harness: &impl Harness) {
+    let store = harness.store();
+    let (conversation, other) = (Conversation { user_id: Some("u".into()), ..answered() }, asked("another"));
+    let etag = created(harness, &conversation).await;
+    created(harness, &other).await;
+    for id in [conversation.id, other.id] {
+        store.put_result(id, 1, &rows(json!(1))).await.unwrap();
+    }
+    store.remove(&conversation, &etag).await.expect("removed");
+    assert_eq!(loaded(&*store, conversation.id).await, None);
+    assert_eq!(store.result(conversation.id, 1).await.unwrap(), None, "its result");
+    let filter = HistoryFilter { user_id: Some("u".into()), ..HistoryFilter::default() };
+    assert!(store.history(&filter, 10, None).await.unwrap().conversations.is_empty(), "its place in the history");
+    for refused in [store.remove(&conversation, &etag).await.err(), store.commit(&advanced(&conversation), &etag).await.err()] {
+        assert!(matches!(refused, Some(Error::Conflict(id)) if id == conversation.id), "{refused:?}");
+    }
+    // What a worker still writes for it comes to nothing, and who is given its id has none of its rows.
+    store.put_result(conversation.id, 1, &rows(json!(2))).await.expect("dropped");
+    created(harness, &conversation).await;
+    assert_eq!(store.result(conversation.id, 1).await.unwrap(), None, "no result of the one before");
+    assert_eq!(loaded(&*store, other.id).await, Some(other.clone()), "others are left alone");
+    assert!(store.result(other.id, 1).await.unwrap().is_some());
+}
+
+pub async fn a_removal_over_another_version_conflicts_and_changes_nothing(harness: &impl Harness) {
+    let store = harness.store();
+    let first = asked("q");
+    let stale = created(harness, &first).await;
+    store.put_result(first.id, 1, &rows(json!(1))).await.unwrap();
+    let second = advanced(&first);
+    store.commit(&second, &stale).await.expect("committed");
+    for etag in [stale, ETag(String::new()), ETag("*".into())] {
+        let refused = store.remove(&second, &etag).await;
+        assert!(matches!(refused, Err(Error::Conflict(id)) if id == first.id), "{refused:?}");
+    }
+    assert_eq!(loaded(&*store, first.id).await, Some(second));
+    assert!(store.result(first.id, 1).await.unwrap().is_some());
 }
 
 pub async fn one_of_many_concurrent_commits_wins(harness: &impl Harness) {
