@@ -1,9 +1,17 @@
 # The standalone server with Sail and the sample lake: `docker build --tag asklake . && docker run --publish 8080:8080 asklake`.
 # The images are pinned by tag, not by digest: the registry could not be reached from where this was written.
 
+FROM node:20-bookworm-slim AS page
+WORKDIR /web
+COPY web/package.json web/package-lock.json ./
+RUN npm ci --ignore-scripts --no-audit --no-fund --loglevel error
+COPY web .
+RUN npx vite build --logLevel warn
+
 FROM rust:1.95-bookworm AS program
 WORKDIR /src
 COPY . .
+COPY --from=page /web/dist web/dist
 RUN cargo build --locked --release
 
 FROM node:20-bookworm-slim AS sample

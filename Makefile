@@ -14,16 +14,16 @@ ARGS ?=
 
 TOOLS := .tools
 
-.PHONY: help run func emulators package tools test bench model eval lint clean cosmos-emulator
+.PHONY: help run func emulators package page tools test test-browser screenshots bench model eval lint clean cosmos-emulator chromium
 
 help: ## list these recipes
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # The debug build: it is there in half the time, and what does the work (Sail, SQLite) is optimized in it as well.
-run: tools ## serve on this machine, with nothing to configure
+run: tools page ## serve on this machine, with nothing to configure
 	$(CARGO) run --locked -- serve $(ARGS)
 
-func: tools ## build the handler for `func start` in this folder, which needs `make emulators` beside it
+func: tools page ## build the handler for `func start` in this folder, which needs `make emulators` beside it
 	$(CARGO) build --locked
 	mkdir -p bin
 	cp target/debug/asklake bin/asklake
@@ -47,16 +47,37 @@ emulators: $(TOOLS)/azurite/.done cosmos-emulator ## run the emulators of Azure'
 GLIBC := 2.28
 PACKAGE_TARGET := x86_64-unknown-linux-gnu
 
-package: $(TOOLS)/venv-package/.done ## build what Azure runs, target/package/asklake.zip
+package: page $(TOOLS)/venv-package/.done ## build what Azure runs, target/package/asklake.zip
 	PATH="$(CURDIR)/$(<D)/bin:$$PATH" cargo-zigbuild zigbuild --locked --release --no-default-features --features azure \
 		--bin asklake --target-dir target --target $(PACKAGE_TARGET).$(GLIBC)
 	$(PYTHON) deploy/package.py target/$(PACKAGE_TARGET)/release/asklake target/package/asklake.zip $(GLIBC)
 
+# The page is embedded in the binary: without it, no build of asklake. build.rs says so, and looks for web/dist/index.html.
+page: web/dist/.done ## build the web page into web/dist
+
 tools: $(TOOLS)/venv/.done lake/.sample ## install and build what a run needs: Sail and the sample lake
 
-test: tools $(TOOLS)/venv-test/.done $(TOOLS)/venv-databricks/.done $(TOOLS)/venv-model/.done $(TOOLS)/azurite/.done $(TOOLS)/vega-lite/.done cosmos-emulator ## run all tests
+test: tools page $(TOOLS)/venv-test/.done $(TOOLS)/venv-databricks/.done $(TOOLS)/venv-model/.done $(TOOLS)/azurite/.done $(TOOLS)/vega-lite/.done cosmos-emulator ## run all tests
 	$(CARGO) test --locked
 	$(CARGO) test --locked --package cosmos-emulator
+	$(MAKE) test-browser
+
+# Playwright's options in ARGS: `make test-browser ARGS='--grep offline'`.
+test-browser: tools page tests/browser/node_modules/.done chromium ## run the tests of the page in Chromium alone
+	$(CARGO) build --locked
+	cd tests/browser && npx playwright test $(ARGS)
+
+# Look at them before they go in.
+screenshots: tools page tests/browser/node_modules/.done chromium ## take the pictures in docs/ anew
+	$(CARGO) build --locked
+	cd tests/browser && npx playwright test --config docs.config.ts
+
+# Debian's, because Playwright's own cannot be downloaded everywhere. CHROMIUM names another one.
+chromium:
+	@[ -x "$${CHROMIUM:-/usr/bin/chromium}" ] || { \
+		[ "$$(id -u)" = 0 ] || { echo 'Chromium is missing: sudo apt-get install chromium, or set CHROMIUM to one that is there'; exit 1; }; \
+		set -x; apt-get update -qq; apt-get install -y -qq --no-install-recommends chromium fonts-noto-core > /dev/null; \
+	}
 
 # By itself: built together with asklake, it would give asklake the features of the SDK that are for it alone.
 cosmos-emulator:
@@ -87,12 +108,16 @@ eval: tools $(TOOLS)/venv-model/.done $(QWEN) ## ask a small language model ever
 	@target/debug/asklake eval --table docs/eval/*.json > target/eval.md
 	@sed -i -e '/<!-- figures -->/,/<!-- end of figures -->/{//!d}' -e '/<!-- figures -->/r target/eval.md' docs/eval.md
 
-bench: tools $(TOOLS)/azurite/.done ## run all benchmarks
+bench: tools page $(TOOLS)/azurite/.done ## run all benchmarks
 	$(CARGO) bench --locked $(ARGS)
 
 # Clippy and rustdoc share their artefacts; the tests build others, in the same target folder.
-lint: $(TOOLS)/venv-lint/.done $(TOOLS)/cargo-deny/.done ## check format, code of both feature sets, spelling, licences, documentation and deployment
+lint: page $(TOOLS)/venv-lint/.done $(TOOLS)/cargo-deny/.done tests/browser/node_modules/.done ## check format, code of both feature sets, spelling, licences, documentation and deployment
 	$(CARGO) fmt --all --check
+	cd web && npx biome ci .
+	cd tests/browser && ../../web/node_modules/.bin/biome ci --config-path ../../web .
+	cd web && npx tsc
+	web/node_modules/.bin/tsc --project tests/browser
 	$(TOOLS)/venv-lint/bin/typos
 	$(TOOLS)/venv-lint/bin/hadolint Dockerfile
 	$(TOOLS)/venv-lint/bin/python deploy/check.py
@@ -104,7 +129,7 @@ lint: $(TOOLS)/venv-lint/.done $(TOOLS)/cargo-deny/.done ## check format, code o
 	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --locked --package cosmos-emulator --no-deps --document-private-items
 
 clean: ## remove what was installed and built, but no lake and no data
-	rm -rf $(TOOLS) target
+	rm -rf $(TOOLS) target web/dist web/node_modules tests/browser/node_modules
 
 # Python tools: each in an environment of its own, made anew when its requirements change.
 $(TOOLS)/venv/.done: requirements/sail.txt
@@ -148,6 +173,17 @@ $(TOOLS)/azurite/.done: requirements/azurite/package.json requirements/azurite/p
 	$(NPM) ci --prefix $(@D) --ignore-scripts --no-audit --no-fund --loglevel error
 	touch $@
 
+# What the page and its tests are made with. Their packages have binaries for each platform and need no scripts.
+web/node_modules/.done: web/package.json web/package-lock.json
+tests/browser/node_modules/.done: tests/browser/package.json tests/browser/package-lock.json
+web/node_modules/.done tests/browser/node_modules/.done:
+	$(NPM) ci --prefix $(dir $(@D)) --ignore-scripts --no-audit --no-fund --loglevel error
+	touch $@
+
+web/dist/.done: web/node_modules/.done web/index.html web/vite.config.ts $(shell find web/src -type f)
+	cd web && npx vite build --logLevel warn
+	touch $@
+
 # Vega-Lite's schema, without Vega, which renders.
 $(TOOLS)/vega-lite/.done: requirements/vega-lite/package.json requirements/vega-lite/package-lock.json
 	rm -rf $(@D)
@@ -170,7 +206,7 @@ $(TOOLS)/sample/.done: data/sample.mjs $(TOOLS)/npm/.done
 	touch $@
 
 # lake/.sample has the checksums of the sample's tables. A lake/ with other ones is somebody's own, and stays.
-lake/.sample: $(TOOLS)/sample/.done $(wildcard src/import/*.rs)
+lake/.sample: $(TOOLS)/sample/.done $(wildcard src/import/*.rs) | page
 	@if [ -e lake/imdb ] && ! cksum lake/imdb/*.parquet | cmp -s - $@; then \
 		echo 'lake/ holds tables other than the sample: left as they are'; \
 	else \

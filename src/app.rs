@@ -92,6 +92,7 @@ impl App {
         let http = http::Settings {
             cors_allowed_origins: config.cors_allowed_origins.clone(),
             example_questions: catalog.questions.iter().take(6).cloned().collect(),
+            lake_description: catalog.description.clone(),
             lake_title: catalog.name.clone(),
             ..http::Settings::default()
         };

@@ -15,11 +15,11 @@ pub mod stage;
 pub use chart::Chart;
 pub use machine::{Cancellation, Decision, Effect, Outcome, QueryDecision, Transition, apply, effect};
 pub use model::{
-    Answer, AnswerBasis, Conversation, ConversationId, Draft, ErrorCode, ErrorDetail, Job, JobStatus, LimitSource, Lookup, Message,
-    NewConversation, Phase, PublicJobStatus, ResultSummary, Review, Revision, Role, RunId, Spent, Timestamp, ToolCall, ToolOutcome,
-    ToolStatus, Usage,
+    Answer, AnswerBasis, Conversation, ConversationId, Draft, EndedTurn, ErrorCode, ErrorDetail, Job, JobStatus, LimitSource, Lookup,
+    Message, NewConversation, Phase, PublicJobStatus, ResultSummary, Review, Revision, Role, RunId, Spent, Timestamp, ToolCall,
+    ToolOutcome, ToolStatus, Usage,
 };
-pub use requests::{Declined, Feedback, FollowUp, KeyedRequest, Rating, RequestKey, cancel, follow_up, rate};
+pub use requests::{Declined, Feedback, FollowUp, KeyedRequest, Rating, RequestKey, cancel, follow_up, note_recompute, rate};
 pub use result::{Column, ResultSet};
 pub use retry::Budgets;
 pub use stage::{Progress, PublicStatus, Stage};

@@ -227,6 +227,9 @@ pub struct Conversation {
     /// What the user thinks of the answers, at most one per turn, oldest turn first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub feedback: Vec<Feedback>,
+    /// How earlier turns ended, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ended_turns: Vec<EndedTurn>,
     /// When the client asked for the turn to be canceled; absent when it did not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancel_requested_at: Option<Timestamp>,
@@ -315,6 +318,7 @@ impl Conversation {
             question: new.question,
             keyed_requests: Vec::new(),
             feedback: Vec::new(),
+            ended_turns: Vec::new(),
             cancel_requested_at: None,
             messages: vec![first],
             databricks_jobs: Vec::new(),
@@ -349,6 +353,22 @@ impl Conversation {
     #[must_use]
     pub fn title(&self) -> &str {
         self.messages.first().map_or(&self.question, |message| &message.content)
+    }
+
+    /// How the last turn ended, to be kept when the next one begins.
+    #[must_use]
+    pub fn ended_turn(&self) -> EndedTurn {
+        EndedTurn {
+            turn: self.turn,
+            stage: self.stage,
+            error: self.error.clone(),
+            error_detail: self.error_detail.clone(),
+            answer_basis: self.answer_basis,
+            answered_by: self.answered_by.clone(),
+            assumptions: self.assumptions.clone(),
+            unverified: self.unverified.clone(),
+            verified_queries: self.verified_queries.clone(),
+        }
     }
 
     /// What the user thinks of the answer of `turn`.
@@ -387,6 +407,29 @@ impl Conversation {
         };
         self.databricks_jobs.iter().enumerate().filter(move |(_, job)| job.status == JobStatus::Completed && !is_lookup(job))
     }
+}
+
+/// How a turn ended: what its conversation told of it while it was the last one. What was said and queried in it stands with the rest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndedTurn {
+    /// The turn.
+    pub turn: u32,
+    /// See [`Conversation::stage`].
+    pub stage: Stage,
+    /// See [`Conversation::error`].
+    pub error: Option<String>,
+    /// See [`Conversation::error_detail`].
+    pub error_detail: Option<ErrorDetail>,
+    /// See [`Conversation::answer_basis`].
+    pub answer_basis: Option<AnswerBasis>,
+    /// See [`Conversation::answered_by`].
+    pub answered_by: Option<String>,
+    /// See [`Conversation::assumptions`].
+    pub assumptions: Vec<String>,
+    /// See [`Conversation::unverified`].
+    pub unverified: Vec<String>,
+    /// See [`Conversation::verified_queries`].
+    pub verified_queries: Vec<String>,
 }
 
 /// Who said it.
@@ -506,6 +549,9 @@ pub struct Job {
     /// When the warehouse was seen to have stopped the run that it was asked to cancel.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancel_confirmed_at: Option<Timestamp>,
+    /// Why rows that had expired could not be computed again; absent when that was not tried since, or did not fail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recompute_error: Option<String>,
     /// Times the warehouse lost the run (a restarted engine) and it had to be launched again.
     #[serde(default)]
     pub lost: u32,

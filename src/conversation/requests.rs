@@ -1,4 +1,4 @@
-//! What a request does to a conversation: it asks the next question, cancels the turn, rates an answer.
+//! What a request does to a conversation: it asks the next question, cancels the turn, rates an answer, has rows computed again.
 //!
 //! Pure, and by the rules of `machine`: each is one commit, which raises the revision by one. Such a commit is not the worker's, so the
 //! service sees to the wake. Refuses to touch a running turn but for canceling it.
@@ -89,6 +89,7 @@ pub fn follow_up(conversation: Conversation, asked: FollowUp, budgets: &Budgets,
     if conversation.turn >= budgets.turns {
         return Err(Declined::NoTurnLeft(budgets.turns));
     }
+    let ended = conversation.ended_turn();
     let Conversation { id, owner, user_id, device_id, request_digest, revision, mut messages, mut keyed_requests, .. } = conversation;
     let turn = conversation.turn + 1;
     let language = asked.language.or(conversation.language);
@@ -102,6 +103,7 @@ pub fn follow_up(conversation: Conversation, asked: FollowUp, budgets: &Budgets,
         messages,
         keyed_requests,
         feedback: conversation.feedback,
+        ended_turns: conversation.ended_turns.into_iter().chain([ended]).collect(),
         databricks_jobs: conversation.databricks_jobs,
         usage: conversation.usage,
         created_at: conversation.created_at,
@@ -142,4 +144,17 @@ pub fn rate(mut conversation: Conversation, rating: Rating, comment: Option<Stri
     conversation.feedback.push(Feedback { turn, rating, comment, given_at: now });
     let before = conversation.percentage;
     Ok(commit(conversation, before, Duration::ZERO, now))
+}
+
+/// The conversation with what came of computing the rows of job `index` again: an error, or none yet. None where that is known already, or
+/// a turn is running, which nobody but its worker commits.
+#[must_use]
+pub fn note_recompute(mut conversation: Conversation, index: usize, error: Option<String>, now: Timestamp) -> Option<Transition> {
+    if !conversation.stage.is_terminal() {
+        return None;
+    }
+    let job = conversation.databricks_jobs.get_mut(index).filter(|job| job.recompute_error != error)?;
+    job.recompute_error = error;
+    let before = conversation.percentage;
+    Some(commit(conversation, before, Duration::ZERO, now))
 }

@@ -13,7 +13,8 @@ use super::{
 };
 use crate::{
     conversation::{
-        Conversation, ConversationId, Feedback, FollowUp, Lookup, Message, Rating, RequestKey, Role, Timestamp, ToolCall, ToolOutcome,
+        Conversation, ConversationId, EndedTurn, Feedback, FollowUp, Lookup, Message, PublicStatus, Rating, RequestKey, Role, Timestamp,
+        ToolCall, ToolOutcome,
     },
     service::Service,
 };
@@ -22,6 +23,15 @@ use crate::{
 struct Messages<'a> {
     conversation_id: ConversationId,
     messages: Vec<MessageView<'a>>,
+    ended_turns: Vec<EndedTurnView<'a>>,
+}
+
+/// What the status told of a turn while it was the last one.
+#[derive(Serialize)]
+struct EndedTurnView<'a> {
+    status: PublicStatus,
+    #[serde(flatten)]
+    turn: &'a EndedTurn,
 }
 
 #[derive(Serialize)]
@@ -84,7 +94,8 @@ fn message<'a>(conversation: &'a Conversation, message: &'a Message) -> MessageV
 pub(super) async fn messages(service: &Service, id: ConversationId) -> Result<Response, Problem> {
     let conversation = service.read(id, None).await?.ok_or_else(Problem::no_conversation)?;
     let messages = conversation.messages.iter().map(|said| message(&conversation, said)).collect();
-    Ok(super::json(StatusCode::OK, &Messages { conversation_id: id, messages }))
+    let ended_turns = conversation.ended_turns.iter().map(|turn| EndedTurnView { status: turn.stage.status(), turn }).collect();
+    Ok(super::json(StatusCode::OK, &Messages { conversation_id: id, messages, ended_turns }))
 }
 
 #[derive(Deserialize)]

@@ -17,6 +17,7 @@ mod problem;
 mod request;
 mod results;
 mod route;
+mod rows;
 mod socket;
 mod start;
 mod status;
@@ -47,6 +48,8 @@ pub struct Settings {
     pub cors_allowed_origins: Vec<String>,
     /// Questions shown on the page.
     pub example_questions: Vec<String>,
+    /// What is in the lake, as the page tells it; may be empty.
+    pub lake_description: String,
     /// What the lake is called on the page.
     pub lake_title: String,
     /// Streams open at once (server-sent events and WebSockets); further ones get a 503.
@@ -55,7 +58,8 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { cors_allowed_origins: Vec::new(), example_questions: Vec::new(), lake_title: String::new(), concurrent_streams: 4096 }
+        let (lake_description, lake_title) = (String::new(), String::new());
+        Self { cors_allowed_origins: Vec::new(), example_questions: Vec::new(), lake_description, lake_title, concurrent_streams: 4096 }
     }
 }
 
@@ -154,7 +158,7 @@ async fn dispatch<B: request::Body>(context: &Context, request: Request<B>) -> R
     let Context { service, settings, .. } = context;
     match request.route {
         Route::Page => Ok(page::page(settings)),
-        Route::PageAsset(asset) => Ok(page::asset(asset)),
+        Route::PageAsset(asset) => Ok(page::asset(asset, &request.headers)),
         Route::Health => Ok(health::health()),
         Route::Ready => Ok(health::ready(service).await),
         Route::OpenApi => Ok(openapi::document()),
@@ -167,6 +171,7 @@ async fn dispatch<B: request::Body>(context: &Context, request: Request<B>) -> R
         Route::Messages(id) => messages::messages(service, id).await,
         Route::Cancel(id) => conversation::cancel(service, id).await,
         Route::Feedback(id) => feedback::feedback(service, id, &request.headers, request.body).await,
+        Route::Result(id, number) if request.method == Method::POST => results::recompute(service, id, number).await,
         Route::Result(id, number) => results::result(service, id, number, &request.query).await,
         Route::History => history::history(service, &request.query).await,
     }

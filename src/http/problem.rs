@@ -67,6 +67,16 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", detail)
     }
 
+    /// `failure` is why they could not be computed again.
+    pub(super) fn result_expired(number: u32, failure: Option<&str>) -> Self {
+        let again = "POST to this path to have them computed again";
+        let detail = match failure {
+            None => format!("the rows of query {number} have expired; {again}"),
+            Some(error) => format!("the rows of query {number} have expired and could not be computed again: {error} {again}"),
+        };
+        Self::new(StatusCode::GONE, "result-expired", "Result expired", detail)
+    }
+
     pub(super) fn method_not_allowed(method: &Method, allow: &'static str) -> Self {
         let detail = format!("{method} is not allowed here; allowed: {allow}");
         Self { allow: Some(allow), ..Self::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed", detail) }

@@ -1,38 +1,49 @@
-//! `GET /api/chat/{id}/results/{n}`: the rows of a query as JSON, CSV or NDJSON.
+//! `GET /api/chat/{id}/results/{n}`: the rows of a query, and `POST` there: to have rows that have expired computed again.
 
+use futures_util::stream;
 use serde::Serialize;
-use serde_json::Value;
-use warp::{http::StatusCode, reply::Response};
-
-use super::{problem::Problem, request::Query};
-use crate::{
-    conversation::{ConversationId, PublicJobStatus, ResultSet},
-    service::Service,
+use warp::{
+    Reply,
+    http::{HeaderValue, StatusCode, header},
+    reply::Response,
 };
 
-#[derive(Serialize)]
-struct Rows<'a> {
-    sql_query: &'a str,
-    #[serde(flatten)]
-    result: &'a ResultSet,
-}
+use super::{
+    problem::Problem,
+    request::Query,
+    rows::{Chunks, Format},
+};
+use crate::{
+    conversation::{Conversation, ConversationId, Job, PublicJobStatus},
+    service::{Recomputed, Service},
+};
 
 pub(super) async fn result(service: &Service, id: ConversationId, number: u32, query: &Query) -> Result<Response, Problem> {
-    let format = Format::of(query)?;
+    let format = format(query)?;
     let conversation = service.read(id, None).await?.ok_or_else(Problem::no_conversation)?;
-    let job = conversation.databricks_jobs.get(number as usize - 1);
+    let job = completed(&conversation, number)?;
+    let Some(result) = service.result(id, number).await? else {
+        return Err(Problem::result_expired(number, job.recompute_error.as_deref()));
+    };
+    let chunks = Chunks::new(format, &job.sql_query, result);
+    let mut response = warp::reply::stream(stream::iter(chunks)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(format.content_type()));
+    if let Some(extension) = format.extension() {
+        let disposition = format!("attachment; filename=\"asklake-{id}-{number}.{extension}\"");
+        headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_str(&disposition).map_err(|error| Problem::internal(&error))?);
+    }
+    Ok(response)
+}
+
+/// Query `number`, if it gave rows.
+fn completed(conversation: &Conversation, number: u32) -> Result<&Job, Problem> {
+    let job = usize::try_from(number).ok().and_then(|number| conversation.databricks_jobs.get(number.checked_sub(1)?));
     let job = job.ok_or_else(|| Problem::no_result(format!("this conversation has no query {number}")))?;
     if job.public_status() != PublicJobStatus::Completed {
         return Err(Problem::no_result(format!("query {number} has no rows: it is {}", name(job.public_status()))));
     }
-    let Some(result) = service.result(id, number).await? else {
-        return Err(Problem::no_result(format!("the rows of query {number} have expired; ask the question again")));
-    };
-    Ok(match format {
-        Format::Json => super::json(StatusCode::OK, &Rows { sql_query: &job.sql_query, result: &result }),
-        Format::Csv => super::bytes_response(StatusCode::OK, "text/csv; charset=utf-8", csv(&result)?),
-        Format::Ndjson => super::bytes_response(StatusCode::OK, "application/x-ndjson", ndjson(&result)),
-    })
+    Ok(job)
 }
 
 fn name(status: PublicJobStatus) -> &'static str {
@@ -45,55 +56,36 @@ fn name(status: PublicJobStatus) -> &'static str {
     }
 }
 
-enum Format {
-    Json,
-    Csv,
-    Ndjson,
-}
-
-impl Format {
-    fn of(query: &Query) -> Result<Self, Problem> {
-        match query.get("format")? {
-            None | Some("json") => Ok(Self::Json),
-            Some("csv") => Ok(Self::Csv),
-            Some("ndjson") => Ok(Self::Ndjson),
-            Some(_) => Err(Problem::bad_request("the parameter format must be json, csv or ndjson")),
-        }
+fn format(query: &Query) -> Result<Format, Problem> {
+    match query.get("format")? {
+        None | Some("json") => Ok(Format::Json),
+        Some("csv") => Ok(Format::Csv),
+        Some("ndjson") => Ok(Format::Ndjson),
+        Some(_) => Err(Problem::bad_request("the parameter format must be json, csv or ndjson")),
     }
 }
 
-/// RFC 4180: a header line, CRLF, quotes where needed.
-fn csv(result: &ResultSet) -> Result<Vec<u8>, Problem> {
-    let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
-    let names = result.columns.iter().map(|column| defused(&column.name));
-    writer.write_record(names).map_err(|error| Problem::internal(&error))?;
-    for row in &result.rows {
-        writer.write_record(row.iter().map(cell)).map_err(|error| Problem::internal(&error))?;
-    }
-    writer.into_inner().map_err(|error| Problem::internal(&error))
+#[derive(Serialize)]
+struct Accepted {
+    status: &'static str,
+    conversation_id: ConversationId,
+    processing_status: &'static str,
+    message: &'static str,
+    result_url: String,
 }
 
-fn cell(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => defused(text),
-        other => other.to_string(),
-    }
-}
-
-/// A text that a spreadsheet would take for a formula is made plain text with a leading apostrophe (OWASP, "CSV Injection").
-fn defused(text: &str) -> String {
-    if text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']) { format!("'{text}") } else { text.to_owned() }
-}
-
-/// One JSON object per row and line.
-fn ndjson(result: &ResultSet) -> Vec<u8> {
-    let mut lines = Vec::new();
-    for row in &result.rows {
-        let object: serde_json::Map<String, Value> =
-            result.columns.iter().map(|column| column.name.clone()).zip(row.iter().cloned()).collect();
-        lines.extend_from_slice(Value::Object(object).to_string().as_bytes());
-        lines.push(b'\n');
-    }
-    lines
+pub(super) async fn recompute(service: &Service, id: ConversationId, number: u32) -> Result<Response, Problem> {
+    let conversation = service.read(id, None).await?.ok_or_else(Problem::no_conversation)?;
+    completed(&conversation, number)?;
+    let (processing_status, message) = match service.recompute(id, number).await? {
+        Recomputed::Kept => ("completed", "The rows are there."),
+        Recomputed::Started => ("started", "The query is run again. Poll result_url until it has rows."),
+    };
+    let result_url = format!("/api/chat/{id}/results/{number}");
+    let location = HeaderValue::from_str(&result_url).map_err(|error| Problem::internal(&error))?;
+    let body = Accepted { status: "success", conversation_id: id, processing_status, message, result_url };
+    let mut response = super::json(StatusCode::ACCEPTED, &body);
+    response.headers_mut().insert(header::LOCATION, location);
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    Ok(response)
 }

@@ -2,6 +2,7 @@
 
 use warp::http::Method;
 
+use super::page::Asset;
 use crate::conversation::ConversationId;
 
 /// A path that exists.
@@ -9,8 +10,8 @@ use crate::conversation::ConversationId;
 pub(super) enum Route {
     /// `/` and `/api/`.
     Page,
-    /// A file of the page.
-    PageAsset(Asset),
+    /// `/api/assets/{name}`: under `/api/`, so that it is there on a Function App too.
+    PageAsset(&'static Asset),
     /// `/api/health`.
     Health,
     /// `/api/ready`.
@@ -39,23 +40,13 @@ pub(super) enum Route {
     Result(ConversationId, u32),
 }
 
-/// A file of the page, served under `/api/` so that it is there on a Function App too.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Asset {
-    /// `/api/page.js`.
-    Script,
-    /// `/api/page.css`.
-    Style,
-}
-
 impl Route {
     /// The route of `path`, if it exists. An id that is not a UUID and a number that is none make a path that does not.
     pub(super) fn parse(path: &str) -> Option<Self> {
         let segments: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
         Some(match segments.as_slice() {
             [""] | ["api"] | ["api", ""] => Self::Page,
-            ["api", "page.js"] => Self::PageAsset(Asset::Script),
-            ["api", "page.css"] => Self::PageAsset(Asset::Style),
+            ["api", "assets", name] => Self::PageAsset(Asset::named(name)?),
             ["api", "health"] => Self::Health,
             ["api", "ready"] => Self::Ready,
             ["api", "openapi.json"] => Self::OpenApi,
@@ -78,7 +69,7 @@ impl Route {
         match self {
             Self::Start | Self::Cancel(_) | Self::Feedback(_) => "POST, OPTIONS",
             Self::Conversation(_) => "DELETE, OPTIONS",
-            Self::Messages(_) => "GET, POST, HEAD, OPTIONS",
+            Self::Messages(_) | Self::Result(..) => "GET, POST, HEAD, OPTIONS",
             _ => "GET, HEAD, OPTIONS",
         }
     }

@@ -51,6 +51,7 @@ struct Status<'a> {
 
 #[derive(Serialize)]
 struct JobView<'a> {
+    turn: u32,
     run_id: Option<&'a RunId>,
     sql_query: &'a str,
     status: PublicJobStatus,
@@ -70,6 +71,7 @@ struct JobView<'a> {
 impl<'a> JobView<'a> {
     fn of(job: &'a Job) -> Self {
         Self {
+            turn: job.turn,
             run_id: job.run_id.as_ref(),
             sql_query: &job.sql_query,
             status: job.public_status(),

@@ -38,13 +38,27 @@ pub struct Wake {
     /// Whether it was sent to repair a lost one, see `service::protocol`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub repair: bool,
+    /// Asks not for the turn but for rows that have expired.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<Recompute>,
+}
+
+/// Rows to compute again. All that is known of it stands in the message: the conversation stays as it is, and so does its fence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Recompute {
+    /// The number of the query, from 1.
+    pub query: u32,
+    /// Launches so far that came to nothing.
+    pub lost: u32,
+    /// Times the query was found running, or the warehouse did not answer.
+    pub polls: u32,
 }
 
 impl Wake {
     /// The wake that takes `conversation` on.
     #[must_use]
     pub fn of(conversation: &Conversation) -> Self {
-        Self { conversation_id: conversation.id, revision: conversation.revision, repair: false }
+        Self { conversation_id: conversation.id, revision: conversation.revision, repair: false, rows: None }
     }
 }
 

@@ -10,7 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{sync::watch, time::sleep_until};
+use tokio::{
+    sync::{Notify, watch},
+    time::sleep_until,
+};
 
 use super::{Service, draft::Draft, recent::Known};
 use crate::{
@@ -39,6 +42,8 @@ pub(super) enum State {
 pub(super) struct Topic {
     state: watch::Sender<State>,
     pub(super) draft: watch::Sender<Draft>,
+    /// Told of every commit and removal here: for a worker, which looks for itself and is nobody to read for.
+    pub(super) touched: Notify,
     /// Whether a task reads it. Held while that is decided, so that the last one who leaves and the next one who comes agree.
     is_read: Mutex<bool>,
 }
@@ -58,8 +63,12 @@ impl Changes {
         if let Some(topic) = topics.get(&id).and_then(Weak::upgrade) {
             return topic;
         }
-        let topic =
-            Arc::new(Topic { state: watch::Sender::new(State::Unread), draft: watch::Sender::default(), is_read: Mutex::default() });
+        let topic = Arc::new(Topic {
+            state: watch::Sender::new(State::Unread),
+            draft: watch::Sender::default(),
+            touched: Notify::new(),
+            is_read: Mutex::default(),
+        });
         topics.insert(id, Arc::downgrade(&topic));
         if topics.len().is_power_of_two() {
             topics.retain(|_, topic| topic.strong_count() > 0);
@@ -69,24 +78,23 @@ impl Changes {
 
     /// Tells everybody who waits for it what was committed.
     pub(super) fn committed(&self, conversation: &Conversation) {
-        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
-        let topic = match topics.get(&conversation.id).map(Weak::upgrade) {
-            Some(Some(topic)) => topic,
-            Some(None) => return drop(topics.remove(&conversation.id)),
-            None => return,
-        };
-        drop(topics);
+        let Some(topic) = self.existing(conversation.id) else { return };
         if topic.state.receiver_count() > 0 {
             topic.offer(Arc::new(conversation.clone()));
         }
+        topic.touched.notify_waiters();
     }
 
     /// Tells everybody who waits for `id` that it was removed.
     pub(super) fn removed(&self, id: ConversationId) {
-        let topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(topic) = topics.get(&id).and_then(Weak::upgrade) {
-            topic.state.send_replace(State::Gone);
-        }
+        let Some(topic) = self.existing(id) else { return };
+        topic.state.send_replace(State::Gone);
+        topic.touched.notify_waiters();
+    }
+
+    /// The topic of `id`, if somebody holds it.
+    fn existing(&self, id: ConversationId) -> Option<Arc<Topic>> {
+        self.topics.lock().unwrap_or_else(PoisonError::into_inner).get(&id)?.upgrade()
     }
 
     /// Whether an overdue wake of `id` may be sent again: at most once per `every` in this process.

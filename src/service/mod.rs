@@ -6,6 +6,7 @@ mod perform;
 pub mod protocol;
 mod read;
 mod recent;
+mod recompute;
 mod requests;
 mod review;
 mod rows_alone;
@@ -18,6 +19,7 @@ use std::{sync::Arc, time::Duration};
 
 pub use draft::DraftPiece;
 pub use read::{Dependency, Readiness, Wait};
+pub use recompute::Recomputed;
 pub use requests::{Canceled, RequestError};
 pub use start::{StartError, Started};
 pub use step::{Advance, StepError};

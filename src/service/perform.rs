@@ -50,7 +50,7 @@ impl Service {
                 let (decision, review) = self.judged(conversation, reply.decision, &results);
                 let (prompt_tokens, completion_tokens) = (reply.prompt_tokens, reply.completion_tokens);
                 let model = self.ports.model.name().to_owned();
-                Outcome::ModelReplied { decision, review, model, prompt_tokens, completion_tokens, model_ms }
+                Outcome::ModelReplied { decision, review: Box::new(review), model, prompt_tokens, completion_tokens, model_ms }
             }
             Ok(Err(model::Error::Unusable { detail, prompt_tokens, completion_tokens })) => {
                 // Rows that nobody put into words are worth more than an error.
@@ -63,7 +63,7 @@ impl Service {
                 // It is made of rows alone, and nobody could write it better.
                 let review = Review { objections: Vec::new(), unverified: Vec::new(), ..review };
                 let model = self.ports.model.name().to_owned();
-                Outcome::ModelReplied { decision, review, model, prompt_tokens, completion_tokens, model_ms }
+                Outcome::ModelReplied { decision, review: Box::new(review), model, prompt_tokens, completion_tokens, model_ms }
             }
             Ok(Err(error)) => no_reply(error),
             Err(_) => {
@@ -93,26 +93,31 @@ impl Service {
         if let Some(of) = self.earlier(conversation, index, &admitted) {
             return Outcome::QueryRepeated { job: index, of };
         }
-        let sql = self.lake.guard.lay_out(&admitted);
-        let statement = Statement {
-            token: launch_token(conversation, index, job),
-            sql: sql.clone(),
-            max_rows: admitted.max_rows,
-            // The guard admits none, so that what is shown can be copied and run as it is.
-            parameters: Vec::new(),
-            origin: Some(Origin { conversation: conversation.id, turn: job.turn, query: number(index) }),
-        };
+        let statement = self.statement(conversation, index, job.lost, &admitted);
         match timeout(self.settings.warehouse_timeout, self.ports.warehouse.launch(&statement)).await {
             Ok(Ok(run)) => Outcome::QueryLaunched {
                 job: index,
                 run_id: run.id,
-                sql_query: sql,
+                sql_query: statement.sql,
                 limit_source: Some(admitted.limit_source),
                 run_page_url: run.page_url,
                 phase: run.phase,
             },
             Ok(Err(error)) => failed_call(index, error),
             Err(_) => self.no_answer("launch the query"),
+        }
+    }
+
+    /// What to launch for a job whose runs were lost so many times.
+    pub(super) fn statement(&self, conversation: &Conversation, index: usize, lost: u32, admitted: &Admitted) -> Statement {
+        let turn = conversation.databricks_jobs.get(index).map_or(conversation.turn, |job| job.turn);
+        Statement {
+            token: launch_token(conversation, index, lost),
+            sql: self.lake.guard.lay_out(admitted),
+            max_rows: admitted.max_rows,
+            // The guard admits none, so that what is shown can be copied and run as it is.
+            parameters: Vec::new(),
+            origin: Some(Origin { conversation: conversation.id, turn, query: number(index) }),
         }
     }
 
@@ -247,8 +252,8 @@ fn failed_call(job: usize, error: warehouse::Error) -> Outcome {
 }
 
 /// Identifies one decision to launch: the same after a crash, another one after the warehouse lost the run. At most 64 characters.
-fn launch_token(conversation: &Conversation, index: usize, job: &Job) -> String {
-    format!("{}-{}-{}", conversation.id, index + 1, job.lost)
+fn launch_token(conversation: &Conversation, index: usize, lost: u32) -> String {
+    format!("{}-{}-{lost}", conversation.id, index + 1)
 }
 
 /// What a query is called: they count from 1.

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Times a request tries to write over what the worker has just written.
-const TRIES: usize = 16;
+pub(super) const TRIES: usize = 16;
 
 /// Why a request changed nothing.
 #[derive(Debug, thiserror::Error)]

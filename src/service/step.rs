@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 
 use super::{
     Service,
-    changes::State,
     protocol::{Conflict, DELIVERIES_UNTIL_GONE, Fence, conflict, fence, needs_repair},
 };
 use crate::{
@@ -67,6 +66,9 @@ impl Service {
     /// # Errors
     /// [`StepError`]: the message must be delivered again.
     pub async fn step(&self, wake: Wake, dequeue_count: u32) -> Result<Advance, StepError> {
+        if let Some(rows) = wake.rows {
+            return self.compute_again(wake, rows).await;
+        }
         let id = wake.conversation_id;
         let delivered = Delivered { count: dequeue_count, is_repair: wake.repair };
         let Some(stored) = self.load_since(id, wake.revision).await? else { return Self::unknown(wake, dequeue_count) };
@@ -118,16 +120,12 @@ impl Service {
     /// happens in this process is noticed at once.
     async fn superseded(&self, id: ConversationId, revision: Revision) {
         let topic = self.changes.topic(id);
-        let mut state = topic.subscribe();
+        let mut touched = std::pin::pin!(topic.touched.notified());
         loop {
-            let is_news = |state: &State| match state {
-                State::Stored(stored) => stored.revision > revision,
-                State::Gone => true,
-                State::Unread | State::Unreadable(_) => false,
-            };
-            if tokio::time::timeout(LOOK_EVERY, state.wait_for(is_news)).await.is_ok() {
-                return;
-            }
+            let _ = tokio::time::timeout(LOOK_EVERY, touched.as_mut()).await;
+            // Registered before the read, so that a commit between the two is not missed.
+            touched.set(topic.touched.notified());
+            touched.as_mut().enable();
             match self.ports.store.load(id).await {
                 Ok(Some(stored)) if stored.conversation.revision <= revision => {}
                 Ok(_) => return,
@@ -208,7 +206,7 @@ impl Service {
         Ok(Advance::Overtaken)
     }
 
-    async fn send(&self, wake: Wake, delay: Duration) -> Result<Advance, StepError> {
+    pub(super) async fn send(&self, wake: Wake, delay: Duration) -> Result<Advance, StepError> {
         self.ports.wakes.send(&wake, delay).await?;
         Ok(Advance::Waiting)
     }
@@ -220,6 +218,9 @@ impl Service {
     /// [`StepError`]: the message must be delivered again.
     pub async fn abandon(&self, wake: Wake, dequeue_count: u32) -> Result<Advance, StepError> {
         let (id, revision) = (wake.conversation_id, wake.revision);
+        if let Some(rows) = wake.rows {
+            return self.give_rows_up(id, rows).await;
+        }
         let detail = "The question could not be worked on: every attempt failed. Ask it again later.".to_owned();
         match self.end(id, revision, Outcome::Ended { code: ErrorCode::Abandoned, detail }, GIVEN_UP).await? {
             Advance::Gone => Self::unknown(wake, dequeue_count),

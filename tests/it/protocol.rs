@@ -8,13 +8,13 @@ use asklake::{
     conversation::{Revision, Stage},
     service::protocol::{Conflict, Fence, conflict, fence, needs_repair},
 };
-use stateright::{Checker, Model, Property};
+use stateright::{Checker, HasDiscoveries, Model, Property};
 
 /// Duplicate deliveries and stale reads in one history, at most: with [`Protocol`] the bounds that make the state space finite.
 const DUPLICATES: u8 = 1;
 const STALE_READS: u8 = 1;
 /// Commits of a turn that follows another.
-const FOLLOW_UP: u8 = 2;
+const FOLLOW_UP: u8 = 1;
 
 const NO_WAKE_LOST: &str = "a running conversation has a wake or a worker";
 
@@ -398,7 +398,7 @@ fn reads(state: &State, mut read: impl FnMut(u64)) {
 }
 
 fn check(protocol: Protocol) -> impl Checker<Protocol> {
-    protocol.checker().threads(2).timeout(Duration::from_secs(240)).spawn_bfs().join()
+    protocol.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).timeout(Duration::from_secs(240)).spawn_bfs().join()
 }
 
 #[test]

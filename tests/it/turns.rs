@@ -99,6 +99,33 @@ async fn a_follow_up_is_answered_in_the_same_conversation_and_knows_what_was_sai
 }
 
 #[tokio::test]
+async fn what_was_known_of_earlier_turns_is_still_told() {
+    let model = ScriptedModel::new(Duration::ZERO, |request, done| match request.transcript.last() {
+        Some(Entry::Question(question)) if question == "fail" => Err(asklake::model::Error::Refused("no".into())),
+        Some(Entry::Question(_)) => Ok(query(&statement(done))),
+        _ => Ok(answer("99 films")),
+    });
+    let server = TestServer::start(Arc::new(model), Arc::new(ScriptedWarehouse::new(Duration::ZERO))).await;
+    let id = server.ask("which films?").await;
+    let mut told = vec![];
+    for question in ["fail", "and then?"] {
+        told.push(server.ended(&id).await);
+        assert_eq!(ask_on(&server, &id, question).await.status(), StatusCode::ACCEPTED);
+    }
+    server.ended(&id).await;
+    let messages = server.json(&format!("/api/chat/{id}/messages")).await;
+    let ended = messages["ended_turns"].as_array().unwrap();
+    assert_eq!(ended.len(), 2);
+    for (turn, status) in ended.iter().zip(&told) {
+        for (name, value) in turn.as_object().unwrap() {
+            assert_eq!(*value, status[name], "{name}");
+        }
+    }
+    assert_eq!(ended[0]["unverified"], json!(["99"]));
+    assert_eq!(ended[1]["error_detail"]["code"], "model_refused");
+}
+
+#[tokio::test]
 async fn the_language_of_a_conversation_holds_until_a_follow_up_names_another() {
     let (model, shown) = model();
     let server = TestServer::start(model, Arc::new(ScriptedWarehouse::new(Duration::ZERO))).await;

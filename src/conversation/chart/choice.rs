@@ -180,9 +180,9 @@ impl<'a> Rules<'a> {
         finer.or(self.times.first()).copied()
     }
 
-    /// What makes every point of `axis` one: few values, each at most once there.
+    /// What makes every point of `axis` one: few values, each at most once there. Names of which every row has another are things, no series.
     fn series(&self, axis: &Field) -> Option<&'a Field> {
-        let candidates = self.categories.iter().chain(&self.times).copied().filter(|field| field.at != axis.at);
+        let candidates = self.categories.iter().chain(&self.times).copied().filter(|field| field.at != axis.at && !field.is_distinct());
         candidates.filter(|field| field.distinct <= MOST_SERIES && is_unique(&[axis, field])).min_by_key(|field| field.distinct)
     }
 

@@ -60,6 +60,8 @@ pub(super) struct Stored {
     pub(super) versioned: Versioned,
     /// Identifies the item among all that ever had its id.
     pub(super) rid: String,
+    /// When it was written, in seconds since 1970 by the clock of the service.
+    pub(super) written_at: u64,
     pub(super) write_id: Option<Uuid>,
 }
 
@@ -70,6 +72,8 @@ struct System {
     rid: String,
     #[serde(rename = "_etag")]
     etag: String,
+    #[serde(rename = "_ts")]
+    written_at: u64,
     #[serde(default)]
     write_id: Option<Uuid>,
 }
@@ -78,8 +82,8 @@ impl Stored {
     /// # Errors
     /// [`Error::Corrupt`].
     pub(super) fn decode(id: &str, body: &[u8]) -> Result<Self, Error> {
-        let System { rid, etag, write_id } = parse(id, body)?;
-        Ok(Self { versioned: Versioned { conversation: parse(id, body)?, etag: ETag(etag) }, rid, write_id })
+        let System { rid, etag, written_at, write_id } = parse(id, body)?;
+        Ok(Self { versioned: Versioned { conversation: parse(id, body)?, etag: ETag(etag) }, rid, written_at, write_id })
     }
 }
 
@@ -110,16 +114,36 @@ impl ResultItem {
         Self { id: result_id(id, number), partition_key: id, kind: "result".into(), conversation_rid, body, ttl }
     }
 
-    /// The rows in an item; `None` when it belongs to an earlier conversation of the same id than the item `conversation_rid`.
+    /// The rows.
     ///
     /// # Errors
     /// [`Error::Corrupt`].
-    pub(super) fn decode(id: &str, item: &[u8], conversation_rid: &str) -> Result<Option<ResultSet>, Error> {
-        let item: Self = parse(id, item)?;
-        if item.conversation_rid != conversation_rid {
-            return Ok(None);
-        }
-        parse(id, item.body.as_bytes()).map(Some)
+    pub(super) fn rows(&self) -> Result<ResultSet, Error> {
+        parse(&self.id, self.body.as_bytes())
+    }
+}
+
+/// A result as it was read.
+pub(super) struct StoredResult {
+    pub(super) item: ResultItem,
+    pub(super) etag: String,
+    written_at: u64,
+}
+
+impl StoredResult {
+    /// The result in an item; `None` when it belongs to an earlier conversation of the same id than `owner`.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`].
+    pub(super) fn decode(id: &str, body: &[u8], owner: &Stored) -> Result<Option<Self>, Error> {
+        let System { etag, written_at, .. } = parse(id, body)?;
+        let item: ResultItem = parse(id, body)?;
+        Ok((item.conversation_rid == owner.rid).then_some(Self { item, etag, written_at }))
+    }
+
+    /// Whether its own `ttl` might end before that of `owner`, which lives `ttl` after every commit.
+    pub(super) fn is_old(&self, owner: &Stored, ttl: Duration) -> bool {
+        owner.written_at.saturating_sub(self.written_at) > ttl.as_secs()
     }
 }
 

@@ -15,7 +15,8 @@
 //! - **A result belongs to the item of its conversation** by that item's `_rid`, which a replace keeps and a new item of the same id does not
 //!   have. It is read only together with its conversation, so no reader sees it longer than that, and a commit prolongs both.
 //!   Its own `ttl` only clears it away, and is twice the conversation's and an hour: long enough for a turn that begins at the last
-//!   moment. (Who keeps a conversation alive beyond that, by further turns, loses rows of its first ones.)
+//!   moment. Every turn reads all the rows of its conversation, and a read writes those anew that are older than a `ttl`; so rows live
+//!   as long as their conversation. (One that is kept alive by nothing but feedback, for days, loses them.)
 //! - **Session consistency**: the SDK remembers the session token of every answer and sends it with reads, so one process reads its own
 //!   writes. Another process may read what was before; the worker's fence (`service::protocol`) is made for that.
 //! - **Numbers** are doubles there. Rows are kept as text for that reason, and run ids above 2^53 are serialised as text.
@@ -45,7 +46,7 @@ use serde_json::Value;
 use self::{
     charge::Charges,
     connection::Connection,
-    items::{ConversationItem, ResultItem, Stored},
+    items::{ConversationItem, ResultItem, Stored, StoredResult},
 };
 use super::{ETag, Error, HistoryFilter, HistoryPage, Store, Versioned, cursor::Cursor, document};
 use crate::conversation::{Conversation, ConversationId, JobStatus, ResultSet};
@@ -270,7 +271,22 @@ impl CosmosStore {
         let key = items::result_id(id, number);
         let (owner, result) = tokio::try_join!(self.read_conversation(id), self.read(id, &key))?;
         let (Some(owner), Some(result)) = (owner, result) else { return Ok(None) };
-        ResultItem::decode(&key, &result, &owner.rid)
+        let Some(result) = StoredResult::decode(&key, &result, &owner)? else { return Ok(None) };
+        if result.is_old(&owner, self.ttl) {
+            self.renew(id, &result).await;
+        }
+        result.item.rows().map(Some)
+    }
+
+    /// Writes a result anew, so that it lives on. Where that fails, the next read tries again.
+    async fn renew(&self, id: ConversationId, result: &StoredResult) {
+        let options = ItemWriteOptions::default().with_precondition(Precondition::if_match(Etag::from(result.etag.clone())));
+        let (key, item) = (id.to_string(), &result.item);
+        let sent =
+            self.on_item("replace_item", |container| async move { container.replace_item(key, &item.id, item, Some(options)).await }).await;
+        if let Err(error) = sent {
+            tracing::warn!(conversation.id = %id, %error, "could not make the rows of a query live on");
+        }
     }
 }
 

@@ -211,6 +211,13 @@ fn categories_and_measures_give_bars() {
             10,
             "bar x=sales y=product",
         ),
+        // Also where some were made in the same year: they are things still, and no series.
+        (
+            "Top 6 products",
+            &[("product:string", Names(20)), ("year:int", YearsTwice), ("sales:bigint", Falling)],
+            6,
+            "bar x=sales y=product",
+        ),
         (
             "Best products by score",
             &[("product:string", Names(9)), ("sales:bigint", Numbers), ("score:double", Ratings)],

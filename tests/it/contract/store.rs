@@ -132,6 +132,7 @@ pub fn answered() -> Conversation {
         limit_source: Some(LimitSource::Server),
         error: None,
         cancel_confirmed_at: Some(at(3)),
+        recompute_error: Some("gone".into()),
         run_page_url: Some("https://example.invalid/run/1".into()),
         lost: 1,
     };
@@ -149,6 +150,7 @@ pub fn answered() -> Conversation {
     conversation.keyed_requests = vec![KeyedRequest { turn: 2, request: RequestKey { key: "k".into(), body: "b".into() } }];
     let comment = Some("naïve".into());
     conversation.feedback = vec![Feedback { turn: 1, rating: Rating::Negative, comment, given_at: at(3) }];
+    conversation.ended_turns = vec![Conversation { stage: Stage::Failed, ..conversation.clone() }.ended_turn()];
     conversation.cancel_requested_at = Some(at(2));
     conversation.usage.prompt_tokens = u64::from(u32::MAX) + 1;
     conversation.spent.polls = 3;

@@ -68,6 +68,27 @@ async fn the_items_have_the_published_schema_and_their_ttl() {
 }
 
 #[tokio::test]
+async fn rows_that_are_read_live_on_with_their_conversation() {
+    let fresh = Fresh::new();
+    let mut conversation = asked("q");
+    let mut etag = fresh.store.create(&conversation).await.unwrap();
+    fresh.store.put_result(conversation.id, 1, &ScriptedWarehouse::rows()).await.unwrap();
+    let written_at = async || items(&fresh).await.iter().find(|item| item["kind"] == "result").unwrap()["_ts"].as_u64().unwrap();
+    let before = written_at().await;
+    fresh.store.result(conversation.id, 1).await.unwrap();
+    assert_eq!(written_at().await, before, "young rows are only read");
+    for _ in 0..4 {
+        tokio::time::sleep(TTL / 3).await;
+        conversation = advanced(&conversation);
+        etag = fresh.store.commit(&conversation, &etag).await.unwrap();
+    }
+    assert_eq!(fresh.store.result(conversation.id, 1).await.unwrap(), Some(ScriptedWarehouse::rows()));
+    let after = written_at().await;
+    assert!(after > before + TTL.as_secs(), "{before}, {after}");
+    assert_eq!(fresh.store.result(conversation.id, 1).await.unwrap(), Some(ScriptedWarehouse::rows()), "as they were");
+}
+
+#[tokio::test]
 async fn with_a_key_a_missing_container_is_created_once_by_many() {
     let fresh = Fresh::new();
     let stores =

@@ -120,6 +120,41 @@ async fn a_stream_too_many_is_refused_and_a_place_is_free_again_when_a_client_le
 }
 
 #[tokio::test]
+async fn a_stream_ends_with_done_when_its_turn_is_canceled_or_its_conversation_deleted() {
+    let (server, _tell) = told_server().await;
+    let id = server.ask("which films?").await;
+    let mut client = Client::of(&server, &id).await;
+    assert_eq!(client.next().await.unwrap().name, "status");
+    assert!(server.request(Method::POST, &format!("/api/chat/{id}/cancel")).send().await.unwrap().status().is_success());
+    let rest = client.rest().await;
+    assert_eq!(rest.last().unwrap().name, "done");
+    assert_eq!(rest[rest.len() - 2].data["error_detail"]["code"], "canceled", "{rest:#?}");
+
+    let id = server.ask("which films?").await;
+    let mut client = Client::of(&server, &id).await;
+    assert_eq!(client.next().await.unwrap().name, "status");
+    assert_eq!(server.request(Method::DELETE, &format!("/api/chat/{id}")).send().await.unwrap().status(), StatusCode::NO_CONTENT);
+    let names: Vec<String> = client.rest().await.into_iter().map(|event| event.name).collect();
+    assert_eq!(names, ["done"]);
+}
+
+#[tokio::test]
+async fn the_stream_of_a_follow_up_goes_on_from_the_turn_before() {
+    let (server, tell) = told_server().await;
+    let id = server.ask("which films?").await;
+    tell.send(Act::Reply(answer("two films"))).unwrap();
+    let ended = server.ended(&id).await["revision"].as_u64().unwrap();
+    let asked = server.request(Method::POST, &format!("/api/chat/{id}/messages")).json(&serde_json::json!({"question": "and series?"}));
+    assert_eq!(asked.send().await.unwrap().status(), StatusCode::ACCEPTED);
+    let request = server.request(Method::GET, &format!("/api/chat/{id}/events?after={ended}"));
+    let mut client = Client::open(request).await;
+    let event = client.next().await.unwrap();
+    assert_eq!((event.name.as_str(), &event.data["turn"]), ("status", &serde_json::json!(2)));
+    tell.send(Act::Reply(answer("two films"))).unwrap();
+    assert_eq!(client.rest().await.last().unwrap().name, "done");
+}
+
+#[tokio::test]
 async fn streams_end_when_the_server_stops() {
     let (server, _tell) = told_server().await;
     let id = server.ask("which films?").await;

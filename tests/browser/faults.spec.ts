@@ -1,0 +1,166 @@
+// What breaks: the server, the network, the means by which progress comes, the model, the warehouse, rows that are gone.
+
+import { answered, ask, expect, field, test, turns } from "./support/fixtures.ts";
+import { Gate, ScriptedModel } from "./support/model.ts";
+import { Server } from "./support/server.ts";
+
+const ONE = "SELECT primaryTitle FROM imdb.movies_delta LIMIT 1";
+
+test("a server that is killed in the middle of a question and started again answers it on the open page", async ({
+  page,
+}) => {
+  const model = await ScriptedModel.start();
+  const server = await Server.start(model.environment);
+  const question = "What survives?";
+  const gate = new Gate();
+  model.script(question, { sql: ONE }, { answer: "The question does.", gate });
+  await page.goto(server.base);
+  await ask(page, question);
+  await gate.reached;
+  await server.kill();
+  await expect(turns(page).last()).toContainText("The connection is lost");
+  await page.getByRole("button", { name: "New question" }).first().click();
+  await ask(page, "Is anybody there?");
+  await expect(turns(page).last()).toContainText("asklake cannot be reached.");
+  await expect(field(page)).toHaveValue("Is anybody there?");
+  await expect(page.getByRole("alert").filter({ hasText: "asklake does not answer" })).toBeVisible();
+  await page.goBack();
+  await expect(page.getByRole("heading", { name: "This conversation cannot be shown now" })).toBeVisible();
+
+  gate.open();
+  await server.restart();
+  await expect(page.getByRole("alert").filter({ hasText: "asklake does not answer" })).toHaveCount(0);
+  await page.getByRole("button", { name: "Try again" }).click();
+  await answered(page);
+  await expect(turns(page).last()).toContainText("The question does.");
+  await server.stop();
+  await model.stop();
+});
+
+test("a page that is offline says so, and catches up when the network is back", async ({ page, scripted, context }) => {
+  const question = "What happens offline?";
+  const gate = new Gate();
+  scripted.model.script(question, { sql: ONE, gate }, { answer: "It went on." });
+  await page.goto(scripted.server.base);
+  await ask(page, question);
+  await gate.reached;
+  await context.setOffline(true);
+  await expect(page.getByRole("alert").filter({ hasText: "This device is offline" })).toBeVisible();
+  gate.open();
+  await context.setOffline(false);
+  await answered(page);
+  await expect(turns(page).last()).toContainText("It went on.");
+  await expect(page.getByRole("alert").filter({ hasText: "This device is offline" })).toHaveCount(0);
+});
+
+test("a question that could not be sent is kept, and sent again once", async ({ page, planner, context }) => {
+  await page.goto(planner.base);
+  await context.setOffline(true);
+  await ask(page, "Who directed Jaws?");
+  await expect(turns(page).last()).toContainText("The question was not taken");
+  await expect(field(page)).toHaveValue("Who directed Jaws?");
+  await context.setOffline(false);
+  const keys: (string | null)[] = [];
+  page.on("request", async (request) => {
+    if (request.url().endsWith("/chat/start")) keys.push(await request.headerValue("idempotency-key"));
+  });
+  await field(page).press("Enter");
+  await answered(page);
+  await expect(turns(page)).toHaveCount(1);
+  expect(keys).toHaveLength(1);
+  expect(keys[0]).toBeTruthy();
+});
+
+for (const [means, blocked] of [
+  ["long polls, where streams are cut", /\/events/],
+  ["plain polls, where waiting requests are cut as well", /\/events|wait=/],
+] as const) {
+  test(`progress comes by ${means}`, async ({ page, scripted }) => {
+    const question = `How does it come by ${means}?`;
+    const gate = new Gate();
+    scripted.model.script(question, { sql: ONE }, { answer: "It came.", gate });
+    await page.route(blocked, (route) => route.abort());
+    await page.goto(scripted.server.base);
+    await ask(page, question);
+    await gate.reached;
+    await expect(turns(page).last().getByText("Processing results...")).toBeVisible();
+    gate.open();
+    await answered(page);
+    await expect(turns(page).last()).toContainText("It came.");
+  });
+}
+
+test("progress comes although a proxy holds the stream back", async ({ page, scripted }) => {
+  const question = "How does it come through a proxy?";
+  const gate = new Gate();
+  scripted.model.script(question, { sql: ONE }, { answer: "It came.", gate });
+  await page.route(/\/events/, () => {
+    // Never answered: what a host does that sends a response when it is whole.
+  });
+  await page.goto(scripted.server.base);
+  await ask(page, question);
+  await gate.reached;
+  await expect(turns(page).last().getByText("Processing results...")).toBeVisible();
+  gate.open();
+  await answered(page);
+});
+
+test("a model that is away is named, and its failure is told with the question", async ({ page }) => {
+  const model = await ScriptedModel.start();
+  const server = await Server.start(model.environment);
+  model.isUp = false;
+  await page.goto(server.base);
+  await expect(page.getByRole("alert").filter({ hasText: "The model does not answer" })).toBeVisible();
+  model.isUp = true;
+  model.script("What fails?", { fail: 400 });
+  await ask(page, "What fails?");
+  await expect(turns(page).last()).toContainText("No answer");
+  await expect(turns(page).last()).toContainText("The model is not set up");
+  await expect(page.getByRole("alert").filter({ hasText: "The model does not answer" })).toHaveCount(0);
+  await server.stop();
+  await model.stop();
+});
+
+test("a warehouse that is away is named", async ({ page }) => {
+  // Nobody listens on the discard port of this machine.
+  const server = await Server.start({ FLIGHT_SQL_URL: "http://127.0.0.1:9" });
+  await page.goto(server.base);
+  await expect(page.getByRole("alert").filter({ hasText: "The warehouse does not answer" })).toBeVisible();
+  await page.getByText("warehouse down").click();
+  await expect(page.locator(".service dl")).toContainText("down");
+  await server.stop();
+});
+
+test("rows that have expired are fetched again by running the query again", async ({ page, planner }) => {
+  await page.goto(planner.base);
+  await ask(page, "What did Steven Spielberg direct?");
+  await answered(page);
+  // They expire after a day: until the query is asked for again, the test says so in the server's place.
+  const expired = {
+    type: "https://asklake.dev/problems/result-expired",
+    status: 410,
+    detail: "the rows of query 1 have expired; POST to this path to have them computed again",
+  };
+  let isExpired = true;
+  await page.route(/\/results\/\d+$/, async (route) => {
+    if (route.request().method() === "POST") isExpired = false;
+    if (isExpired) await route.fulfill({ status: 410, contentType: "application/problem+json", json: expired });
+    else await route.continue();
+  });
+  await page.reload();
+  const turn = turns(page).last();
+  const query = turn.locator("details.query").last();
+  await expect(query).toBeVisible();
+  if ((await query.getAttribute("open")) === null) await query.locator("summary").click();
+  await expect(query).toContainText("no longer kept");
+  await query.getByRole("button", { name: "Run the query again" }).click();
+  await expect(query.getByRole("table").getByRole("row").nth(1)).toBeVisible();
+  await expect(page.getByRole("status")).toHaveText("The rows are there again.");
+});
+
+test("a conversation that does not exist is said to be missing", async ({ page, planner }) => {
+  await page.goto(`${planner.base}/#00000000-0000-4000-8000-000000000000`);
+  await expect(page.getByRole("heading", { name: "This conversation is not here" })).toBeVisible();
+  await page.getByRole("main").getByRole("button", { name: "New question" }).click();
+  await expect(field(page)).toBeFocused();
+});

@@ -1,0 +1,181 @@
+// Follows a running turn to its end over whatever gets through: server-sent events, else long polls, else plain polls.
+//
+// Events are left for long polls where a proxy holds them back or they keep breaking, and long polls for plain ones where waiting requests
+// are cut. A lost connection is tried again for as long as the page is open. Owns no state of the conversation.
+
+import * as client from "./client";
+import { Problem, problemOf } from "./client";
+import type { Draft, Status } from "./types";
+
+/** How the connection stands. `lost` tries again at `retryAt` (milliseconds since 1970). */
+export type Connection = { kind: "live" } | { kind: "lost"; problem: Problem; retryAt: number };
+
+export interface Follower {
+  onStatus(status: Status): void;
+  onDraft(draft: Draft): void;
+  onConnection(connection: Connection): void;
+  /** The conversation is not there, or the server will not tell of it. Nothing follows. */
+  onEnd(problem: Problem): void;
+}
+
+type Means = "events" | "long poll" | "poll";
+
+/** A stream that says nothing for so long at its beginning is held back by something in between. */
+const FIRST_EVENT_MS = 5000;
+/** A stream that ends sooner than this, and not because the turn did, is of no use. */
+const SHORTEST_STREAM_MS = 5000;
+/** A stream that is silent for so long is opened anew: its connection may be dead, and heartbeats do not reach the page. */
+const LONGEST_SILENCE_MS = 50_000;
+const WAIT_SECONDS = 25;
+/** How long a server may take for an answer, besides what it was asked to wait. */
+const ANSWER_SECONDS = 15;
+const POLL_MS = 2000;
+/** Failures in a row of one means, before the next one is taken. */
+const PATIENCE = 2;
+const LONGEST_PAUSE_MS = 15_000;
+
+/** Follows `id` from what is newer than `after`, until its turn has ended or `signal` aborts. */
+export async function follow(id: string, after: number, follower: Follower, signal: AbortSignal): Promise<void> {
+  await new Follow(id, after, follower, signal).run();
+}
+
+class Follow {
+  private means: Means = "events";
+  private failures = 0;
+  private losses = 0;
+  private isOver = false;
+
+  constructor(
+    private readonly id: string,
+    private revision: number,
+    private readonly follower: Follower,
+    private readonly signal: AbortSignal,
+  ) {}
+
+  async run(): Promise<void> {
+    while (!this.isOver && !this.signal.aborted) {
+      const works = await this.once();
+      if (this.isOver || this.signal.aborted) return;
+      if (works) this.failures = 0;
+      else await this.failed();
+    }
+  }
+
+  /** One stream or one poll. Whether it did what it is for. */
+  private async once(): Promise<boolean> {
+    switch (this.means) {
+      case "events":
+        return await this.stream();
+      case "long poll":
+        return await this.poll(WAIT_SECONDS);
+      case "poll":
+        await pause(POLL_MS, this.signal);
+        return await this.poll(0);
+    }
+  }
+
+  /** After a failure: is the server there at all? If it is, the means is at fault. */
+  private async failed(): Promise<void> {
+    if (!(await this.poll(0)) || this.isOver) return;
+    this.failures += 1;
+    if (this.failures < PATIENCE) return;
+    this.failures = 0;
+    this.means = this.means === "events" ? "long poll" : "poll";
+  }
+
+  private async poll(wait: number): Promise<boolean> {
+    const timeout = AbortSignal.timeout((wait + ANSWER_SECONDS) * 1000);
+    try {
+      const poll = wait ? { wait, after: this.revision } : null;
+      this.take(await client.status(this.id, poll, AbortSignal.any([this.signal, timeout])));
+      return true;
+    } catch (cause) {
+      if (this.signal.aborted) return false;
+      const problem = timeout.aborted ? new Problem("asklake does not answer.", 0, "unreachable") : problemOf(cause);
+      if (!problem.isTransient) this.end(problem);
+      // What cuts a waiting request may let a short one through: that is found out before anybody is told of a loss.
+      else if (!wait) await this.lost(problem);
+      return false;
+    }
+  }
+
+  private end(problem: Problem): void {
+    this.isOver = true;
+    this.follower.onEnd(problem);
+  }
+
+  private async lost(problem: Problem): Promise<void> {
+    const backoff = Math.min(LONGEST_PAUSE_MS, 1000 * 2 ** this.losses) * (0.75 + Math.random() / 2);
+    const wait = Math.max(backoff, (problem.retryAfter ?? 0) * 1000);
+    this.losses += 1;
+    this.follower.onConnection({ kind: "lost", problem, retryAt: Date.now() + wait });
+    await pause(wait, this.signal, "online");
+    // Whatever comes back may do what the one before could not.
+    this.means = "events";
+  }
+
+  private take(status: Status): void {
+    this.losses = 0;
+    this.follower.onConnection({ kind: "live" });
+    if (status.revision >= this.revision) {
+      this.revision = status.revision;
+      this.follower.onStatus(status);
+    }
+    this.isOver = status.status !== "processing";
+  }
+
+  /** Resolves when the stream has ended: whether it was of use. */
+  private stream(): Promise<boolean> {
+    return new Promise((resolve) => {
+      const source = new EventSource(client.eventsPath(this.id, Math.max(0, this.revision - 1)));
+      const began = performance.now();
+      let isHeard = false;
+      // What is held back once is held back again.
+      const giveUp = () => {
+        this.failures = PATIENCE;
+        close();
+      };
+      let timer = setTimeout(giveUp, FIRST_EVENT_MS);
+      const close = () => {
+        clearTimeout(timer);
+        source.close();
+        this.signal.removeEventListener("abort", close);
+        resolve(isHeard && performance.now() - began > SHORTEST_STREAM_MS);
+      };
+      const hear = () => {
+        isHeard = true;
+        clearTimeout(timer);
+        timer = setTimeout(close, LONGEST_SILENCE_MS);
+      };
+      source.addEventListener("status", (event) => {
+        hear();
+        this.take(JSON.parse(event.data) as Status);
+        if (this.isOver) close();
+      });
+      source.addEventListener("draft", (event) => {
+        hear();
+        this.follower.onDraft(JSON.parse(event.data) as Draft);
+      });
+      source.addEventListener("done", close);
+      source.addEventListener("error", close);
+      this.signal.addEventListener("abort", close);
+      if (this.signal.aborted) close();
+    });
+  }
+}
+
+/** Waits, at most until `signal` aborts or the window hears `wakener`. */
+function pause(ms: number, signal: AbortSignal, wakener?: "online"): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", done);
+      if (wakener) removeEventListener(wakener, done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener("abort", done);
+    if (wakener) addEventListener(wakener, done);
+    if (signal.aborted) done();
+  });
+}

@@ -1,0 +1,37 @@
+// Starts the page: draws it, reads what is there to show, and listens to the address, the network and the other tabs.
+
+import { render } from "preact";
+import { showAddress, watchAddress } from "./state/address";
+import { hearOtherTabs, loadHistory } from "./state/history";
+import { checkService, watchNetwork } from "./state/service";
+import { conversation, look, startNew } from "./state/session";
+import { App } from "./view/app";
+import { Boundary } from "./view/boundary";
+
+const root = document.getElementById("app");
+if (root) {
+  root.replaceChildren();
+  render(
+    <Boundary>
+      <App />
+    </Boundary>,
+    root,
+  );
+}
+watchNetwork();
+watchAddress();
+showAddress();
+void loadHistory();
+void checkService();
+
+hearOtherTabs((change) => {
+  void loadHistory();
+  if (change.kind === "removed" && change.id === conversation.value) startNew();
+  else look(change.id);
+});
+document.addEventListener("visibilitychange", () => {
+  if (document.visibilityState === "visible") {
+    void loadHistory();
+    look(conversation.value);
+  }
+});
