@@ -4,11 +4,19 @@ use std::{io::Write, net::SocketAddr};
 
 #[cfg(feature = "local")]
 pub mod ask;
+#[cfg(feature = "local")]
+pub mod chat;
 pub mod check;
+#[cfg(feature = "local")]
+mod client;
 #[cfg(feature = "local")]
 pub mod eval;
 #[cfg(feature = "local")]
+mod follow;
+#[cfg(feature = "local")]
 pub mod import;
+#[cfg(feature = "local")]
+mod screen;
 
 /// Tells on standard output where the server listens and what to ask first.
 ///
