@@ -20,7 +20,6 @@ const SILENT_STREAMS: u32 = 2;
 #[derive(Deserialize)]
 pub(super) struct Status {
     pub(super) status: String,
-    pub(super) question: String,
     pub(super) revision: u64,
     #[serde(default = "first_turn")]
     pub(super) turn: u32,

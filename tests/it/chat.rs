@@ -33,7 +33,9 @@ fn echo() -> ScriptedModel {
 }
 
 async fn server() -> TestServer {
-    TestServer::start(Arc::new(echo().pondering("think for ever")), Arc::new(ScriptedWarehouse::new(Duration::ZERO))).await
+    let mut model = echo();
+    model.pondered = Some("think for ever".into());
+    TestServer::start(Arc::new(model), Arc::new(ScriptedWarehouse::new(Duration::ZERO))).await
 }
 
 impl User {

@@ -138,7 +138,7 @@ mod tests {
     fn what_is_no_command_is_told_with_the_nearest() {
         let errors = [
             ("/sqll", "did you mean /sql?"),
-            ("/histroy", "did you mean /history?"),
+            ("/histor", "did you mean /history?"),
             ("/xyzzyxyzzy", "/help lists"),
             ("/", "/help lists"),
             ("/rows many", "takes a number from 1 on, not `many`"),

@@ -78,13 +78,15 @@ impl Input {
     /// comes none, because there lines are read one after the other. Nothing is lost when it is dropped before it is done.
     #[cfg(unix)]
     pub(super) async fn aside(&self) -> String {
-        let ready = async {
-            let stdin = tokio::io::unix::AsyncFd::with_interest(io::stdin(), tokio::io::Interest::READABLE)?;
-            stdin.readable().await?.retain_ready();
-            io::Result::Ok(())
-        };
-        if !self.is_terminal || ready.await.is_err() {
+        if !self.is_terminal {
             return future::pending().await;
+        }
+        loop {
+            match tokio::task::spawn_blocking(is_typed).await {
+                Ok(Ok(true)) => break,
+                Ok(Ok(false)) => {}
+                Ok(Err(_)) | Err(_) => return future::pending().await,
+            }
         }
         // A terminal is readable once there is a line: this does not wait.
         let mut line = String::new();
@@ -99,4 +101,16 @@ impl Input {
     pub(super) async fn aside(&self) -> String {
         future::pending().await
     }
+}
+
+/// Whether the terminal has a line. Waits for one, but not for long: nobody can call back a thread that waits when the question has ended.
+#[cfg(unix)]
+fn is_typed() -> nix::Result<bool> {
+    use nix::poll::{PollFd, PollFlags, poll};
+    use std::os::fd::AsFd;
+
+    const WAIT_MILLISECONDS: u16 = 200;
+    let stdin = io::stdin();
+    let mut terminal = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
+    Ok(poll(&mut terminal, WAIT_MILLISECONDS)? > 0)
 }
