@@ -4,7 +4,7 @@
 use std::{hint::black_box, sync::Arc};
 
 use asklake::{
-    conversation::{Budgets, Conversation, ConversationId, Decision, NewConversation, Outcome, QueryDecision, Review, Timestamp, apply},
+    conversation::{Budgets, Conversation, ConversationId, Decision, NewConversation, Outcome, QueryDecision, Timestamp, apply},
     model::{Entry, Model, Request, offline::Planner},
     sql::{Catalog, Guard},
     store::document::Document,
@@ -27,7 +27,7 @@ fn conversation() -> Conversation {
 fn decided() -> Outcome {
     let query = QueryDecision { call_id: String::new(), sql_query: "SELECT 1".into(), lookup: None, reasoning: "to see".into() };
     Outcome::ModelReplied {
-        review: Review::default(),
+        review: Box::default(),
         decision: Decision::Query(vec![query]),
         model: "bench".into(),
         prompt_tokens: 1,

@@ -218,6 +218,9 @@ pub enum Warehouse {
     },
 }
 
+/// The folder of the embedded store and queue, where none is named.
+pub const DATA_DIR: &str = ".asklake";
+
 /// The whole configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -263,7 +266,7 @@ impl Config {
         reader.refuse_unsupported();
         let model = reader.model();
         let config = Self {
-            data_dir: reader.text("ASKLAKE_DATA_DIR").map_or_else(|| ".asklake".into(), PathBuf::from),
+            data_dir: reader.text("ASKLAKE_DATA_DIR").map_or_else(|| DATA_DIR.into(), PathBuf::from),
             catalog_file: reader.text("CATALOG_FILE").map(PathBuf::from),
             catalog_profile: reader.text("CATALOG_PROFILE"),
             conversation_ttl: Duration::from_secs(reader.number("CONVERSATION_TTL_SECONDS", 86_400, 1, 31_536_000)),

@@ -1,4 +1,4 @@
-//! The command line: `asklake functions | serve | ask | eval | import | key | check`.
+//! The command line: `asklake functions | serve | ask | chat | eval | import | key | check`.
 
 use std::{
     net::SocketAddr,
@@ -15,7 +15,7 @@ use asklake::{
 };
 #[cfg(feature = "local")]
 use asklake::{
-    config::{Auth, ModelProfile},
+    config::{Auth, DATA_DIR, ModelProfile},
     eval::figures::Prices,
     runtime::worker,
     tape::{self, Tape},
@@ -69,6 +69,21 @@ enum Command {
         /// Print one JSON document: the status with the rows of every query
         #[arg(long)]
         json: bool,
+    },
+    /// Ask questions and follow-ups in a session; /help there lists its commands
+    #[cfg(feature = "local")]
+    Chat {
+        /// Id of the conversation to go on with; without one, the first question begins a new conversation
+        conversation: Option<String>,
+        /// Ask this server instead of one in this process, such as http://127.0.0.1:7071
+        #[arg(long, value_name = "URL")]
+        server: Option<String>,
+        /// API key or bearer token for that server
+        #[arg(long, env = "ASKLAKE_TOKEN", hide_env_values = true)]
+        token: Option<String>,
+        /// Language of the answers as a BCP 47 tag
+        #[arg(long)]
+        language: Option<String>,
     },
     /// Ask every question of a suite and compare the rows behind the answers with those of known statements
     #[cfg(feature = "local")]
@@ -175,7 +190,8 @@ fn fail(message: &str) -> ExitCode {
 
 #[tokio::main]
 async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let config = || configuration(arguments.data_dir);
+    let data_dir = arguments.data_dir;
+    let config = || configuration(data_dir.clone());
     match arguments.command {
         Command::Check => Ok(if cli::check::run(config()).await? { ExitCode::SUCCESS } else { ExitCode::FAILURE }),
         Command::Key { name } => Ok(cli::key(&name).map(|()| ExitCode::SUCCESS)?),
@@ -188,6 +204,15 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
                 Some(server) => Ok(exit(cli::ask::run(&server, &options).await?)),
                 None => ask(config().map_err(joined)?, options).await,
             }
+        }
+        #[cfg(feature = "local")]
+        Command::Chat { conversation, server, token, language } => {
+            let options = |data_dir| cli::chat::Options { conversation, token, language, data_dir };
+            let ended = match server {
+                Some(server) => cli::chat::run(&server, options(data_dir.unwrap_or_else(|| DATA_DIR.into()))).await?,
+                None => chat(config().map_err(joined)?, options).await?,
+            };
+            Ok(left(ended))
         }
         #[cfg(feature = "local")]
         Command::Eval(evaluation) => evaluation.run(config).await,
@@ -246,13 +271,27 @@ async fn serve(config: Config, listen: SocketAddr) -> anyhow::Result<ExitCode> {
 }
 
 #[cfg(feature = "local")]
-async fn ask(mut config: Config, options: cli::ask::Options) -> anyhow::Result<ExitCode> {
-    // Its server is for nobody else.
-    config.auth = Auth::LOCAL;
-    let server = standalone::Server::start(App::build(&config, standalone::times())?, SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+async fn ask(config: Config, options: cli::ask::Options) -> anyhow::Result<ExitCode> {
+    let server = own_server(config).await?;
     let ended = cli::ask::run(&format!("http://{}", server.address()), &options).await;
     server.stop().await;
     Ok(exit(ended?))
+}
+
+#[cfg(feature = "local")]
+async fn chat(config: Config, options: impl FnOnce(PathBuf) -> cli::chat::Options) -> anyhow::Result<cli::chat::Ended> {
+    let options = options(config.data_dir.clone());
+    let server = own_server(config).await?;
+    let ended = cli::chat::run(&format!("http://{}", server.address()), options).await;
+    server.stop().await;
+    ended
+}
+
+/// A server in this process, for the command that starts it and nobody else.
+#[cfg(feature = "local")]
+async fn own_server(mut config: Config) -> anyhow::Result<standalone::Server> {
+    config.auth = Auth::LOCAL;
+    standalone::Server::start(App::build(&config, standalone::times())?, SocketAddr::from(([127, 0, 0, 1], 0))).await
 }
 
 #[cfg(feature = "local")]
@@ -313,5 +352,18 @@ fn exit(ended: cli::ask::Ended) -> ExitCode {
     match ended {
         cli::ask::Ended::Completed => ExitCode::SUCCESS,
         cli::ask::Ended::Failed => ExitCode::FAILURE,
+    }
+}
+
+/// What a process exits with that was ended by Ctrl-C, as a shell has it.
+#[cfg(feature = "local")]
+const INTERRUPTED: u8 = 128 + 2;
+
+#[cfg(feature = "local")]
+fn left(ended: cli::chat::Ended) -> ExitCode {
+    match ended {
+        cli::chat::Ended::Left => ExitCode::SUCCESS,
+        cli::chat::Ended::Failed => ExitCode::FAILURE,
+        cli::chat::Ended::Interrupted => ExitCode::from(INTERRUPTED),
     }
 }

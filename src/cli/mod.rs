@@ -6,11 +6,19 @@ use crate::auth::api_key;
 
 #[cfg(feature = "local")]
 pub mod ask;
+#[cfg(feature = "local")]
+pub mod chat;
 pub mod check;
+#[cfg(feature = "local")]
+mod client;
 #[cfg(feature = "local")]
 pub mod eval;
 #[cfg(feature = "local")]
+mod follow;
+#[cfg(feature = "local")]
 pub mod import;
+#[cfg(feature = "local")]
+mod screen;
 
 /// Prints a new API key and the line by which a server knows it.
 ///

@@ -42,6 +42,13 @@ impl Chart {
         })
     }
 
+    /// Whether `question` asks for a chart by that or a like name.
+    #[must_use]
+    pub fn is_asked_for(question: &str) -> bool {
+        let request = Request::of(question);
+        request.wants && !request.refuses
+    }
+
     fn small(plan: &Plan<'_>, query: u32, result: &ResultSet) -> Option<Self> {
         let spec = vega::specification(plan, query, result);
         let points = spec["data"]["values"].as_array().map_or(0, Vec::len);

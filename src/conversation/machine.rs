@@ -87,7 +87,7 @@ pub enum Outcome {
         /// What it decided.
         decision: Decision,
         /// What asklake finds of it; nothing of queries.
-        review: Review,
+        review: Box<Review>,
         /// Its name.
         model: String,
         /// Tokens it read.
@@ -244,7 +244,7 @@ pub fn apply(mut conversation: Conversation, outcome: Outcome, budgets: &Budgets
         Outcome::ModelReplied { decision, review, model, prompt_tokens, completion_tokens, model_ms } => {
             model_was_asked(&mut conversation, prompt_tokens, completion_tokens, model_ms);
             conversation.answered_by = Some(model);
-            decide(&mut conversation, decision, review, budgets, now);
+            decide(&mut conversation, decision, *review, budgets, now);
             Duration::ZERO
         }
         Outcome::ModelUnusable { detail, prompt_tokens, completion_tokens, model_ms } => {

@@ -397,11 +397,16 @@ impl Conversation {
 
     /// The jobs of the turn that gave rows to a statement of the model: its lookups are left out. Indexed as [`Conversation::turn_jobs`].
     pub fn turn_statements(&self) -> impl Iterator<Item = (usize, &Job)> {
+        self.statements().filter(|(_, job)| job.turn == self.turn)
+    }
+
+    /// The same of every turn.
+    pub fn statements(&self) -> impl Iterator<Item = (usize, &Job)> {
         let is_lookup = |job: &Job| {
             let mut calls = self.messages.iter().flat_map(|message| &message.tool_calls);
             calls.any(|call| call.id == job.call_id && call.lookup.is_some())
         };
-        self.turn_jobs().filter(move |(_, job)| job.status == JobStatus::Completed && !is_lookup(job))
+        self.databricks_jobs.iter().enumerate().filter(move |(_, job)| job.status == JobStatus::Completed && !is_lookup(job))
     }
 }
 

@@ -50,7 +50,7 @@ impl Service {
                 let (decision, review) = self.judged(conversation, reply.decision, &results);
                 let (prompt_tokens, completion_tokens) = (reply.prompt_tokens, reply.completion_tokens);
                 let model = self.ports.model.name().to_owned();
-                Outcome::ModelReplied { decision, review, model, prompt_tokens, completion_tokens, model_ms }
+                Outcome::ModelReplied { decision, review: Box::new(review), model, prompt_tokens, completion_tokens, model_ms }
             }
             Ok(Err(model::Error::Unusable { detail, prompt_tokens, completion_tokens })) => {
                 // Rows that nobody put into words are worth more than an error.
@@ -63,7 +63,7 @@ impl Service {
                 // It is made of rows alone, and nobody could write it better.
                 let review = Review { objections: Vec::new(), unverified: Vec::new(), ..review };
                 let model = self.ports.model.name().to_owned();
-                Outcome::ModelReplied { decision, review, model, prompt_tokens, completion_tokens, model_ms }
+                Outcome::ModelReplied { decision, review: Box::new(review), model, prompt_tokens, completion_tokens, model_ms }
             }
             Ok(Err(error)) => no_reply(error),
             Err(_) => {

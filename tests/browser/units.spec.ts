@@ -107,9 +107,9 @@ test.describe("the turns of a thread", () => {
 
   test("a draft follows or replaces what is written, and a newer status voids it", () => {
     const draft = (text: string, reset: boolean, turn = 3) => ({ turn, kind: "sql", reset, text }) as const;
-    const pieces = [draft("SEL", true), draft("ECT", false), draft("of another turn", true, 2)];
+    const pieces = [draft("SELECT ", true), draft("1", false), draft("of another turn", true, 2)];
     const shown = pieces.reduce(withDraft, turns(running, said, []));
-    expect(shown[2]?.state).toMatchObject({ drafts: { sql: "SELECT" } });
+    expect(shown[2]?.state).toMatchObject({ drafts: { sql: "SELECT 1" } });
     expect(withDraft(shown, draft("WITH", true))[2]?.state).toMatchObject({ drafts: { sql: "WITH" } });
     expect(turns(running, null, shown)[2]?.state).toMatchObject({ drafts: {} });
   });

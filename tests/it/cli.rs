@@ -26,15 +26,20 @@ use crate::{
 const QUESTION: &str = "What are the top 10 science fiction films?";
 
 /// A user's folder: nothing of this machine's environment but `PATH`.
-struct User {
+pub struct User {
     folder: TempDir,
 }
 
 impl User {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let user = Self { folder: tempfile::tempdir().unwrap() };
         fs::create_dir(user.scratch()).unwrap();
         user
+    }
+
+    /// Where the commands run.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
     }
 
     /// Where Sail spills.
@@ -42,7 +47,7 @@ impl User {
         self.folder.path().join("tmp")
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let lake = concat!(env!("CARGO_MANIFEST_DIR"), "/lake");
         let mut command = Command::new(env!("CARGO_BIN_EXE_asklake"));
         command.args(arguments).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).current_dir(self.folder.path());
@@ -52,7 +57,7 @@ impl User {
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Ended {
+    pub fn run(&self, arguments: &[&str]) -> Ended {
         Ended::of(self.command(arguments).output().unwrap())
     }
 
@@ -71,34 +76,34 @@ impl User {
     }
 
     /// The guard beside Sail removes its folder, a moment after the command has ended.
-    fn assert_scratch_is_emptied(&self) {
+    pub fn assert_scratch_is_emptied(&self) {
         within(Duration::from_secs(15), "Sail's folder is removed", || {
             fs::read_dir(self.scratch()).unwrap().next().is_none().then_some(())
         });
     }
 }
 
-struct Ended {
+pub struct Ended {
     code: Option<i32>,
-    out: String,
-    err: String,
+    pub out: String,
+    pub err: String,
 }
 
 impl Ended {
-    fn of(output: Output) -> Self {
+    pub fn of(output: Output) -> Self {
         let text = |bytes| String::from_utf8(bytes).unwrap();
         Self { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
     }
 
     #[track_caller]
-    fn assert_code(&self, code: i32) -> &Self {
+    pub fn assert_code(&self, code: i32) -> &Self {
         assert_eq!(self.code, Some(code), "stdout: {}\nstderr: {}", self.out, self.err);
         self
     }
 
     /// Ended with 1, and told why in one sentence on standard error.
     #[track_caller]
-    fn assert_failed(&self, parts: &[&str]) {
+    pub fn assert_failed(&self, parts: &[&str]) {
         self.assert_code(1);
         assert!(parts.iter().all(|part| self.err.contains(part)), "{parts:?} in {}", self.err);
         assert!(self.err.starts_with("asklake: ") && self.err.lines().count() == 1, "{}", self.err);
@@ -134,7 +139,7 @@ impl Drop for Served {
 }
 
 /// What `find` finds, asked again and again until the deadline.
-fn within<T>(deadline: Duration, what: &str, mut find: impl FnMut() -> Option<T>) -> T {
+pub fn within<T>(deadline: Duration, what: &str, mut find: impl FnMut() -> Option<T>) -> T {
     let began = Instant::now();
     loop {
         if let Some(found) = find() {

@@ -36,7 +36,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
 }
 
 fn reply(decision: Decision) -> Outcome {
-    Outcome::ModelReplied { decision, review: Review::default(), model: "test".into(), prompt_tokens: 1, completion_tokens: 1, model_ms: 1 }
+    Outcome::ModelReplied { decision, review: Box::default(), model: "test".into(), prompt_tokens: 1, completion_tokens: 1, model_ms: 1 }
 }
 
 fn answer() -> Outcome {
@@ -48,7 +48,7 @@ fn answer() -> Outcome {
 fn unsupported() -> Outcome {
     let Outcome::ModelReplied { decision, model, prompt_tokens, completion_tokens, model_ms, .. } = answer() else { unreachable!() };
     let review = Review { objections: vec!["42 is not in the rows.".into()], unverified: vec!["42".into()], ..Review::default() };
-    Outcome::ModelReplied { decision, review, model, prompt_tokens, completion_tokens, model_ms }
+    Outcome::ModelReplied { decision, review: Box::new(review), model, prompt_tokens, completion_tokens, model_ms }
 }
 
 fn queries(count: usize) -> Outcome {
@@ -282,12 +282,14 @@ proptest! {
         prop_assert_eq!(next.messages.len(), ended.messages.len() + 1);
         prop_assert_eq!((&next.databricks_jobs, &next.usage), (&ended.databricks_jobs, &ended.usage));
         prop_assert_eq!((next.id, next.created_at), (ended.id, ended.created_at));
+        prop_assert_eq!(&next.ended_turns, &[ended.ended_turn()]);
         // But for what goes on, it is what a conversation begins with.
         let fresh = Conversation { id: next.id, question: next.question.clone(), ..conversation() };
         let like_fresh = Conversation {
             revision: fresh.revision,
             turn: fresh.turn,
             messages: fresh.messages.clone(),
+            ended_turns: Vec::new(),
             databricks_jobs: Vec::new(),
             usage: fresh.usage.clone(),
             percentage: fresh.percentage,

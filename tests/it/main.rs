@@ -11,6 +11,7 @@ mod azure_identity;
 mod azure_queue;
 mod catalog;
 mod charts;
+mod chat;
 // Until a cloud adapter runs it too.
 #[cfg(feature = "local")]
 mod agent;

@@ -28,7 +28,9 @@ const HARD: &str = "why?";
 
 async fn server() -> TestServer {
     let warehouse = Arc::new(ScriptedWarehouse::new(Duration::ZERO));
-    TestServer::start(Arc::new(ScriptedModel::querying(1, Duration::ZERO).pondering(HARD)), warehouse).await
+    let mut model = ScriptedModel::querying(1, Duration::ZERO);
+    model.pondered = Some(HARD.into());
+    TestServer::start(Arc::new(model), warehouse).await
 }
 
 async fn canceled(server: &TestServer) -> String {

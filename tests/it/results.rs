@@ -118,12 +118,13 @@ impl World {
         embedded.store = Arc::clone(&store) as _;
         let (warehouse, shown) = (Arc::new(warehouse), Arc::<Mutex<Vec<Request>>>::default());
         let book = Arc::clone(&shown);
-        let model = ScriptedModel::new(Duration::ZERO, move |request, done| {
+        let mut model = ScriptedModel::new(Duration::ZERO, move |request, done| {
             book.lock().unwrap().push(request.clone());
             let is_asked = matches!(request.transcript.last(), Some(Entry::Question(_)));
             Ok(if is_asked { query(&statement(done)) } else { answer("two films") })
         });
-        let model = Arc::new(model.pondering("why?"));
+        model.pondered = Some("why?".into());
+        let model = Arc::new(model);
         let (http, worker) = (http::Settings::default(), worker::Settings::default());
         let server = TestServer::start_on(embedded, model, Arc::clone(&warehouse) as _, http, worker, Settings::default()).await;
         Self { server, store, warehouse, shown }

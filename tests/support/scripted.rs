@@ -33,7 +33,8 @@ type Script = dyn Fn(&Request, usize) -> Result<Decision, model::Error> + Send +
 pub struct ScriptedModel {
     script: Box<Script>,
     time: Duration,
-    pondered: Option<String>,
+    /// A question to which it never comes to a reply.
+    pub pondered: Option<String>,
     /// Replies given so far.
     pub calls: AtomicUsize,
 }
@@ -42,12 +43,6 @@ impl ScriptedModel {
     /// A model that replies by `script` after `time`.
     pub fn new(time: Duration, script: impl Fn(&Request, usize) -> Result<Decision, model::Error> + Send + Sync + 'static) -> Self {
         Self { script: Box::new(script), time, pondered: None, calls: AtomicUsize::new(0) }
-    }
-
-    /// The same, but it never comes to a reply to `question`.
-    pub fn pondering(mut self, question: &str) -> Self {
-        self.pondered = Some(question.to_owned());
-        self
     }
 
     /// A model that runs `queries` queries, one after the other and each another one, and then answers.

@@ -79,7 +79,7 @@ impl Field {
     }
 
     /// The numbers of a measure, row by row.
-    pub(super) fn numbers(&self) -> impl Iterator<Item = Option<f64>> {
+    pub(super) fn numbers(&self) -> impl DoubleEndedIterator<Item = Option<f64>> + ExactSizeIterator + Clone {
         self.cells.iter().map(Value::as_f64)
     }
 

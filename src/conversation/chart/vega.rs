@@ -435,12 +435,10 @@ fn in_sentence(title: &str) -> String {
 fn summary(axis: &Field, measures: &[&Field], points: usize) -> String {
     let Some(measure) = measures.first() else { return String::new() };
     let drawn = measure.numbers().zip(&axis.cells).filter_map(|(number, at)| Some((number?, at)));
-    let mut ends: Option<((f64, &Value), (f64, &Value))> = None;
-    for here in drawn {
-        let (low, high) = ends.unwrap_or((here, here));
-        ends = Some((if here.0 < low.0 { here } else { low }, if here.0 > high.0 { here } else { high }));
-    }
-    let Some((low, high)) = ends else { return format!("{points} values.") };
+    let lowest = drawn.clone().min_by(|left, right| left.0.total_cmp(&right.0));
+    // Of equals, max_by would take the last.
+    let highest = drawn.rev().max_by(|left, right| left.0.total_cmp(&right.0));
+    let (Some(low), Some(high)) = (lowest, highest) else { return format!("{points} values.") };
     let of = if measures.len() > 1 { format!(" {}", in_sentence(&measure.title)) } else { String::new() };
     format!("{points} values; lowest{of} {} ({}), highest {} ({}).", number(low.0), named(low.1), number(high.0), named(high.1))
 }

@@ -99,7 +99,7 @@ fn typed() -> impl Strategy<Value = ResultSet> {
                 "string" => json!(format!("name {}", if seed % 2 == 0 { row } else { n % 6 })),
                 "date" => json!(format!("2024-{:02}-{:02}", n % 12 + 1, row % 28 + 1)),
                 "timestamp" | "timestamp_ntz" => json!(format!("2024-{:02}-01T{:02}:00:00", n % 12 + 1, row % 24)),
-                "boolean" => json!(n % 2 == 0),
+                "boolean" => json!(n.is_multiple_of(2)),
                 "double" => json!(n as f64 / 7.0),
                 "int" => json!(1980 + row),
                 _ => json!(n),

@@ -115,7 +115,7 @@ fn named_routes_of_this_repository_are_found_before_the_catch_all() {
     assert_eq!(found("OPTIONS", "/api/chat/start"), "start");
     assert_eq!(found("GET", &format!("/api/chat/{id}/status")), "status");
     assert_eq!(found("GET", &format!("/api/chat/{id}/messages")), "messages");
-    assert_eq!(found("POST", &format!("/api/chat/{id}/messages")), "api");
+    assert_eq!(found("POST", &format!("/api/chat/{id}/messages")), "messages");
     for path in ["/api", "/api/", "/api/health", "/api/assets/page.js", "/api/chat/history", "/api/worker"] {
         assert_eq!(found("GET", path), "api", "{path}");
     }

@@ -98,7 +98,7 @@ impl Client {
 }
 
 /// What a model that is told from outside does next.
-enum Act {
+pub enum Act {
     Write(model::Part, bool, &'static str),
     Reply(Decision),
     Fail,
@@ -151,7 +151,7 @@ async fn server() -> TestServer {
 }
 
 /// A server whose conversations go on when the model is told to.
-async fn told_server() -> (TestServer, mpsc::UnboundedSender<Act>) {
+pub async fn told_server() -> (TestServer, mpsc::UnboundedSender<Act>) {
     let (model, tell) = Typist::new();
     (TestServer::start(model, Arc::new(ScriptedWarehouse::new(Duration::ZERO))).await, tell)
 }

@@ -46,8 +46,11 @@ export async function drawn(frame: HTMLElement, spec: Record<string, unknown>): 
   const config = theme(frame);
   const compiled = compile(spec as unknown as TopLevelSpec, { config: config as object }).spec as Spec;
   const { tooltip, hide } = tooltips(frame);
+  // Vega gives its container a role and a name of its own, which are not those of the frame.
+  const container = document.createElement("div");
+  frame.append(container);
   const view = new View(parse(compiled, config, { ast: true }), {
-    container: frame,
+    container,
     expr: expressionInterpreter,
     hover: true,
     loader: LOADER,
