@@ -15,7 +15,7 @@ use crate::{
     },
     queue::{Receiver, Sender},
     runtime::worker,
-    service::{Ports, Service, Settings},
+    service::{Ports, Recall, Scope, Service, Settings},
     sql::{Catalog, Guard, Lake, catalog::Fault, prompt::Profile},
     store::Store,
     warehouse::{
@@ -87,7 +87,12 @@ impl App {
         // The others stop a query themselves, counting from the moment that it is sent.
         let is_databricks = matches!(config.warehouse, config::Warehouse::Databricks { .. });
         let query_time_limit = is_databricks.then_some(config.query_timeout);
-        let times = Settings { model_timeout, query_time_limit, advises, data_only: config.data_only, ..times };
+        let scope = match config.cache_scope {
+            config::CacheScope::App => Scope::App,
+            config::CacheScope::Principal => Scope::Principal,
+        };
+        let recall = config.cache_ttl.map(|at_most| Recall { at_most, scope });
+        let times = Settings { recall, model_timeout, query_time_limit, advises, data_only: config.data_only, ..times };
         let service = Service::new(ports, lake.clone(), Budgets::default(), times);
         let http = http::Settings {
             cors_allowed_origins: config.cors_allowed_origins.clone(),

@@ -188,6 +188,15 @@ pub enum DatabricksParameter {
     Notebook,
 }
 
+/// Who may be given an answer that was made for somebody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CacheScope {
+    /// Everybody.
+    App,
+    /// Nobody.
+    Principal,
+}
+
 /// Which warehouse to use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Warehouse {
@@ -246,6 +255,10 @@ pub struct Config {
     pub data_only: bool,
     /// Which warehouse.
     pub warehouse: Warehouse,
+    /// How old an answer may be that is given again; none where each is made anew.
+    pub cache_ttl: Option<Duration>,
+    /// Who may be given an answer that was made for somebody else.
+    pub cache_scope: CacheScope,
     /// Rows a query may return.
     pub max_rows: u64,
     /// How long a query may run.
@@ -274,6 +287,8 @@ impl Config {
             store: reader.store(),
             queue: reader.queue(),
             model_call: reader.model_call(&model),
+            cache_ttl: Some(reader.number("CACHE_TTL_SECONDS", 900, 0, 86_400)).filter(|ttl| *ttl > 0).map(Duration::from_secs),
+            cache_scope: reader.cache_scope(),
             data_only: reader.flag("DATA_ONLY"),
             model,
             warehouse: reader.warehouse(),

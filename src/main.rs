@@ -66,6 +66,9 @@ enum Command {
         /// Language of the answer as a BCP 47 tag
         #[arg(long)]
         language: Option<String>,
+        /// Have the answer made anew, also where the same question was answered lately
+        #[arg(long)]
+        fresh: bool,
         /// Print one JSON document: the status with the rows of every query
         #[arg(long)]
         json: bool,
@@ -198,8 +201,8 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Functions { port, root } => functions(config, port, &root).await,
         Command::Serve { listen } => serve(config().map_err(joined)?, listen).await,
         #[cfg(feature = "local")]
-        Command::Ask { server, question, token, language, json } => {
-            let options = cli::ask::Options { question, token, language, json };
+        Command::Ask { server, question, token, language, fresh, json } => {
+            let options = cli::ask::Options { question, token, language, fresh, json };
             match server {
                 Some(server) => Ok(exit(cli::ask::run(&server, &options).await?)),
                 None => ask(config().map_err(joined)?, options).await,

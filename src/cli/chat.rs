@@ -239,7 +239,7 @@ impl Session {
             }
             Some(open) => bail!("the conversation {} was not read yet: open it again", open.id),
             None => {
-                let id = self.client.start(question, language, Some(&self.device)).await?;
+                let id = self.client.start(question, language, Some(&self.device), false).await?;
                 self.open = Some(Open { id, status: None });
                 1
             }

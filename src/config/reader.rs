@@ -3,8 +3,8 @@
 use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
 use super::{
-    AzureCredential, DatabricksCompute, DatabricksCredential, DatabricksParameter, Error, Model, ModelCall, ModelProfile, Queue, Secret,
-    Store, Warehouse,
+    AzureCredential, CacheScope, DatabricksCompute, DatabricksCredential, DatabricksParameter, Error, Model, ModelCall, ModelProfile,
+    Queue, Secret, Store, Warehouse,
     variables::{AZURE_INSTANCE, UNSUPPORTED, VARIABLES},
 };
 
@@ -256,6 +256,18 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
             temperature_hundredths: self.hundredths("MODEL_TEMPERATURE", 200),
             max_tokens: self.number("MODEL_MAX_TOKENS", if profile == ModelProfile::Small { 600 } else { 4096 }, 64, 131_072),
             structured_answer,
+        }
+    }
+
+    /// Who may be given an answer that was made for somebody else.
+    pub(super) fn cache_scope(&mut self) -> CacheScope {
+        match self.text("CACHE_SCOPE").as_deref() {
+            None | Some("app") => CacheScope::App,
+            Some("principal") => CacheScope::Principal,
+            Some(other) => {
+                self.fault("CACHE_SCOPE", format!("{other:?} is neither app nor principal"));
+                CacheScope::Principal
+            }
         }
     }
 

@@ -88,6 +88,8 @@ pub const VARIABLES: &[Variable] = &[
         "none",
         "Address of its queue service, when it is reached by managed identity, such as https://NAME.queue.core.windows.net.",
     ),
+    variable("CACHE_SCOPE", "app", "Who may be given an answer that was made for somebody else: app for everybody, principal for nobody."),
+    variable("CACHE_TTL_SECONDS", "900", "How old an answer may be that is given again to the same question; 0 makes every answer anew."),
     variable("CATALOG_FILE", "the IMDb catalog in the binary", "Catalog file that describes the lake."),
     variable("CATALOG_PROFILE", "chosen by the size of the lake", "Profile of the catalog whose parameters apply."),
     variable("CONVERSATION_TTL_SECONDS", "86400", "How long a conversation and its results live after its last update."),

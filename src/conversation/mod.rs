@@ -8,6 +8,7 @@ pub mod chart;
 pub mod grounding;
 pub mod machine;
 pub mod model;
+pub mod recall;
 pub mod requests;
 pub mod result;
 pub mod retry;
@@ -21,6 +22,7 @@ pub use model::{
     Message, NewConversation, Phase, PublicJobStatus, ResultSummary, Review, Revision, Role, RunId, Spent, Timestamp, ToolCall,
     ToolOutcome, ToolStatus, Usage,
 };
+pub use recall::{Answered, Recalled, recall};
 pub use requests::{Declined, Feedback, FollowUp, KeyedRequest, Rating, RequestKey, cancel, follow_up, note_recompute, rate};
 pub use result::{Column, ResultSet};
 pub use retry::Budgets;

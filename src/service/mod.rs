@@ -1,5 +1,6 @@
 //! Use cases: start a conversation, take it on (`step`), read it, go on with it or end it (`requests`). Knows the ports, never an adapter, HTTP or a queue's envelope.
 
+mod answers;
 mod changes;
 mod draft;
 mod perform;
@@ -17,6 +18,7 @@ mod watch;
 
 use std::{sync::Arc, time::Duration};
 
+pub use answers::{Recall, Scope};
 pub use draft::DraftPiece;
 pub use read::{Dependency, Labels, Readiness, Wait};
 pub use recompute::Recomputed;
@@ -52,6 +54,8 @@ pub struct Settings {
     /// How long a replica of the store may lag behind what was written elsewhere: for so long a worker that is shown too old a state,
     /// or a client that is shown none, reads again. Zero for a store without replicas.
     pub replica_lag: Duration,
+    /// How answers are given again to the same question; none where each is made anew.
+    pub recall: Option<Recall>,
     /// Whether answers from what the model remembers are refused.
     pub data_only: bool,
     /// Whether a model is told how to repair a query, besides its error. Off only where a bare model is measured.
@@ -69,6 +73,7 @@ impl Default for Settings {
             query_time_limit: None,
             read_interval: Duration::ZERO,
             replica_lag: Duration::ZERO,
+            recall: None,
             data_only: false,
             advises: true,
             wake_grace: Duration::from_secs(180),
@@ -98,6 +103,7 @@ pub struct Service {
     settings: Settings,
     changes: Arc<changes::Changes>,
     recent: Arc<recent::Recent>,
+    answers: Option<Arc<answers::Answers>>,
 }
 
 impl Service {
@@ -105,7 +111,8 @@ impl Service {
     #[must_use]
     pub fn new(ports: Ports, lake: Lake, budgets: Budgets, settings: Settings) -> Self {
         let recent = Arc::new(recent::Recent::new(settings.read_interval));
-        Self { ports, lake, budgets, settings, changes: Arc::default(), recent }
+        let answers = settings.recall.map(|recall| Arc::new(answers::Answers::new(recall)));
+        Self { ports, lake, budgets, settings, changes: Arc::default(), recent, answers }
     }
 
     /// The name of the model that answers.

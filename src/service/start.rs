@@ -1,8 +1,8 @@
-//! Starting a conversation: stored first, then a worker is woken.
+//! Starting a conversation: stored first, then a worker is woken, unless the answer is there already.
 
-use super::Service;
+use super::{Service, answers::Answers, perform::number};
 use crate::{
-    conversation::{Conversation, ConversationId, ErrorCode, NewConversation, Outcome, Stage, apply},
+    conversation::{Answered, Conversation, ConversationId, ErrorCode, NewConversation, Outcome, Stage, apply, recall},
     queue::{self, Wake},
     store::{self, ETag},
 };
@@ -29,22 +29,60 @@ pub enum StartError {
 }
 
 impl Service {
-    /// Stores the conversation and wakes a worker. With an idempotency key (a digest is given) it may exist already.
+    /// Stores the conversation and wakes a worker: its answer is made anew. With an idempotency key (a digest is given) it may exist already.
     ///
     /// # Errors
     /// [`StartError`]: nothing was promised to the client, and no worker will act.
     pub async fn start(&self, new: NewConversation) -> Result<Started, StartError> {
+        self.begin(new, None).await
+    }
+
+    /// [`Service::start`], but where the same question was answered lately the conversation has ended with that answer by the time that
+    /// this returns.
+    ///
+    /// # Errors
+    /// As [`Service::start`].
+    pub async fn start_or_recall(&self, new: NewConversation) -> Result<Started, StartError> {
+        self.begin(new, self.answers.as_deref()).await
+    }
+
+    async fn begin(&self, new: NewConversation, answers: Option<&Answers>) -> Result<Started, StartError> {
         let conversation = Conversation::start(new, Self::now());
         let id = conversation.id;
+        let answered = answers.and_then(|answers| answers.find(&conversation, Self::now()));
         match self.ports.store.create(&conversation).await {
             Ok(etag) => {
                 self.recent.committed(&conversation);
+                if let Some(answered) = answered
+                    && self.answer_again(&conversation, &etag, &answered).await
+                {
+                    return Ok(Started { id });
+                }
                 self.wake_or_withdraw(conversation, &etag).await?;
             }
             Err(store::Error::Exists(_)) => self.join(&conversation).await?,
             Err(error) => return Err(error.into()),
         }
         Ok(Started { id })
+    }
+
+    /// Ends the turn with an answer that was made before; false where that could not be stored. Then, or when the process dies before, the
+    /// conversation stands as any other whose wake was not sent yet.
+    async fn answer_again(&self, conversation: &Conversation, etag: &ETag, answered: &Answered) -> bool {
+        let Some(transition) = recall(conversation.clone(), answered, Self::now()) else { return false };
+        let stored = async {
+            for (index, result) in answered.results() {
+                self.ports.store.put_result(conversation.id, number(*index), result).await?;
+            }
+            self.commit(&transition.conversation, etag).await
+        };
+        match stored.await {
+            Ok(_) => true,
+            Err(error) => {
+                tracing::warn!(conversation.id = %conversation.id, %error, "could not give an answer again; it is made anew");
+                false
+            }
+        }
     }
 
     /// Wakes a worker for the turn that `conversation` has just begun.

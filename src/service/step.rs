@@ -10,7 +10,7 @@ use super::{
     protocol::{Conflict, DELIVERIES_UNTIL_GONE, Fence, conflict, fence, needs_repair},
 };
 use crate::{
-    conversation::{Conversation, ConversationId, Effect, ErrorCode, Outcome, Revision, RunId, apply, effect},
+    conversation::{Answered, Conversation, ConversationId, Effect, ErrorCode, Outcome, Revision, RunId, apply, effect},
     queue::{self, Wake},
     store::{self, ETag, Versioned},
 };
@@ -99,6 +99,7 @@ impl Service {
             let launched = launched(&outcome);
             let Some(transition) = apply(conversation, outcome, &self.budgets, Self::now()) else { break };
             conversation = transition.conversation;
+            self.keep_answer(&conversation).await;
             etag = match self.commit(&conversation, &etag).await {
                 Err(store::Error::Conflict(id)) => {
                     self.stop_unwanted(id, launched).await;
@@ -114,6 +115,20 @@ impl Service {
             }
         }
         Ok(Advance::Ended)
+    }
+
+    /// Keeps the answer for whoever asks the same, if it may be given again. Whatever keeps it from that costs no turn its end. Done before
+    /// the commit, so that whoever has seen the answer finds it; one whose commit is refused, by a cancellation, is as true as any other.
+    async fn keep_answer(&self, conversation: &Conversation) {
+        let Some(answers) = self.answers.as_deref().filter(|_| Answered::may_be_given_again(conversation)) else { return };
+        match self.results(conversation).await {
+            Ok(results) => {
+                if let Some(answered) = Answered::of(conversation, results) {
+                    answers.keep(conversation, answered, Self::now());
+                }
+            }
+            Err(error) => tracing::debug!(conversation.id = %conversation.id, %error, "could not read rows to keep an answer"),
+        }
     }
 
     /// Ends when the conversation is no longer stored at `revision`: its turn was canceled, it was deleted, or another worker has it. What

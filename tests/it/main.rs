@@ -46,6 +46,7 @@ mod openapi;
 mod page;
 mod planner;
 mod protocol;
+mod recall;
 mod replicas;
 mod results;
 mod rows;
