@@ -241,7 +241,7 @@ async fn a_question_is_stopped_by_a_command_or_by_ctrl_c() {
         }
         terminal.press("which films?\r");
         terminal.shows("which films?: two films");
-        terminal.shows("(1 query: /sql, /rows)");
+        terminal.shows("(3 queries: /sql, /rows)");
         terminal.press("/quit\r");
         assert_eq!(terminal.ended(), Some(0));
     });
