@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use backon::{ExponentialBuilder, Retryable};
 use reqwest::{
-    RequestBuilder, Response, StatusCode,
+    RequestBuilder, Response,
     header::{self, HeaderMap, HeaderValue},
 };
 use serde::Deserialize;
@@ -103,7 +103,7 @@ impl Client {
         let request = self.http.get(url).header(header::ACCEPT, "text/event-stream").header("Last-Event-ID", revision);
         let response = request.send().await.with_context(|| self.unreachable())?;
         let content_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let is_stream = response.status() == StatusCode::OK && content_type.starts_with("text/event-stream");
+        let is_stream = response.status().is_success() && content_type.starts_with("text/event-stream");
         Ok(is_stream.then_some(response))
     }
 

@@ -46,11 +46,11 @@ pub(super) async fn open(
     if !is_own_page(headers) && cors::allowed(&context.settings.cors_allowed_origins, headers).is_none() {
         return Err(Problem::foreign_origin());
     }
+    let after = query.number("after", 0, LARGEST_REVISION)?.map(Revision);
+    let feed = context.streams.open(&context.service, caller, id, after).await?;
     let Some(upgrade) = upgrade else {
         return Err(Problem::upgrade_required(format!("only a WebSocket can be opened here; GET {events} has the same as a stream")));
     };
-    let after = query.number("after", 0, LARGEST_REVISION)?.map(Revision);
-    let feed = context.streams.open(&context.service, caller, id, after).await?;
     let upgrade = upgrade.max_message_size(MAX_MESSAGE).max_frame_size(MAX_MESSAGE);
     Ok(upgrade.on_upgrade(|socket| run(feed, socket)).into_response())
 }

@@ -175,7 +175,9 @@ impl Terminal {
     fn run(user: &User, arguments: &[&str]) -> Self {
         let asklake = [&[env!("CARGO_BIN_EXE_asklake")], arguments].concat().iter().map(|word| format!("'{word}'")).collect::<Vec<_>>();
         let mut command = Command::new("script");
-        command.args(["--quiet", "--return", "--echo", "never", "--command", &asklake.join(" "), "/dev/null"]);
+        // Instead of the shell, which would end of a Ctrl-C itself.
+        let asklake = format!("exec {}", asklake.join(" "));
+        command.args(["--quiet", "--return", "--echo", "never", "--command", &asklake, "/dev/null"]);
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).env("TERM", "xterm").env("SHELL", "/bin/sh");
         command.current_dir(user.folder()).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = command.spawn().unwrap();
@@ -241,7 +243,7 @@ async fn a_question_is_stopped_by_a_command_or_by_ctrl_c() {
         }
         terminal.press("which films?\r");
         terminal.shows("which films?: two films");
-        terminal.shows("(1 query: /sql, /rows)");
+        terminal.shows("(3 queries: /sql, /rows)");
         terminal.press("/quit\r");
         assert_eq!(terminal.ended(), Some(0));
     });

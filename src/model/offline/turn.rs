@@ -14,7 +14,7 @@ use crate::{
 use super::{
     answer::{self, Row},
     plan::{Fact, Name, Plan, Selection},
-    sql::{Keys, Writer},
+    sql::{Keys, Writer, key_label},
 };
 
 /// What came of the queries so far, oldest first.
@@ -185,7 +185,7 @@ impl<'a> Turn<'a> {
             self.assumptions
                 .push(format!("a group needs at least {least} rated or measured {}", answer::plural_kind(&self.write, &group.of)));
         }
-        let reasoning = format!("{} for each {}", self.phrase(&group.of), answer::key_label(&self.write, group.by));
+        let reasoning = format!("{} for each {}", self.phrase(&group.of), key_label(self.write.words, group.by));
         let rows = self.ask(self.write.group(&group, &keys.0), reasoning)?;
         Ok(answer::group(&self.write, &group, rows))
     }

@@ -7,11 +7,11 @@ use crate::conversation::ResultSet;
 use super::{
     super::{
         plan::{Aggregate, Group, Key, Limit, List, Number, Order, Selection},
-        sql::Writer,
+        sql::{Writer, key_label},
         turn::cell_text,
     },
-    Row, bold, capitalised, described, escape, first_number, heading, key_label, key_plural, kind_word, labelled, measure_label, measured,
-    number, rows, selection, superlative, whole,
+    Row, bold, capitalised, described, escape, first_number, heading, key_plural, kind_word, labelled, measure_label, measured, number,
+    rows, selection, superlative, whole,
 };
 
 pub(in crate::model::offline) fn list(write: &Writer<'_>, list: &List, result: &ResultSet) -> String {
@@ -142,13 +142,16 @@ fn group_name(key: Key, value: &Value) -> String {
 pub(in crate::model::offline) fn group(write: &Writer<'_>, group: &Group, result: &ResultSet) -> String {
     let all = rows(result);
     let phrase = selection(write, &group.of);
-    let Some(first) = all.first() else { return format!("The lake holds no {phrase} to group by {}.", key_label(write, group.by)) };
+    let Some(first) = all.first() else { return format!("The lake holds no {phrase} to group by {}.", key_label(write.words, group.by)) };
+    // By their place: the names are those of the catalog.
+    let has_value = matches!(group.value, Number::Of(..));
+    let name_of = |row: &Row<'_>| group_name(group.by, row.at(0));
     let value_of = |row: &Row<'_>| {
-        let count = row.number("number").unwrap_or(0.0);
+        let count = number(row.at(if has_value { 2 } else { 1 })).unwrap_or(0.0);
         match group.value {
             Number::Count => format!("{} {}", whole(count), kind_word(write, &group.of, count)),
             Number::Of(aggregate, measure) => {
-                let value = row.number("value").map_or("unknown".to_owned(), |value| measured(write, measure, value));
+                let value = number(row.at(1)).map_or("unknown".to_owned(), |value| measured(write, measure, value));
                 // "votes 120 votes": the unit says it already.
                 let label = measure_label(write, measure);
                 let said = write.words.measures.get(measure).is_some_and(|known| known.suffix.as_ref() == Some(&label));
@@ -162,11 +165,10 @@ pub(in crate::model::offline) fn group(write: &Writer<'_>, group: &Group, result
             }
         }
     };
-    let label = key_label(write, group.by);
+    let label = key_label(write.words, group.by);
     if group.limit == Limit::One {
-        let name = group_name(group.by, first.value("name"));
-        let next: Vec<String> =
-            all.iter().skip(1).take(2).map(|row| format!("{} ({})", group_name(group.by, row.value("name")), value_of(row))).collect();
+        let name = name_of(first);
+        let next: Vec<String> = all.iter().skip(1).take(2).map(|row| format!("{} ({})", name_of(row), value_of(row))).collect();
         let what = match group.value {
             Number::Count => format!("The {label} with the {} {phrase} is", if group.high == Some(false) { "fewest" } else { "most" }),
             Number::Of(aggregate, measure) => {
@@ -190,7 +192,7 @@ pub(in crate::model::offline) fn group(write: &Writer<'_>, group: &Group, result
         .enumerate()
         .map(|(index, row)| {
             let bullet = if group.high.is_some() { format!("{}.", index + 1) } else { "-".to_owned() };
-            format!("{bullet} **{}**: {}", group_name(group.by, row.value("name")), value_of(row))
+            format!("{bullet} **{}**: {}", name_of(row), value_of(row))
         })
         .collect();
     let total = first.number("total").unwrap_or(0.0);

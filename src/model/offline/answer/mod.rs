@@ -124,17 +124,6 @@ fn labelled(write: &Writer<'_>, index: usize, value: &Value) -> String {
     }
 }
 
-pub(super) fn key_label(write: &Writer<'_>, key: Key) -> String {
-    match key {
-        Key::Dim(index) => write.words.dimensions.get(index).map_or(String::new(), |dimension| dimension.name.clone()),
-        Key::Role(index) => {
-            write.words.people.as_ref().and_then(|people| people.roles.get(index)).map_or(String::new(), |role| role.name.clone())
-        }
-        Key::Year => "year".into(),
-        Key::Decade => "decade".into(),
-    }
-}
-
 fn key_plural(write: &Writer<'_>, key: Key) -> String {
     match key {
         Key::Dim(index) => write.words.dimensions.get(index).map_or(String::new(), |dimension| dimension.plural.clone()),

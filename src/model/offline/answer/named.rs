@@ -7,11 +7,10 @@ use crate::conversation::ResultSet;
 use super::{
     super::{
         plan::{Fact, Key, Name, Selection},
-        sql::Writer,
+        sql::{Writer, key_label},
         turn::{Someone, all_facts, cell_text},
     },
-    Row, any_kind, bold, capitalised, comparative, described, escape, joined, key_label, kind_word, measure_label, measured, rows, title,
-    whole,
+    Row, any_kind, bold, capitalised, comparative, described, escape, joined, kind_word, measure_label, measured, rows, title, whole,
 };
 
 /// A fact of an entity: its label and value, if it is known.
@@ -21,7 +20,7 @@ fn fact_value(write: &Writer<'_>, row: &Row<'_>, fact: Fact) -> (String, Option<
             (measure_label(write, index), row.number(&format!("fact_{index}")).map(|value| measured(write, index, value)))
         }
         Fact::Dim(index) => {
-            let label = key_label(write, Key::Dim(index));
+            let label = key_label(write.words, Key::Dim(index));
             let values = match row.value(&format!("dim_{index}")) {
                 Value::Array(values) => values.iter().map(|value| escape(&cell_text(value))).collect::<Vec<_>>().join(", "),
                 other => escape(&cell_text(other)),

@@ -3,6 +3,7 @@
 //! Owns the shape of every statement the planner makes. All table and column names come from the catalog; what a user wrote
 //! enters only as an escaped literal. Every ranking ends with tie-breakers, so that the order is the same each time.
 
+mod labels;
 mod lookup;
 
 use std::fmt::Write as _;
@@ -12,6 +13,8 @@ use crate::sql::{
     catalog::vocabulary::{Measure, People, Vocabulary},
 };
 
+use self::labels::GroupLabels;
+pub(super) use self::labels::key_label;
 use super::plan::{Aggregate, Group, Key, Limit, List, Number, Range, Selection};
 
 /// Rows a list shows when the question does not say.
@@ -374,7 +377,8 @@ impl<'a> Writer<'a> {
         self.catalog.parameters.get(parameter).copied()
     }
 
-    /// The statement of a grouping. Columns: `name`, `value`, `number`, `total`.
+    /// The statement of a grouping. Columns, by whose names people and charts know them: the key, the value if one is asked for, the number
+    /// of entities, and `total`, the number of groups.
     pub(super) fn group(&self, group: &Group, keys: &Keys) -> String {
         let mut select = Select { from: vec![self.entity_clause()], ..Select::default() };
         let mut required: Vec<usize> = group.of.ranges.iter().map(|range| range.measure).collect();
@@ -393,22 +397,18 @@ impl<'a> Writer<'a> {
         if let Some((_, column)) = &value {
             select.conditions.push(format!("{column} IS NOT NULL"));
         }
-        select.columns.push(format!("{name} AS name"));
-        select.columns.extend(value.as_ref().map(|(value, _)| format!("{value} AS value")));
-        select.columns.push(format!("{number} AS number"));
+        let labels = GroupLabels::new(self.words, group);
+        select.columns.push(format!("{name} AS {}", labels.key));
+        select.columns.extend(value.as_ref().map(|(value, _)| format!("{value} AS {}", labels.value)));
+        select.columns.push(format!("{number} AS {}", labels.number));
         select.columns.push("COUNT(*) OVER () AS total".into());
         select.having = self.group_minimum(group).map(|least| format!("{number} >= {least}"));
-        let sorted = if value.is_some() { "value" } else { "number" };
-        match group.high {
-            Some(high) => {
-                select.order.push(format!("{sorted} {}", if high { "DESC" } else { "ASC" }));
-                if value.is_some() {
-                    select.order.push("number DESC".into());
-                }
-                select.order.push("name".into());
-            }
-            None => select.order.push("name".into()),
+        let sorted = if value.is_some() { &labels.value } else { &labels.number };
+        if let Some(high) = group.high {
+            select.order.push(format!("{sorted} {}", if high { "DESC" } else { "ASC" }));
+            select.order.extend(value.is_some().then(|| format!("{} DESC", labels.number)));
         }
+        select.order.push(labels.key);
         select.limit = Some(match (group.limit, group.by) {
             (Limit::One, _) => 5,
             (Limit::Asked(rows), _) => rows,
