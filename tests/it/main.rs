@@ -46,6 +46,7 @@ mod openapi;
 mod page;
 mod planner;
 mod protocol;
+mod redis;
 mod replicas;
 mod results;
 mod rows;
