@@ -24,6 +24,7 @@ pub mod http;
 pub mod import;
 pub mod model;
 pub mod queue;
+pub mod redis;
 pub mod runtime;
 pub mod service;
 pub mod sql;

@@ -47,6 +47,7 @@ mod page;
 mod planner;
 mod protocol;
 mod recall;
+mod redis;
 mod replicas;
 mod results;
 mod rows;
