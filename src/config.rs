@@ -259,6 +259,8 @@ pub struct Config {
     pub cache_ttl: Option<Duration>,
     /// Who may be given an answer that was made for somebody else.
     pub cache_scope: CacheScope,
+    /// What instances share; none where each is by itself.
+    pub redis_url: Option<Secret>,
     /// Rows a query may return.
     pub max_rows: u64,
     /// How long a query may run.
@@ -276,7 +278,6 @@ impl Config {
     /// Every [`Error`] there is.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, Vec<Error>> {
         let mut reader = Reader { lookup: &lookup, errors: Vec::new() };
-        reader.refuse_unsupported();
         let model = reader.model();
         let config = Self {
             data_dir: reader.text("ASKLAKE_DATA_DIR").map_or_else(|| DATA_DIR.into(), PathBuf::from),
@@ -289,6 +290,7 @@ impl Config {
             model_call: reader.model_call(&model),
             cache_ttl: Some(reader.number("CACHE_TTL_SECONDS", 900, 0, 86_400)).filter(|ttl| *ttl > 0).map(Duration::from_secs),
             cache_scope: reader.cache_scope(),
+            redis_url: reader.redis_url(),
             data_only: reader.flag("DATA_ONLY"),
             model,
             warehouse: reader.warehouse(),
@@ -334,9 +336,13 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_adapter_is_an_error_and_not_ignored() {
-        let errors = read(&[("REDIS_URL", "redis://h")]).expect_err("a fault");
-        assert_eq!(errors.len(), 1);
+    fn redis_is_named_by_an_address_that_is_never_told() {
+        let config = read(&[("REDIS_URL", "rediss://:hunter2@h:6380")]).expect("valid");
+        assert_eq!(config.redis_url.as_ref().map(Secret::expose), Some("rediss://:hunter2@h:6380"));
+        assert!(!format!("{config:?}").contains("hunter2"));
+        let errors = read(&[("REDIS_URL", "h:6380,password=hunter2")]).expect_err("a fault");
+        assert_eq!(errors.iter().map(|error| error.variable).collect::<Vec<_>>(), ["REDIS_URL"]);
+        assert!(!format!("{errors:?}").contains("hunter2"));
     }
 
     const HOST: (&str, &str) = ("DATABRICKS_HOST", "adb-1.2.azuredatabricks.net/");

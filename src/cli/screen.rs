@@ -121,7 +121,7 @@ impl Screen {
             writeln!(out, "Answered by: {}", plain(model))?;
         }
         if let Some(cached) = &status.cached {
-            writeln!(out, "Cached: the answer is {} min old; --fresh has it made anew", cached.age_seconds / 60)?;
+            writeln!(out, "Cached: the answer is {} min old; --fresh, in chat /fresh QUESTION, has it made anew", cached.age_seconds / 60)?;
         }
         out.flush()
     }

@@ -5,7 +5,7 @@ use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 use super::{
     AzureCredential, CacheScope, DatabricksCompute, DatabricksCredential, DatabricksParameter, Error, Model, ModelCall, ModelProfile,
     Queue, Secret, Store, Warehouse,
-    variables::{AZURE_INSTANCE, UNSUPPORTED, VARIABLES},
+    variables::{AZURE_INSTANCE, VARIABLES},
 };
 
 /// A pass over the environment.
@@ -130,12 +130,13 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
         DatabricksCompute::Job { id, parameter }
     }
 
-    pub(super) fn refuse_unsupported(&mut self) {
-        for (name, adapter) in UNSUPPORTED {
-            if (self.lookup)(name).is_some_and(|value| !value.trim().is_empty()) {
-                self.fault(name, format!("this version has no adapter for {adapter}; unset it to use the embedded default"));
-            }
+    pub(super) fn redis_url(&mut self) -> Option<Secret> {
+        let url = self.text("REDIS_URL")?;
+        // Not repeated: there may be a password in it.
+        if !url.starts_with("redis://") && !url.starts_with("rediss://") {
+            self.fault("REDIS_URL", "it must begin with redis:// or, for TLS, rediss://");
         }
+        Some(Secret(url))
     }
 
     pub(super) fn store(&mut self) -> Store {

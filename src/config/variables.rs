@@ -159,6 +159,11 @@ pub const VARIABLES: &[Variable] = &[
         "120",
         "How long a query may run. On Databricks the time in which it is queued or the warehouse starts does not count.",
     ),
+    variable(
+        "REDIS_URL",
+        "none",
+        "Redis in which instances share answers that are given again, such as rediss://:PASSWORD@HOST:6380; each keeps its own without it.",
+    ),
     variable("SAIL_BIN", ".tools/venv/bin/sail", "The sail command of pysail."),
     variable("SAIL_MEMORY_MIB", "half of the machine's, at most 4096", "Memory the local Sail may use."),
     variable(
@@ -167,9 +172,6 @@ pub const VARIABLES: &[Variable] = &[
         "Conversations worked on at once by the standalone server; under the Functions host, host.json decides.",
     ),
 ];
-
-/// Variables of adapters that this version does not have: set, they are an error rather than silently ignored.
-pub(super) const UNSUPPORTED: &[(&str, &str)] = &[("REDIS_URL", "Redis")];
 
 /// Set by Azure on every instance that it runs.
 pub(super) const AZURE_INSTANCE: &str = "WEBSITE_INSTANCE_ID";

@@ -9,8 +9,9 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
+    chart::Chart,
     machine::{Transition, commit},
-    model::{AnswerBasis, Conversation, JobStatus, Message, Timestamp, Usage},
+    model::{AnswerBasis, Conversation, Job, JobStatus, Message, Role, Timestamp, Usage},
     result::ResultSet,
     stage::Stage,
 };
@@ -24,11 +25,41 @@ pub struct Recalled {
     pub age_seconds: u64,
 }
 
-/// An answered first turn with its rows. There is none of any other kind.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Answered {
-    conversation: Conversation,
+/// An answered first turn with its rows, and nothing of who asked. There is none of any other kind: what is read as one is held to that.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Turn")]
+pub struct Answered(Turn);
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Turn {
+    question: String,
+    answered_at: Timestamp,
+    said: Vec<Message>,
+    jobs: Vec<Job>,
+    final_answer: String,
+    assumptions: Vec<String>,
+    verified_queries: Vec<String>,
+    chart: Option<Chart>,
+    suggested_questions: Vec<String>,
+    answered_by: Option<String>,
     results: BTreeMap<usize, ResultSet>,
+}
+
+impl TryFrom<Turn> for Answered {
+    type Error = &'static str;
+
+    fn try_from(turn: Turn) -> Result<Self, Self::Error> {
+        let is_first = turn.jobs.iter().all(|job| job.turn == 1) && turn.said.iter().all(|message| message.turn == 1);
+        if !is_first || turn.said.is_empty() || turn.said.iter().any(|message| message.role == Role::User) {
+            return Err("it is not the answer of a first turn");
+        }
+        let completed = turn.jobs.iter().enumerate().filter(|(_, job)| job.status == JobStatus::Completed).map(|(index, _)| index);
+        if !turn.jobs.iter().all(|job| job.status.is_over()) || !completed.eq(turn.results.keys().copied()) || turn.results.is_empty() {
+            return Err("its rows are not those of its queries");
+        }
+        Ok(Self(turn))
+    }
 }
 
 impl Answered {
@@ -46,35 +77,48 @@ impl Answered {
     /// The turn of `conversation` with the rows of its queries, by the index of the job; none where it may not be given again.
     #[must_use]
     pub fn of(conversation: &Conversation, results: BTreeMap<usize, ResultSet>) -> Option<Self> {
-        let has_rows = |(index, job): (usize, &super::Job)| job.status != JobStatus::Completed || results.contains_key(&index);
-        let is_whole = Self::may_be_given_again(conversation) && conversation.turn_jobs().all(has_rows);
-        is_whole.then(|| Self { conversation: conversation.clone(), results })
+        if !Self::may_be_given_again(conversation) {
+            return None;
+        }
+        let from = conversation.clone();
+        let turn = Turn {
+            question: from.question,
+            answered_at: from.messages.last().map_or(from.updated_at, |message| message.timestamp),
+            said: from.messages.into_iter().skip(1).collect(),
+            jobs: from.databricks_jobs,
+            final_answer: from.final_answer?,
+            assumptions: from.assumptions,
+            verified_queries: from.verified_queries,
+            chart: from.chart,
+            suggested_questions: from.suggested_questions,
+            answered_by: from.answered_by,
+            results,
+        };
+        turn.try_into().ok()
     }
 
     /// When the answer was made.
     #[must_use]
     pub fn answered_at(&self) -> Timestamp {
-        self.conversation.messages.last().map_or(self.conversation.updated_at, |message| message.timestamp)
+        self.0.answered_at
     }
 
     /// The question that it answers.
     #[must_use]
     pub fn question(&self) -> &str {
-        &self.conversation.question
+        &self.0.question
     }
 
     /// The rows, by the index of the job.
     #[must_use]
     pub fn results(&self) -> &BTreeMap<usize, ResultSet> {
-        &self.results
+        &self.0.results
     }
 
     /// How large it is, in bytes of JSON.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let length = |json: serde_json::Result<String>| json.map_or(usize::MAX / 4, |json| json.len());
-        let rows = self.results.values().map(|result| length(serde_json::to_string(result)));
-        rows.fold(length(serde_json::to_string(&self.conversation)), usize::saturating_add)
+        serde_json::to_string(self).map_or(usize::MAX, |json| json.len())
     }
 }
 
@@ -86,21 +130,21 @@ pub fn recall(asked: Conversation, answered: &Answered, now: Timestamp) -> Optio
     if !is_unbegun {
         return None;
     }
-    let from = &answered.conversation;
-    let age_seconds = now.since(answered.answered_at()).as_secs();
-    let said = from.messages.iter().skip(1).map(|message| Message { timestamp: now, ..message.clone() });
+    let from = answered.0.clone();
+    let age_seconds = now.since(from.answered_at).as_secs();
+    let said = from.said.into_iter().map(|message| Message { timestamp: now, ..message });
     let next = Conversation {
         stage: Stage::Completed,
         messages: asked.messages.into_iter().chain(said).collect(),
-        databricks_jobs: from.databricks_jobs.clone(),
-        final_answer: from.final_answer.clone(),
-        answer_basis: from.answer_basis,
-        assumptions: from.assumptions.clone(),
-        verified_queries: from.verified_queries.clone(),
-        chart: from.chart.clone(),
-        suggested_questions: from.suggested_questions.clone(),
-        answered_by: from.answered_by.clone(),
-        recalled: Some(Recalled { answered_at: answered.answered_at(), age_seconds }),
+        databricks_jobs: from.jobs,
+        final_answer: Some(from.final_answer),
+        answer_basis: Some(AnswerBasis::Data),
+        assumptions: from.assumptions,
+        verified_queries: from.verified_queries,
+        chart: from.chart,
+        suggested_questions: from.suggested_questions,
+        answered_by: from.answered_by,
+        recalled: Some(Recalled { answered_at: from.answered_at, age_seconds }),
         ..asked
     };
     Some(commit(next, 0, Duration::ZERO, now))

@@ -38,6 +38,10 @@ pub struct Wake {
     /// Whether it was sent to repair a lost one, see `service::protocol`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub repair: bool,
+    /// Whether the question is being answered for another who asked it too, and this conversation waits for that. A wake without it, such
+    /// as one that is sent again, has the conversation answered by itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub follows: bool,
     /// Asks not for the turn but for rows that have expired.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<Recompute>,
@@ -58,7 +62,7 @@ impl Wake {
     /// The wake that takes `conversation` on.
     #[must_use]
     pub fn of(conversation: &Conversation) -> Self {
-        Self { conversation_id: conversation.id, revision: conversation.revision, repair: false, rows: None }
+        Self { conversation_id: conversation.id, revision: conversation.revision, repair: false, follows: false, rows: None }
     }
 }
 

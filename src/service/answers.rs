@@ -1,24 +1,27 @@
-//! Answers of this process that are given again to whoever asks the same question while they are young.
+//! Answers that are given again to whoever asks the same question while they are young, and questions that are being answered for another.
 //!
-//! Bounded in number, bytes and age; the oldest go first. Kept in this process only: catalog, model and warehouse do not change in its
-//! life, so question, language and scope tell all answers apart. Refuses whatever [`Answered`] does. A follow-up, whose meaning lies in
-//! what was said before, is never looked up.
+//! What an answer depends on is in its key: what it was made from, question, language and, where queries run as whoever asks, the
+//! principal. Refuses whatever [`Answered`] does, and what the cache has that does not answer the question or is too old. A follow-up,
+//! whose meaning lies in what was said before, is never looked up.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
+use aws_lc_rs::digest;
 use icu_normalizer::ComposingNormalizerBorrowed;
 
-use crate::conversation::{Answered, Conversation, Owner, Timestamp};
+use crate::{
+    cache::{Cache, Key},
+    conversation::{Answered, Conversation, Timestamp},
+};
 
-/// Answers kept at most.
-const MOST: usize = 512;
-/// Bytes of JSON that they may have together, and one of them alone.
-const MOST_BYTES: usize = 64 << 20;
-const MOST_BYTES_OF_ONE: usize = 4 << 20;
+/// How long a question waits at most for its answer to be made for another who asked it; then it is answered by itself.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often such a question looks whether its answer is there. The shortest delay that Azure Queue Storage knows.
+pub(super) const FOLLOW_EVERY: Duration = Duration::from_secs(1);
+
+/// How far the clocks of instances may differ.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(60);
 
 /// Who may be given an answer that was made for somebody else.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,71 +34,63 @@ pub enum Scope {
 }
 
 /// How answers are given again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recall {
     /// How old an answer may be. The lake may have changed since it was made, and no warehouse tells whether it has.
     pub at_most: Duration,
     /// To whom.
     pub scope: Scope,
-}
-
-/// What an answer is kept under.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Key {
-    question: String,
-    language: Option<String>,
-    principal: Option<Owner>,
-}
-
-#[derive(Debug)]
-struct Entry {
-    answered: Arc<Answered>,
-    bytes: usize,
+    /// All that answers are made from and that is the same for every question: catalog, lake, model. Instances that share a cache
+    /// share the answers of those that have the same.
+    pub made_from: String,
 }
 
 /// The answers that are kept.
-#[derive(Debug)]
 pub(super) struct Answers {
+    pub(super) cache: Arc<dyn Cache>,
     recall: Recall,
-    entries: Mutex<HashMap<Key, Entry>>,
 }
 
 impl Answers {
-    pub(super) fn new(recall: Recall) -> Self {
-        Self { recall, entries: Mutex::default() }
+    pub(super) fn new(cache: Arc<dyn Cache>, recall: Recall) -> Self {
+        Self { cache, recall }
     }
 
     /// The answer to the question of `asked`, if there is one that is young enough.
-    pub(super) fn find(&self, asked: &Conversation, now: Timestamp) -> Option<Arc<Answered>> {
-        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let answered = &entries.get(&self.key(asked))?.answered;
-        self.is_young(answered, now).then(|| Arc::clone(answered))
+    pub(super) async fn find(&self, asked: &Conversation, now: Timestamp) -> Option<Arc<Answered>> {
+        let answered = self.cache.get(&self.key(asked)).await?;
+        let is_its_own = normalized(answered.question()) == normalized(&asked.question);
+        // One of the future was not made by a clock like ours, and would never be too old.
+        let is_young = now.plus(CLOCKS_DIFFER) >= answered.answered_at() && now.since(answered.answered_at()) < self.recall.at_most;
+        (is_its_own && is_young).then_some(answered)
     }
 
     /// Keeps the answer of `conversation` in the place of an earlier one to its question.
-    pub(super) fn keep(&self, conversation: &Conversation, answered: Answered, now: Timestamp) {
-        let bytes = answered.bytes();
-        if bytes > MOST_BYTES_OF_ONE {
-            return;
-        }
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.retain(|_, entry| self.is_young(&entry.answered, now));
-        entries.insert(self.key(conversation), Entry { answered: Arc::new(answered), bytes });
-        while entries.len() > MOST || entries.values().map(|entry| entry.bytes).sum::<usize>() > MOST_BYTES {
-            let oldest = entries.iter().min_by_key(|(_, entry)| entry.answered.answered_at()).map(|(key, _)| key.clone());
-            let Some(oldest) = oldest else { break };
-            entries.remove(&oldest);
-        }
+    pub(super) async fn keep(&self, conversation: &Conversation, answered: Answered) {
+        self.cache.put(&self.key(conversation), Arc::new(answered), self.recall.at_most).await;
     }
 
-    fn is_young(&self, answered: &Answered, now: Timestamp) -> bool {
-        now.since(answered.answered_at()) < self.recall.at_most
+    /// Whether the answer of `asked` is to be made for it: nobody else is making it.
+    pub(super) async fn lead(&self, asked: &Conversation) -> bool {
+        self.cache.lease(&self.key(asked), asked.id, PATIENCE).await
+    }
+
+    /// Whether `asked`, which does not lead, is to wait for who does. Never longer than its patience, whoever leads by then.
+    pub(super) async fn is_awaited(&self, asked: &Conversation, now: Timestamp) -> bool {
+        now.since(asked.created_at) < PATIENCE && self.cache.is_leased(&self.key(asked)).await
+    }
+
+    /// Tells those who wait that `conversation`, if it led, has ended.
+    pub(super) async fn ended(&self, conversation: &Conversation) {
+        self.cache.release(&self.key(conversation), conversation.id).await;
     }
 
     fn key(&self, conversation: &Conversation) -> Key {
-        let principal = conversation.owner.clone().filter(|_| self.recall.scope == Scope::Principal);
+        let principal = conversation.owner.as_ref().filter(|_| self.recall.scope == Scope::Principal);
         let language = conversation.language.as_ref().map(|language| language.to_ascii_lowercase());
-        Key { question: normalized(&conversation.question), language, principal }
+        // As JSON no part can pass for another.
+        let parts = serde_json::json!([self.recall.made_from, normalized(&conversation.question), language, principal]).to_string();
+        Key(digest::digest(&digest::SHA256, parts.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
     }
 }
 

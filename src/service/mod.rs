@@ -30,6 +30,7 @@ pub use watch::{News, Watch};
 pub use crate::model::Part;
 
 use crate::{
+    cache::Cache,
     conversation::{Budgets, Timestamp},
     model::Model,
     queue::Sender,
@@ -54,8 +55,6 @@ pub struct Settings {
     /// How long a replica of the store may lag behind what was written elsewhere: for so long a worker that is shown too old a state,
     /// or a client that is shown none, reads again. Zero for a store without replicas.
     pub replica_lag: Duration,
-    /// How answers are given again to the same question; none where each is made anew.
-    pub recall: Option<Recall>,
     /// Whether answers from what the model remembers are refused.
     pub data_only: bool,
     /// Whether a model is told how to repair a query, besides its error. Off only where a bare model is measured.
@@ -73,7 +72,6 @@ impl Default for Settings {
             query_time_limit: None,
             read_interval: Duration::ZERO,
             replica_lag: Duration::ZERO,
-            recall: None,
             data_only: false,
             advises: true,
             wake_grace: Duration::from_secs(180),
@@ -111,8 +109,13 @@ impl Service {
     #[must_use]
     pub fn new(ports: Ports, lake: Lake, budgets: Budgets, settings: Settings) -> Self {
         let recent = Arc::new(recent::Recent::new(settings.read_interval));
-        let answers = settings.recall.map(|recall| Arc::new(answers::Answers::new(recall)));
-        Self { ports, lake, budgets, settings, changes: Arc::default(), recent, answers }
+        Self { ports, lake, budgets, settings, changes: Arc::default(), recent, answers: None }
+    }
+
+    /// The same, but answers are kept in `cache` and given again as `recall` says.
+    #[must_use]
+    pub fn recalling(self, cache: Arc<dyn Cache>, recall: Recall) -> Self {
+        Self { answers: Some(Arc::new(answers::Answers::new(cache, recall))), ..self }
     }
 
     /// The name of the model that answers.

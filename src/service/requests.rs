@@ -79,7 +79,8 @@ impl Service {
             }
             let next = follow_up(conversation, asked.clone(), &self.budgets, Self::now())?.conversation;
             if let Some(etag) = self.try_commit(&next, &etag).await? {
-                return Ok(self.wake_or_withdraw(next, &etag).await?);
+                let wake = Wake::of(&next);
+                return Ok(self.wake_or_withdraw(next, &etag, wake).await?);
             }
         }
         Err(RequestError::Contended)

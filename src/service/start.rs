@@ -1,6 +1,12 @@
 //! Starting a conversation: stored first, then a worker is woken, unless the answer is there already.
 
-use super::{Service, answers::Answers, perform::number};
+use std::time::Duration;
+
+use super::{
+    Service,
+    answers::{Answers, FOLLOW_EVERY},
+    perform::number,
+};
 use crate::{
     conversation::{Answered, Conversation, ConversationId, ErrorCode, NewConversation, Outcome, Stage, apply, recall},
     queue::{self, Wake},
@@ -49,7 +55,10 @@ impl Service {
     async fn begin(&self, new: NewConversation, answers: Option<&Answers>) -> Result<Started, StartError> {
         let conversation = Conversation::start(new, Self::now());
         let id = conversation.id;
-        let answered = answers.and_then(|answers| answers.find(&conversation, Self::now()));
+        let answered = match answers {
+            Some(answers) => answers.find(&conversation, Self::now()).await,
+            None => None,
+        };
         match self.ports.store.create(&conversation).await {
             Ok(etag) => {
                 self.recent.committed(&conversation);
@@ -58,7 +67,12 @@ impl Service {
                 {
                     return Ok(Started { id });
                 }
-                self.wake_or_withdraw(conversation, &etag).await?;
+                let follows = match answers {
+                    Some(answers) => !answers.lead(&conversation).await,
+                    None => false,
+                };
+                let wake = Wake { follows, ..Wake::of(&conversation) };
+                self.wake_or_withdraw(conversation, &etag, wake).await?;
             }
             Err(store::Error::Exists(_)) => self.join(&conversation).await?,
             Err(error) => return Err(error.into()),
@@ -68,7 +82,7 @@ impl Service {
 
     /// Ends the turn with an answer that was made before; false where that could not be stored. Then, or when the process dies before, the
     /// conversation stands as any other whose wake was not sent yet.
-    async fn answer_again(&self, conversation: &Conversation, etag: &ETag, answered: &Answered) -> bool {
+    pub(super) async fn answer_again(&self, conversation: &Conversation, etag: &ETag, answered: &Answered) -> bool {
         let Some(transition) = recall(conversation.clone(), answered, Self::now()) else { return false };
         let stored = async {
             for (index, result) in answered.results() {
@@ -85,18 +99,21 @@ impl Service {
         }
     }
 
-    /// Wakes a worker for the turn that `conversation` has just begun.
+    /// Wakes a worker by `wake` for the turn that `conversation` has just begun.
     ///
     /// # Errors
     /// [`queue::Error`]: then the turn has ended.
-    pub(super) async fn wake_or_withdraw(&self, mut conversation: Conversation, etag: &ETag) -> Result<(), queue::Error> {
-        let wake = Wake::of(&conversation);
-        let Err(error) = self.ports.wakes.send(&wake, std::time::Duration::ZERO).await else { return Ok(()) };
+    pub(super) async fn wake_or_withdraw(&self, mut conversation: Conversation, etag: &ETag, wake: Wake) -> Result<(), queue::Error> {
+        let delay = if wake.follows { FOLLOW_EVERY } else { Duration::ZERO };
+        let Err(error) = self.ports.wakes.send(&wake, delay).await else { return Ok(()) };
         // Without its wake nobody would ever take it on: it must not look as if it were being worked on. Nor must its idempotency key
         // keep the client from asking again.
         let turn = conversation.turn;
         conversation.keyed_requests.retain(|keyed| keyed.turn != turn);
         let detail = "No worker could be woken: the queue did not answer.".to_owned();
+        if let Some(answers) = &self.answers {
+            answers.ended(&conversation).await;
+        }
         let ended = apply(conversation, Outcome::Ended { code: ErrorCode::Abandoned, detail }, &self.budgets, Self::now());
         if let Some(transition) = ended
             && let Err(error) = self.commit(&transition.conversation, etag).await
@@ -115,7 +132,7 @@ impl Service {
         };
         if found.revision == asked.revision && found.stage == Stage::Planning {
             let wake = Wake::of(&found);
-            self.ports.wakes.send(&wake, std::time::Duration::ZERO).await?;
+            self.ports.wakes.send(&wake, Duration::ZERO).await?;
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::{
     Service,
+    answers::FOLLOW_EVERY,
     protocol::{Conflict, DELIVERIES_UNTIL_GONE, Fence, conflict, fence, needs_repair},
 };
 use crate::{
@@ -73,6 +74,7 @@ impl Service {
         let delivered = Delivered { count: dequeue_count, is_repair: wake.repair };
         let Some(stored) = self.load_since(id, wake.revision).await? else { return Self::unknown(wake, dequeue_count) };
         match fence(wake.revision, stored.conversation.revision) {
+            Fence::Perform if wake.follows => self.follow(stored, delivered).await,
             Fence::Perform => self.drive(stored, delivered).await,
             Fence::Advanced => self.repair(&stored.conversation, delivered).await,
             Fence::StaleRead => Err(StepError::StaleRead { id, revision: wake.revision }),
@@ -84,6 +86,24 @@ impl Service {
             return Err(StepError::StaleRead { id: wake.conversation_id, revision: wake.revision });
         }
         Ok(Advance::Gone)
+    }
+
+    /// Ends the turn with the answer that was made for another who asked the same, once it is there. While it is being made, looks again
+    /// later; when it will not come, the conversation is taken on like any other.
+    async fn follow(&self, stored: Versioned, delivered: Delivered) -> Result<Advance, StepError> {
+        let Some(answers) = self.answers.as_deref() else { return self.drive(stored, delivered).await };
+        let Versioned { conversation, etag } = &stored;
+        // In this order, because an answer is kept before its lease is given back.
+        let is_awaited = answers.is_awaited(conversation, Self::now()).await;
+        if let Some(answered) = answers.find(conversation, Self::now()).await
+            && self.answer_again(conversation, etag, &answered).await
+        {
+            return Ok(Advance::Ended);
+        }
+        if is_awaited {
+            return self.send(Wake { follows: true, ..Wake::of(conversation) }, FOLLOW_EVERY).await;
+        }
+        self.drive(stored, delivered).await
     }
 
     async fn drive(&self, stored: Versioned, delivered: Delivered) -> Result<Advance, StepError> {
@@ -99,8 +119,7 @@ impl Service {
             let launched = launched(&outcome);
             let Some(transition) = apply(conversation, outcome, &self.budgets, Self::now()) else { break };
             conversation = transition.conversation;
-            self.keep_answer(&conversation).await;
-            etag = match self.commit(&conversation, &etag).await {
+            etag = match self.commit_step(&conversation, &etag).await {
                 Err(store::Error::Conflict(id)) => {
                     self.stop_unwanted(id, launched).await;
                     return self.overtaken(id, refused_over, delivered).await;
@@ -117,17 +136,32 @@ impl Service {
         Ok(Advance::Ended)
     }
 
-    /// Keeps the answer for whoever asks the same, if it may be given again. Whatever keeps it from that costs no turn its end. Done before
-    /// the commit, so that whoever has seen the answer finds it; one whose commit is refused, by a cancellation, is as true as any other.
-    async fn keep_answer(&self, conversation: &Conversation) {
-        let Some(answers) = self.answers.as_deref().filter(|_| Answered::may_be_given_again(conversation)) else { return };
-        match self.results(conversation).await {
-            Ok(results) => {
-                if let Some(answered) = Answered::of(conversation, results) {
-                    answers.keep(conversation, answered, Self::now());
-                }
+    /// Commits a step of the worker. The answer that a turn ends with is kept before anybody is told of it, so that whoever was told finds
+    /// it when asking again.
+    async fn commit_step(&self, conversation: &Conversation, expected: &ETag) -> Result<ETag, store::Error> {
+        let answered = self.to_keep(conversation).await;
+        let etag = self.ports.store.commit(conversation, expected).await?;
+        if let Some(answers) = self.answers.as_deref().filter(|_| conversation.turn == 1 && conversation.stage.is_terminal()) {
+            if let Some(answered) = answered {
+                answers.keep(conversation, answered).await;
             }
-            Err(error) => tracing::debug!(conversation.id = %conversation.id, %error, "could not read rows to keep an answer"),
+            answers.ended(conversation).await;
+        }
+        self.tell(conversation);
+        Ok(etag)
+    }
+
+    /// The answer with its rows, if it may be given again. Whatever keeps it from that costs no turn its end.
+    async fn to_keep(&self, conversation: &Conversation) -> Option<Answered> {
+        if self.answers.is_none() || !Answered::may_be_given_again(conversation) {
+            return None;
+        }
+        match self.results(conversation).await {
+            Ok(results) => Answered::of(conversation, results),
+            Err(error) => {
+                tracing::debug!(conversation.id = %conversation.id, %error, "could not read rows to keep an answer");
+                None
+            }
         }
     }
 
@@ -165,12 +199,17 @@ impl Service {
 
     pub(super) async fn commit(&self, conversation: &Conversation, expected: &ETag) -> Result<ETag, store::Error> {
         let etag = self.ports.store.commit(conversation, expected).await?;
+        self.tell(conversation);
+        Ok(etag)
+    }
+
+    /// Tells those who wait in this process what was committed.
+    fn tell(&self, conversation: &Conversation) {
         self.recent.committed(conversation);
         self.changes.committed(conversation);
         tracing::debug!(
             conversation.id = %conversation.id, revision = conversation.revision.0, stage = ?conversation.stage, "committed a step"
         );
-        Ok(etag)
     }
 
     /// Ends a turn whose next step would make its conversation too large to keep: what is stored stays, and says why.
@@ -198,7 +237,7 @@ impl Service {
             Fence::Perform => {}
         }
         let Some(transition) = apply(conversation, outcome, &self.budgets, Self::now()) else { return Ok(Advance::Ended) };
-        match self.commit(&transition.conversation, &etag).await {
+        match self.commit_step(&transition.conversation, &etag).await {
             Err(store::Error::Conflict(id)) => self.overtaken(id, revision, delivered).await,
             committed => committed.map(|_| Advance::Ended).map_err(Into::into),
         }

@@ -16,12 +16,14 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         &[
             "auth",
             "azure",
+            "cache",
             "config",
             "conversation",
             "eval",
             "http",
             "model",
             "queue",
+            "redis",
             "runtime",
             "service",
             "sql",
@@ -34,8 +36,9 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("eval", &["conversation", "service", "sql", "tape", "warehouse"]),
     ("runtime", &["app", "http", "queue", "service"]),
     ("http", &["auth", "conversation", "queue", "service", "store"]),
-    ("service", &["conversation", "model", "queue", "sql", "store", "warehouse"]),
+    ("service", &["cache", "conversation", "model", "queue", "sql", "store", "warehouse"]),
     ("model", &["conversation", "sql", "tape"]),
+    ("cache", &["conversation", "redis"]),
     ("queue", &["azure", "conversation", "sqlite"]),
     ("store", &["conversation", "sqlite"]),
     ("warehouse", &["azure", "conversation", "sql", "tape"]),
@@ -54,6 +57,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
 /// The adapters, and what the embedded ones and those of Azure share.
 const ADAPTERS: &[&str] = &[
     "azure",
+    "cache::memory",
+    "cache::redis",
     "model::offline",
     "model::openai",
     "model::recorded",
@@ -71,6 +76,7 @@ const ADAPTERS: &[&str] = &[
 
 /// Which adapters an adapter may know besides itself.
 const ADAPTER_MAY_KNOW: &[(&str, &str)] = &[
+    ("cache::redis", "redis"),
     ("queue::azure", "azure"),
     ("queue::sqlite", "sqlite"),
     ("store::sqlite", "sqlite"),

@@ -9,6 +9,7 @@ mod support;
 mod azure_identity;
 #[cfg(feature = "azure")]
 mod azure_queue;
+mod cache;
 mod catalog;
 mod charts;
 mod chat;
