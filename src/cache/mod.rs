@@ -15,6 +15,7 @@ pub mod redis;
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use aws_lc_rs::digest;
 
 use crate::conversation::{Answered, ConversationId};
 
@@ -24,6 +25,15 @@ pub const MAX_BYTES: usize = 4 << 20;
 /// What an answer is kept under: a digest of all that it depends on, so that it tells of none of it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Key(pub String);
+
+impl Key {
+    /// The key of what depends on `parts`. They are told apart as JSON, where no part can pass for another.
+    #[must_use]
+    pub fn of(parts: &serde_json::Value) -> Self {
+        let digest = digest::digest(&digest::SHA256, parts.to_string().as_bytes());
+        Self(digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+}
 
 /// Why a cache does not answer.
 #[derive(Clone, Debug, thiserror::Error)]

@@ -6,7 +6,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use aws_lc_rs::digest;
 use icu_normalizer::ComposingNormalizerBorrowed;
 
 use crate::{
@@ -88,9 +87,7 @@ impl Answers {
     fn key(&self, conversation: &Conversation) -> Key {
         let principal = conversation.owner.as_ref().filter(|_| self.recall.scope == Scope::Principal);
         let language = conversation.language.as_ref().map(|language| language.to_ascii_lowercase());
-        // As JSON no part can pass for another.
-        let parts = serde_json::json!([self.recall.made_from, normalized(&conversation.question), language, principal]).to_string();
-        Key(digest::digest(&digest::SHA256, parts.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+        Key::of(&serde_json::json!([self.recall.made_from, normalized(&conversation.question), language, principal]))
     }
 }
 

@@ -281,7 +281,7 @@ fn only_http_knows_status_codes_and_only_the_warehouse_and_http_servers_their_pr
         ("azure_identity::", &["azure"]),
         ("azure_storage_queue::", &["queue"]),
         ("jsonwebtoken::", &["auth"]),
-        ("aws_lc_rs::", &["auth"]),
+        ("aws_lc_rs::", &["auth", "cache"]),
         ("reqwest::", &["auth", "cli", "model", "warehouse"]),
         ("std::env::var", &["config", "cli", "warehouse"]),
     ];

@@ -217,10 +217,17 @@ async fn instances_share_answers_through_redis_if_they_are_made_from_the_same() 
     assert!(asked_by(&theirs, &there, &ann).await.recalled.is_some(), "her own, from the other instance");
 }
 
+/// A warehouse whose every launch has to pass `gate`.
+fn gated(gate: &Arc<Gate>) -> ScriptedWarehouse {
+    let mut warehouse = ScriptedWarehouse::new(Duration::ZERO);
+    warehouse.gate = Some(Arc::clone(gate));
+    warehouse
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_question_asked_at_once_is_answered_once() {
     let gate = Arc::new(Gate::default());
-    let warehouse = ScriptedWarehouse { gate: Some(Arc::clone(&gate)), ..ScriptedWarehouse::new(Duration::ZERO) };
+    let warehouse = gated(&gate);
     let model = ScriptedModel::querying(1, Duration::ZERO);
     let asked = Asked::with(model, warehouse, Arc::new(MemoryCache::default()), HOUR).await;
     let leader = asked.server.ask("which films?").await;
@@ -243,7 +250,7 @@ async fn the_same_question_asked_at_once_is_answered_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_waits_for_an_answer_that_does_not_come_is_answered_by_itself() {
     let gate = Arc::new(Gate::default());
-    let warehouse = ScriptedWarehouse { gate: Some(Arc::clone(&gate)), ..ScriptedWarehouse::new(Duration::ZERO) };
+    let warehouse = gated(&gate);
     let tries = std::sync::atomic::AtomicUsize::new(0);
     // Its first answer is one that no row supports, and so is not kept.
     let model = ScriptedModel::new(Duration::ZERO, move |_, done| {
@@ -323,7 +330,7 @@ async fn redis_killed_in_the_middle_of_a_turn_costs_no_answer() {
     let redis = RedisServer::start();
     let cache = Arc::new(RedisCache::new(Arc::new(Redis::new(&redis.url()).unwrap())));
     let gate = Arc::new(Gate::default());
-    let warehouse = ScriptedWarehouse { gate: Some(Arc::clone(&gate)), ..ScriptedWarehouse::new(Duration::ZERO) };
+    let warehouse = gated(&gate);
     let asked = Asked::with(ScriptedModel::querying(1, Duration::ZERO), warehouse, cache, HOUR).await;
     let leader = asked.server.ask("which films?").await;
     gate.reached.notified().await;
