@@ -259,7 +259,7 @@ fn adapters_know_the_catalog_but_not_the_guard() {
 
 #[test]
 fn ports_know_only_the_conversation() {
-    for source in sources().iter().filter(|source| ["model", "queue", "store", "warehouse"].contains(&source.module.as_str())) {
+    for source in sources().iter().filter(|source| ["cache", "model", "queue", "store", "warehouse"].contains(&source.module.as_str())) {
         for path in source.paths() {
             let is_known = is_within(&path, "conversation") || is_within(&path, &source.module);
             assert!(is_known, "the port {} must not know {path}", source.path.display());

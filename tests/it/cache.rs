@@ -11,7 +11,7 @@ use redis::cmd;
 use serde_json::{Value, json};
 
 use crate::{
-    contract::cache::{Harness, cache_contract, key, of},
+    contract::cache::{Harness, key, of},
     support::redis::RedisServer,
 };
 
