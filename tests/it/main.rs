@@ -50,6 +50,7 @@ mod replicas;
 mod results;
 mod rows;
 mod sample;
+mod secrets;
 mod sqlite;
 mod suite;
 mod turns;
