@@ -37,6 +37,7 @@ mod guard;
 mod host;
 mod http;
 mod import;
+mod injection;
 mod lake;
 mod live;
 mod lookup;
