@@ -2,6 +2,7 @@
 //!
 //! Each variable stands in [`VARIABLES`] with its meaning, so that `asklake check` and `docs/configuration.md` cannot miss one.
 
+mod quota;
 mod reader;
 mod sign_in;
 mod variables;
@@ -197,6 +198,36 @@ pub enum CacheScope {
     Principal,
 }
 
+/// What one account may use; none where it is not limited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UseLimits {
+    /// Requests in a minute.
+    pub requests_per_minute: Option<u64>,
+    /// Questions that are being answered.
+    pub questions_at_once: Option<u64>,
+    /// Questions in a day.
+    pub questions_per_day: Option<u64>,
+    /// Tokens in a day that models read and write.
+    pub tokens_per_day: Option<u64>,
+    /// Seconds in a day that queries run.
+    pub warehouse_seconds_per_day: Option<u64>,
+}
+
+/// What may be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quotas {
+    /// By each principal.
+    pub principal: UseLimits,
+    /// By each client address.
+    pub address: UseLimits,
+    /// By all together.
+    pub app: UseLimits,
+    /// Whether everything is admitted while the ledger does not answer; else nothing is.
+    pub fails_open: bool,
+    /// Proxies before the server, each of which tells whom it saw.
+    pub trusted_proxies: usize,
+}
+
 /// Which warehouse to use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Warehouse {
@@ -269,6 +300,8 @@ pub struct Config {
     pub worker_concurrency: usize,
     /// Who may ask.
     pub auth: Auth,
+    /// What they may use.
+    pub quotas: Quotas,
 }
 
 impl Config {
@@ -279,6 +312,7 @@ impl Config {
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, Vec<Error>> {
         let mut reader = Reader { lookup: &lookup, errors: Vec::new() };
         let model = reader.model();
+        let auth = reader.auth();
         let config = Self {
             data_dir: reader.text("ASKLAKE_DATA_DIR").map_or_else(|| DATA_DIR.into(), PathBuf::from),
             catalog_file: reader.text("CATALOG_FILE").map(PathBuf::from),
@@ -297,7 +331,8 @@ impl Config {
             max_rows: reader.number("MAX_ROWS", 1000, 1, 10_000),
             query_timeout: Duration::from_secs(reader.number("QUERY_TIMEOUT_SECONDS", 120, 1, 1500)),
             worker_concurrency: reader.number("WORKER_CONCURRENCY", 64, 1, 1024),
-            auth: reader.auth(),
+            quotas: reader.quotas(&auth),
+            auth,
         };
         reader.refuse_embedded_in_azure(&config.store, &config.queue, &config.warehouse);
         if reader.errors.is_empty() { Ok(config) } else { Err(reader.errors) }
@@ -333,6 +368,20 @@ mod tests {
             read(&[("MAX_ROWS", "many"), ("FLIGHT_SQL_URL", "host:1"), ("COSMOS_ENDPOINT", "x"), ("CORS_ALLOWED_ORIGINS", "here")]);
         let names: Vec<&str> = errors.expect_err("four faults").iter().map(|error| error.variable).collect();
         assert_eq!(names, ["CORS_ALLOWED_ORIGINS", "COSMOS_ENDPOINT", "FLIGHT_SQL_URL", "MAX_ROWS"]);
+    }
+
+    #[test]
+    fn quotas_are_off_unless_they_are_set_and_refused_where_nobody_would_be_counted() {
+        assert_eq!(read(&[]).expect("valid").quotas.app, UseLimits::default());
+        let quotas = read(&[("QUOTA_ADDRESS_QUESTIONS_AT_ONCE", "2"), ("QUOTA_APP_TOKENS_PER_DAY", "0")]).expect("valid").quotas;
+        assert_eq!(quotas.address, UseLimits { questions_at_once: Some(2), ..UseLimits::default() });
+        assert_eq!((quotas.app.tokens_per_day, quotas.fails_open), (None, true));
+        let names =
+            |pairs: &[(&str, &str)]| -> Vec<&str> { read(pairs).expect_err("a fault").iter().map(|error| error.variable).collect() };
+        assert_eq!(names(&[("QUOTA_PRINCIPAL_QUESTIONS_PER_DAY", "5")]), ["QUOTA_PRINCIPAL_QUESTIONS_PER_DAY"]);
+        assert_eq!(names(&[("QUOTA_FAILS", "half")]), ["QUOTA_FAILS"]);
+        let in_azure = names(&[("WEBSITE_INSTANCE_ID", "i"), ("QUOTA_ADDRESS_QUESTIONS_PER_DAY", "5"), ("ALLOW_ANONYMOUS", "1")]);
+        assert!(in_azure.contains(&"QUOTA_ADDRESS_QUESTIONS_PER_DAY"), "{in_azure:?}");
     }
 
     #[test]

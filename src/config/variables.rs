@@ -165,13 +165,52 @@ pub const VARIABLES: &[Variable] = &[
         "120",
         "How long a query may run. On Databricks the time in which it is queued or the warehouse starts does not count.",
     ),
+    variable("QUOTA_ADDRESS_QUESTIONS_AT_ONCE", "none", "Questions that may be answered at once for one client address (at most 1000)."),
+    variable("QUOTA_ADDRESS_QUESTIONS_PER_DAY", "none", "Questions that one client address may ask in a day."),
+    variable(
+        "QUOTA_ADDRESS_REQUESTS_PER_MINUTE",
+        "none",
+        "Requests to /api/chat that one client address may send in a minute, reads of the status included.",
+    ),
+    variable("QUOTA_ADDRESS_TOKENS_PER_DAY", "none", "Tokens that models may read and write for one client address in a day."),
+    variable("QUOTA_ADDRESS_WAREHOUSE_SECONDS_PER_DAY", "none", "Seconds that queries may run for one client address in a day."),
+    variable("QUOTA_APP_QUESTIONS_AT_ONCE", "none", "Questions that may be answered at once for everybody together (at most 1000)."),
+    variable("QUOTA_APP_QUESTIONS_PER_DAY", "none", "Questions that everybody together may ask in a day."),
+    variable(
+        "QUOTA_APP_REQUESTS_PER_MINUTE",
+        "none",
+        "Requests to /api/chat that everybody together may send in a minute, reads of the status included.",
+    ),
+    variable("QUOTA_APP_TOKENS_PER_DAY", "none", "Tokens that models may read and write for everybody together in a day."),
+    variable("QUOTA_APP_WAREHOUSE_SECONDS_PER_DAY", "none", "Seconds that queries may run for everybody together in a day."),
+    variable(
+        "QUOTA_FAILS",
+        "open",
+        "What happens while the ledger of quotas does not answer: open admits everything, closed answers 503 to all of /api/chat.",
+    ),
+    variable("QUOTA_PRINCIPAL_QUESTIONS_AT_ONCE", "none", "Questions that may be answered at once for one principal (at most 1000)."),
+    variable("QUOTA_PRINCIPAL_QUESTIONS_PER_DAY", "none", "Questions that one principal may ask in a day."),
+    variable(
+        "QUOTA_PRINCIPAL_REQUESTS_PER_MINUTE",
+        "none",
+        "Requests to /api/chat that one principal may send in a minute, reads of the status included.",
+    ),
+    variable("QUOTA_PRINCIPAL_TOKENS_PER_DAY", "none", "Tokens that models may read and write for one principal in a day."),
+    variable("QUOTA_PRINCIPAL_WAREHOUSE_SECONDS_PER_DAY", "none", "Seconds that queries may run for one principal in a day."),
     secret(
         "REDIS_URL",
         "none",
-        "Redis in which instances share answers that are given again, such as rediss://:PASSWORD@HOST:6380; each keeps its own without it.",
+        "Redis in which instances share answers that are given again and what counts against quotas, such as rediss://:PASSWORD@HOST:6380; \
+         without it each keeps its own answers, and quotas are counted in the store of conversations.",
     ),
     variable("SAIL_BIN", ".tools/venv/bin/sail", "The sail command of pysail."),
     variable("SAIL_MEMORY_MIB", "half of the machine's, at most 4096", "Memory the local Sail may use."),
+    variable(
+        "TRUSTED_PROXIES",
+        "0",
+        "Proxies before the server, each of which adds to X-Forwarded-For whom it saw: the client's address is what the outermost of them \
+         added. 0 takes the address that connects, and believes no header.",
+    ),
     variable(
         "WORKER_CONCURRENCY",
         "64",

@@ -3,6 +3,7 @@
 //! Owns the stored shape of a conversation, its stages and published progress, and the state machine with its budgets.
 //! Refuses to know HTTP, SQL text beyond carrying it, and every vendor.
 
+pub mod account;
 pub mod caller;
 pub mod chart;
 pub mod grounding;
@@ -14,6 +15,7 @@ pub mod result;
 pub mod retry;
 pub mod stage;
 
+pub use account::{Account, Scope};
 pub use caller::{Access, Caller, Owner};
 pub use chart::Chart;
 pub use machine::{Cancellation, Decision, Effect, Outcome, QueryDecision, Transition, apply, effect};

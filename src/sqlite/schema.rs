@@ -13,7 +13,8 @@ const APPLICATION_ID: i64 = 0x614c_6b65;
 
 /// Times are milliseconds since 1970. `version` and `receipt` are random, so that a row that was removed and made anew never has those
 /// of the one before it. Labels are copied out of the document once, at creation: they never change.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE conversations (
         number INTEGER PRIMARY KEY,
         id TEXT NOT NULL UNIQUE,
@@ -45,7 +46,16 @@ const MIGRATIONS: &[&str] = &["
         body TEXT NOT NULL
     ) STRICT;
     CREATE INDEX messages_by_visibility ON messages (lane, visible_at, number);
-"];
+",
+    "
+    CREATE TABLE quotas (
+        account TEXT PRIMARY KEY,
+        version INTEGER NOT NULL,
+        expires_at INTEGER NOT NULL,
+        book TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+",
+];
 
 /// Brings `file` up to the newest schema.
 pub(super) fn migrate(connection: &Connection, file: &Path) -> Result<(), Error> {

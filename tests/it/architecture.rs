@@ -21,6 +21,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
             "conversation",
             "eval",
             "http",
+            "limit",
             "model",
             "queue",
             "redis",
@@ -35,10 +36,11 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ),
     ("eval", &["conversation", "service", "sql", "tape", "warehouse"]),
     ("runtime", &["app", "http", "queue", "service"]),
-    ("http", &["auth", "conversation", "queue", "service", "store"]),
-    ("service", &["cache", "conversation", "model", "queue", "sql", "store", "warehouse"]),
+    ("http", &["auth", "conversation", "limit", "queue", "service", "store"]),
+    ("service", &["cache", "conversation", "limit", "model", "queue", "sql", "store", "warehouse"]),
     ("model", &["conversation", "sql", "tape"]),
     ("cache", &["conversation", "redis"]),
+    ("limit", &["conversation", "redis", "sqlite", "store"]),
     ("queue", &["azure", "conversation", "sqlite"]),
     ("store", &["conversation", "sqlite"]),
     ("warehouse", &["azure", "conversation", "sql", "tape"]),
@@ -59,6 +61,9 @@ const ADAPTERS: &[&str] = &[
     "azure",
     "cache::memory",
     "cache::redis",
+    "limit::cosmos",
+    "limit::redis",
+    "limit::sqlite",
     "model::offline",
     "model::openai",
     "model::recorded",
@@ -77,6 +82,9 @@ const ADAPTERS: &[&str] = &[
 /// Which adapters an adapter may know besides itself.
 const ADAPTER_MAY_KNOW: &[(&str, &str)] = &[
     ("cache::redis", "redis"),
+    ("limit::cosmos", "store::cosmos"),
+    ("limit::redis", "redis"),
+    ("limit::sqlite", "sqlite"),
     ("queue::azure", "azure"),
     ("queue::sqlite", "sqlite"),
     ("store::sqlite", "sqlite"),
@@ -259,7 +267,9 @@ fn adapters_know_the_catalog_but_not_the_guard() {
 
 #[test]
 fn ports_know_only_the_conversation() {
-    for source in sources().iter().filter(|source| ["cache", "model", "queue", "store", "warehouse"].contains(&source.module.as_str())) {
+    for source in
+        sources().iter().filter(|source| ["cache", "limit", "model", "queue", "store", "warehouse"].contains(&source.module.as_str()))
+    {
         for path in source.paths() {
             let is_known = is_within(&path, "conversation") || is_within(&path, &source.module);
             assert!(is_known, "the port {} must not know {path}", source.path.display());
@@ -276,7 +286,7 @@ fn only_http_knows_status_codes_and_only_the_warehouse_and_http_servers_their_pr
         ("tonic::", &["warehouse"]),
         ("azure_data_cosmos::", &["store"]),
         ("opentelemetry::", &["store"]),
-        ("rusqlite::", &["sqlite", "store", "queue"]),
+        ("rusqlite::", &["limit", "sqlite", "store", "queue"]),
         ("azure_core::", &["azure", "model", "queue", "store", "warehouse"]),
         ("azure_identity::", &["azure"]),
         ("azure_storage_queue::", &["queue"]),

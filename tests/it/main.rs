@@ -40,6 +40,7 @@ mod http;
 mod import;
 mod injection;
 mod lake;
+mod limit;
 mod live;
 mod lookup;
 mod machine;

@@ -22,6 +22,7 @@
 //! - **Numbers** are doubles there. Rows are kept as text for that reason, and run ids above 2^53 are serialised as text.
 //! - **Throttling**: the SDK waits as 429 asks, for seconds altogether; what is left is [`Error::Throttled`].
 
+mod beside;
 mod charge;
 mod connection;
 mod items;

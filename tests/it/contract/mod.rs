@@ -6,6 +6,7 @@
 //! than it lives, and waits by [`eventually`] for what a service may do late.
 
 pub mod cache;
+pub mod limit;
 pub mod queue;
 pub mod store;
 #[cfg(feature = "local")]
