@@ -9,6 +9,7 @@ use crate::{
     config::{self, Config},
     conversation::Budgets,
     http,
+    limit::{Ledger, Limits, redis::RedisLedger},
     model::{
         Model,
         offline::Planner,
@@ -17,7 +18,7 @@ use crate::{
     queue::{Receiver, Sender},
     redis::Redis,
     runtime::worker,
-    service::{Ports, Recall, Scope, Service, Settings},
+    service::{Fails, Policy, Ports, Quotas, Recall, Scope, Service, Settings},
     sql::{Catalog, Guard, Lake, catalog::Fault, prompt::Profile},
     store::Store,
     warehouse::{
@@ -79,7 +80,8 @@ impl App {
         let catalog = Arc::new(catalog(config)?);
         let lake = Lake::new(Arc::clone(&catalog), config.max_rows);
         check_queries(&catalog, &lake.guard)?;
-        let (Storage { store, sender, receiver }, times) = storage(config, times)?;
+        let redis = config.redis_url.as_ref().map(|url| Redis::new(url.expose()).context("REDIS_URL").map(Arc::new)).transpose()?;
+        let (Storage { store, sender, receiver, ledger }, times) = storage(config, redis.as_ref(), times)?;
         // The model keeps to its time by itself, and knows better what took it.
         let model_timeout = times.model_timeout.min(config.model_call.timeout + MODEL_GRACE);
         let model = model(config, model_timeout.saturating_sub(MODEL_GRACE), &catalog)?;
@@ -91,13 +93,15 @@ impl App {
         let query_time_limit = is_databricks.then_some(config.query_timeout);
         let times = Settings { model_timeout, query_time_limit, advises, data_only: config.data_only, ..times };
         let made_from = made_from(config, &catalog, ports.model.name())?;
-        let service = recalling(config, made_from, Service::new(ports, lake.clone(), Budgets::default(), times))?;
+        let service = Service::new(ports, lake.clone(), Budgets::default(), times);
+        let service = within_quotas(ledger, policy(config), recalling(config, redis, made_from, service));
         let http = http::Settings {
             cors_allowed_origins: config.cors_allowed_origins.clone(),
             example_questions: catalog.questions.iter().take(6).cloned().collect(),
             lake_description: catalog.description.clone(),
             lake_title: catalog.name.clone(),
             authenticator: Arc::new(sign_in::authenticator(&config.auth)?),
+            trusted_proxies: config.quotas.trusted_proxies,
             ..http::Settings::default()
         };
         let worker = worker::Settings { concurrency: config.worker_concurrency, ..worker::Settings::default() };
@@ -113,17 +117,36 @@ struct Parts {
 }
 
 /// `service`, giving answers again as `config` says.
-fn recalling(config: &Config, made_from: String, service: Service) -> anyhow::Result<Service> {
-    let Some(at_most) = config.cache_ttl else { return Ok(service) };
+fn recalling(config: &Config, redis: Option<Arc<Redis>>, made_from: String, service: Service) -> Service {
+    let Some(at_most) = config.cache_ttl else { return service };
     let scope = match config.cache_scope {
         config::CacheScope::App => Scope::App,
         config::CacheScope::Principal => Scope::Principal,
     };
-    let cache: Arc<dyn Cache> = match &config.redis_url {
-        Some(url) => Arc::new(RedisCache::new(Arc::new(Redis::new(url.expose()).context("REDIS_URL")?))),
+    let cache: Arc<dyn Cache> = match redis {
+        Some(redis) => Arc::new(RedisCache::new(redis)),
         None => Arc::new(MemoryCache::default()),
     };
-    Ok(service.recalling(cache, Recall { at_most, scope, made_from }))
+    service.recalling(cache, Recall { at_most, scope, made_from })
+}
+
+/// What `config` lets callers use.
+fn policy(config: &Config) -> Policy {
+    let limits = |limits: &config::UseLimits| Limits {
+        requests: limits.requests_per_minute,
+        at_once: limits.questions_at_once,
+        questions: limits.questions_per_day,
+        tokens: limits.tokens_per_day,
+        warehouse: limits.warehouse_seconds_per_day,
+    };
+    let config::Quotas { principal, address, app, fails_open, .. } = &config.quotas;
+    let fails = if *fails_open { Fails::Open } else { Fails::Closed };
+    Policy { principal: limits(principal), address: limits(address), app: limits(app), fails }
+}
+
+/// `service`, holding callers to `policy` where that limits anything.
+fn within_quotas(ledger: Arc<dyn Ledger>, policy: Policy, service: Service) -> Service {
+    if policy.is_limiting() { service.within(Quotas::new(ledger, policy)) } else { service }
 }
 
 /// What the answers of this configuration are made from, and by which build. Secrets show nothing of themselves here.
@@ -207,20 +230,26 @@ struct Storage {
     store: Arc<dyn Store>,
     sender: Arc<dyn Sender>,
     receiver: Arc<dyn Receiver>,
+    ledger: Arc<dyn Ledger>,
 }
 
-/// Store and queue as they are configured, each by itself, and the times that suit that store.
-fn storage(config: &Config, times: Settings) -> anyhow::Result<(Storage, Settings)> {
+/// Store and queue as they are configured, each by itself, and the times that suit that store. Quotas are counted in Redis, or where there is
+/// none beside the conversations.
+fn storage(config: &Config, redis: Option<&Arc<Redis>>, times: Settings) -> anyhow::Result<(Storage, Settings)> {
     let embedded = local::Embedded::new(config);
-    let (store, times) = match &config.store {
-        config::Store::Embedded => (embedded.store()?, times),
-        config::Store::Cosmos { .. } => (cloud::store(config)?, cloud::times(times)),
+    let (store, ledger, times) = match &config.store {
+        config::Store::Embedded => (embedded.store()?, embedded.ledger()?, times),
+        config::Store::Cosmos { .. } => {
+            let (store, ledger) = cloud::store(config)?;
+            (store, ledger, cloud::times(times))
+        }
     };
+    let ledger = redis.map_or(ledger, |redis| Arc::new(RedisLedger::new(Arc::clone(redis))));
     let (sender, receiver) = match &config.queue {
         config::Queue::Embedded => embedded.queue()?,
         config::Queue::ConnectionString(_) | config::Queue::ManagedIdentity { .. } => cloud::queue(config)?,
     };
-    Ok((Storage { store, sender, receiver }, times))
+    Ok((Storage { store, sender, receiver, ledger }, times))
 }
 
 fn warehouse(config: &Config, catalog: &Catalog) -> anyhow::Result<Arc<dyn Warehouse>> {
@@ -304,6 +333,7 @@ mod cloud {
     use super::*;
     use crate::{
         azure,
+        limit::cosmos::CosmosLedger,
         queue::{
             self,
             azure::{Account, AzureQueue},
@@ -311,7 +341,7 @@ mod cloud {
         store::cosmos::{self, CosmosStore},
     };
 
-    pub(super) fn store(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+    pub(super) fn store(config: &Config) -> anyhow::Result<(Arc<dyn Store>, Arc<dyn Ledger>)> {
         let config::Store::Cosmos { endpoint, credential, database, container } = &config.store else {
             bail!("no Cosmos DB is configured")
         };
@@ -323,7 +353,8 @@ mod cloud {
         };
         let (endpoint, database, container) = (endpoint.clone(), database.clone(), container.clone());
         let store = CosmosStore::new(cosmos::Config { endpoint, credential, database, container, ttl: config.conversation_ttl });
-        Ok(Arc::new(store.context("COSMOS_ENDPOINT")?))
+        let store = Arc::new(store.context("COSMOS_ENDPOINT")?);
+        Ok((Arc::clone(&store) as _, Arc::new(CosmosLedger::new(store))))
     }
 
     /// Cosmos DB is paid by the read, and answers from replicas.
@@ -355,7 +386,7 @@ mod cloud {
 
     use super::*;
 
-    pub(super) fn store(_config: &Config) -> anyhow::Result<Arc<dyn Store>> {
+    pub(super) fn store(_config: &Config) -> anyhow::Result<(Arc<dyn Store>, Arc<dyn Ledger>)> {
         bail!("COSMOS_ENDPOINT is set, but this build was made without the feature `azure`")
     }
 
@@ -443,6 +474,7 @@ mod local {
 
     use super::*;
     use crate::{
+        limit::sqlite::SqliteLedger,
         queue::sqlite::SqliteQueue,
         sqlite::{Database, Options},
         store::sqlite::SqliteStore,
@@ -479,6 +511,10 @@ mod local {
             Ok(Arc::new(SqliteStore::new(self.database()?, self.config.conversation_ttl)?))
         }
 
+        pub(super) fn ledger(&self) -> anyhow::Result<Arc<dyn Ledger>> {
+            Ok(Arc::new(SqliteLedger::new(self.database()?)?))
+        }
+
         pub(super) fn queue(&self) -> anyhow::Result<Sides> {
             let queue = Arc::new(SqliteQueue::new(self.database()?)?);
             Ok((Arc::clone(&queue) as _, queue))
@@ -513,6 +549,10 @@ mod local {
 
         pub(super) fn store(&self) -> anyhow::Result<Arc<dyn Store>> {
             bail!("this build has no embedded store (it was made without the feature `local`): set COSMOS_ENDPOINT")
+        }
+
+        pub(super) fn ledger(&self) -> anyhow::Result<Arc<dyn Ledger>> {
+            bail!("this build has no embedded ledger of quotas (it was made without the feature `local`): set COSMOS_ENDPOINT")
         }
 
         pub(super) fn queue(&self) -> anyhow::Result<Sides> {

@@ -10,6 +10,7 @@ use time::{Duration, OffsetDateTime, format_description::BorrowedFormatItem, mac
 use uuid::Uuid;
 
 use super::{
+    account::Account,
     caller::Owner,
     chart::Chart,
     recall::Recalled,
@@ -206,6 +207,9 @@ pub struct Conversation {
     /// The principal the conversation belongs to; absent when it was asked anonymously. It never changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<Owner>,
+    /// Accounts that the use of this turn counts for; none where no quota limits it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accounts: Vec<Account>,
     /// The label the client chose for the user, at most 128 characters.
     pub user_id: Option<String>,
     /// The label the client chose for the device, at most 128 characters.
@@ -313,6 +317,7 @@ impl Conversation {
         Self {
             id: new.id,
             owner: new.owner,
+            accounts: Vec::new(),
             user_id: new.user_id,
             device_id: new.device_id,
             language: new.language,

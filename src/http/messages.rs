@@ -8,7 +8,7 @@ use warp::{
 
 use super::{
     problem::Problem,
-    request,
+    quota, request,
     start::{self, accepted},
 };
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
         Caller, Conversation, ConversationId, EndedTurn, Feedback, FollowUp, Lookup, Message, PublicStatus, Rating, RequestKey, Role,
         Timestamp, ToolCall, ToolOutcome,
     },
-    service::Service,
+    service::{Asker, Service},
 };
 
 #[derive(Serialize)]
@@ -106,7 +106,7 @@ struct Ask {
 
 pub(super) async fn follow_up(
     service: &Service,
-    caller: &Caller,
+    asker: &Asker<'_>,
     id: ConversationId,
     headers: &HeaderMap,
     body: impl request::Body,
@@ -119,6 +119,8 @@ pub(super) async fn follow_up(
         key: start::digest(&[Some(key.as_str())]),
         body: start::digest(&[Some(question.as_str()), language.as_deref()]),
     });
-    service.follow_up(caller, id, &FollowUp { question, language, key }).await?;
-    accepted(id, "started", start::STARTED)
+    let standings = service.follow_up(asker, id, &FollowUp { question, language, key }).await?;
+    let mut response = accepted(id, "started", start::STARTED)?;
+    quota::tell(&mut response, &standings);
+    Ok(response)
 }

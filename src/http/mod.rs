@@ -15,6 +15,7 @@ mod messages;
 mod openapi;
 mod page;
 mod problem;
+mod quota;
 mod request;
 mod results;
 mod route;
@@ -24,7 +25,7 @@ mod start;
 mod status;
 pub mod worker;
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -40,7 +41,11 @@ use self::{
     request::{Query, RequestId},
     route::{Chat, Route},
 };
-use crate::{auth::Authenticator, conversation::Caller, service::Service};
+use crate::{
+    auth::Authenticator,
+    conversation::Caller,
+    service::{Asker, Service},
+};
 
 /// What the HTTP server is told besides the service.
 #[derive(Clone, Debug)]
@@ -57,6 +62,8 @@ pub struct Settings {
     pub authenticator: Arc<Authenticator>,
     /// Streams open at once (server-sent events and WebSockets); further ones get a 503.
     pub concurrent_streams: usize,
+    /// Proxies before the server, each of which adds to `X-Forwarded-For` whom it saw. With none, that header is not believed.
+    pub trusted_proxies: usize,
 }
 
 impl Default for Settings {
@@ -68,6 +75,7 @@ impl Default for Settings {
             lake_title: String::new(),
             authenticator: Arc::default(),
             concurrent_streams: 4096,
+            trusted_proxies: 0,
         }
     }
 }
@@ -102,6 +110,8 @@ struct Request<B> {
     route: Route,
     query: Query,
     headers: HeaderMap,
+    /// Who has connected; none where that is not a socket.
+    peer: Option<SocketAddr>,
     body: B,
     /// What a WebSocket is made of, where the client asks for one.
     upgrade: Option<Ws>,
@@ -122,15 +132,16 @@ pub fn routes(
         .and(warp::path::full())
         .and(warp::query::raw().or(warp::any().map(String::new)).unify())
         .and(warp::header::headers_cloned())
+        .and(warp::addr::remote())
         .and(warp::ws().map(Some).or(warp::any().map(|| None)).unify())
         .and(warp::body::stream())
-        .then(|context: Arc<Context>, method: Method, path: warp::path::FullPath, query: String, headers: HeaderMap, upgrade, body| async move {
+        .then(|context: Arc<Context>, method: Method, path: warp::path::FullPath, query: String, headers: HeaderMap, peer, upgrade, body| async move {
             let id = RequestId::of(&headers);
             let origins = &context.settings.cors_allowed_origins;
             let origin = cors::allowed(origins, &headers);
             // On the heap, so that it is gone once there is a response: a connection keeps the room of the filter for as long as it is open,
             // which with a stream of events is long.
-            let answer = Box::pin(answer(&context, method.clone(), path.as_str(), &query, headers, upgrade, body));
+            let answer = Box::pin(answer(&context, method.clone(), path.as_str(), &query, (headers, peer), upgrade, body));
             let response = answer.await;
             let mut response = finish(response.unwrap_or_else(|problem| problem.respond(path.as_str(), &id)), &id);
             cors::admit(&mut response, &method, origins, origin);
@@ -150,7 +161,7 @@ async fn answer<B: request::Body>(
     method: Method,
     path: &str,
     query: &str,
-    headers: HeaderMap,
+    (headers, peer): (HeaderMap, Option<SocketAddr>),
     upgrade: Option<Ws>,
     body: B,
 ) -> Result<Response, Problem> {
@@ -162,7 +173,7 @@ async fn answer<B: request::Body>(
         return Err(Problem::method_not_allowed(&method, route.allow()));
     }
     let Ok(_place) = context.places.try_acquire() else { return Err(Problem::overloaded()) };
-    let request = Request { method, route, query: Query::parse(query)?, headers, body, upgrade };
+    let request = Request { method, route, query: Query::parse(query)?, headers, peer, body, upgrade };
     dispatch(context, request).await
 }
 
@@ -175,7 +186,7 @@ async fn dispatch<B: request::Body>(context: &Context, request: Request<B>) -> R
         Route::Ready => Ok(health::ready(service, credentials::caller(context, &request.method, &request.headers).await.is_ok()).await),
         Route::OpenApi => Ok(openapi::document()),
         Route::Chat(chat) => match credentials::caller(context, &request.method, &request.headers).await {
-            Ok(caller) => dispatch_chat(context, &caller, chat, request).await,
+            Ok(caller) => admit(context, &caller, chat, request).await,
             Err(problem) => {
                 request::discard(request.body).await;
                 Err(problem)
@@ -184,17 +195,35 @@ async fn dispatch<B: request::Body>(context: &Context, request: Request<B>) -> R
     }
 }
 
+/// Counts the request, and has it answered where it is admitted.
+async fn admit<B: request::Body>(context: &Context, caller: &Caller, chat: Chat, request: Request<B>) -> Result<Response, Problem> {
+    let asker = quota::asker(context, caller, request.peer, &request.headers);
+    match context.service.admit_request(&asker).await {
+        Ok(standings) => quota::telling(standings, dispatch_chat(context, &asker, chat, request)).await,
+        Err(limited) => {
+            request::discard(request.body).await;
+            Err(limited.into())
+        }
+    }
+}
+
 /// Whatever belongs to somebody. The service answers none of it without being told who asks.
-async fn dispatch_chat<B: request::Body>(context: &Context, caller: &Caller, chat: Chat, request: Request<B>) -> Result<Response, Problem> {
+async fn dispatch_chat<B: request::Body>(
+    context: &Context,
+    asker: &Asker<'_>,
+    chat: Chat,
+    request: Request<B>,
+) -> Result<Response, Problem> {
+    let caller = asker.caller;
     let service = &context.service;
     let Request { method, query, headers, body, upgrade, .. } = request;
     match chat {
-        Chat::Start => start::start(service, caller, &headers, body).await,
+        Chat::Start => start::start(service, asker, &headers, body).await,
         Chat::Status(id) => status::status(service, caller, id, &query, &headers).await,
         Chat::Events(id) => events::events(context, caller, id, &method, &query, &headers).await,
         Chat::Socket(id) => socket::open(context, caller, id, &query, &headers, upgrade).await,
         Chat::Conversation(id) => conversation::delete(service, caller, id).await,
-        Chat::Messages(id) if method == Method::POST => messages::follow_up(service, caller, id, &headers, body).await,
+        Chat::Messages(id) if method == Method::POST => messages::follow_up(service, asker, id, &headers, body).await,
         Chat::Messages(id) => messages::messages(service, caller, id).await,
         Chat::Cancel(id) => conversation::cancel(service, caller, id).await,
         Chat::Feedback(id) => feedback::feedback(service, caller, id, &headers, body).await,

@@ -2,18 +2,21 @@
 //!
 //! A detail tells the caller what to change. What happened inside stays in the log, under the request id.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use warp::{
     http::{HeaderValue, Method, StatusCode, header},
     reply::Response,
 };
 
-use super::request::RequestId;
+use super::{quota, request::RequestId};
 use crate::{
     auth,
     conversation::{ConversationId, Declined},
+    limit::Standing,
     queue,
-    service::{RequestError, StartError},
+    service::{Limited, RequestError, StartError},
     store,
 };
 
@@ -28,9 +31,12 @@ pub(super) struct Problem {
     title: &'static str,
     detail: String,
     allow: Option<&'static str>,
-    retry_after: Option<u16>,
+    /// In seconds.
+    retry_after: Option<u32>,
     /// The value of `WWW-Authenticate`.
     challenge: Option<String>,
+    /// The quota that was met.
+    quota: Option<Box<Standing>>,
 }
 
 #[derive(Serialize)]
@@ -45,7 +51,7 @@ struct Body<'a> {
 
 impl Problem {
     fn new(status: StatusCode, slug: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, slug, title, detail: detail.into(), allow: None, retry_after: None, challenge: None }
+        Self { status, slug, title, detail: detail.into(), allow: None, retry_after: None, challenge: None, quota: None }
     }
 
     pub(super) fn bad_request(detail: impl Into<String>) -> Self {
@@ -175,6 +181,9 @@ impl Problem {
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
+        if let Some(standing) = self.quota {
+            quota::tell(&mut response, &[*standing]);
+        }
         response
     }
 }
@@ -215,7 +224,7 @@ impl From<store::Error> for Problem {
             }
             store::Error::Throttled { retry_after } => {
                 tracing::warn!(%error, "the store is throttled");
-                let seconds = u16::try_from(retry_after.as_secs().saturating_add(1)).unwrap_or(u16::MAX);
+                let seconds = seconds(retry_after);
                 Self { retry_after: Some(seconds), ..Self::unavailable("the store") }
             }
             store::Error::Exists(_) | store::Error::Conflict(_) | store::Error::TooLarge { .. } | store::Error::Corrupt { .. } => {
@@ -232,10 +241,33 @@ impl From<queue::Error> for Problem {
     }
 }
 
+impl From<Limited> for Problem {
+    fn from(limited: Limited) -> Self {
+        let detail = limited.to_string();
+        match limited {
+            Limited::Reached(standing) => Self {
+                retry_after: Some(seconds(standing.resets_after)),
+                quota: Some(Box::new(standing)),
+                ..Self::new(StatusCode::TOO_MANY_REQUESTS, standing.quota.name(), "Quota used up", detail)
+            },
+            Limited::Unavailable(error) => {
+                tracing::warn!(%error, "the ledger of quotas failed; QUOTA_FAILS=open would admit requests");
+                Self::unavailable("the ledger of quotas")
+            }
+        }
+    }
+}
+
+/// Whole seconds after which so long has passed.
+fn seconds(time: Duration) -> u32 {
+    u32::try_from(time.as_secs().saturating_add(1)).unwrap_or(u32::MAX)
+}
+
 impl From<StartError> for Problem {
     fn from(error: StartError) -> Self {
         match error {
             StartError::IdempotencyMismatch => Self::idempotency_mismatch(&error),
+            StartError::Limited(limited) => limited.into(),
             StartError::Store(error) => error.into(),
             StartError::Queue(error) => error.into(),
         }
@@ -252,6 +284,7 @@ impl From<RequestError> for Problem {
             }
             RequestError::TurnEnded => Self::conflict("turn-ended", "The turn has ended", &error),
             RequestError::IdempotencyMismatch => Self::idempotency_mismatch(&error),
+            RequestError::Limited(limited) => limited.into(),
             RequestError::Contended => Self { retry_after: Some(1), ..Self::unavailable("the store") },
             RequestError::Store(error) => error.into(),
             RequestError::Queue(error) => error.into(),

@@ -7,10 +7,10 @@ use warp::{
     reply::Response,
 };
 
-use super::{problem::Problem, request};
+use super::{problem::Problem, quota, request};
 use crate::{
     conversation::{Caller, ConversationId, NewConversation},
-    service::Service,
+    service::{Asker, Service},
 };
 
 /// Longest question, in characters after trimming.
@@ -43,13 +43,20 @@ struct Accepted {
     events_url: String,
 }
 
-pub(super) async fn start(service: &Service, caller: &Caller, headers: &HeaderMap, body: impl request::Body) -> Result<Response, Problem> {
+pub(super) async fn start(
+    service: &Service,
+    asker: &Asker<'_>,
+    headers: &HeaderMap,
+    body: impl request::Body,
+) -> Result<Response, Problem> {
     let key = idempotency_key(headers)?;
     let start: Start = request::json(headers, body).await?;
     let is_fresh = start.fresh || asks_anew(headers);
-    let new = validate(caller, start, key.as_deref())?;
-    let started = if is_fresh { service.start(new).await? } else { service.start_or_recall(new).await? };
-    accepted(started.id, "started", STARTED)
+    let new = validate(asker.caller, start, key.as_deref())?;
+    let (started, standings) = service.start_for(asker, new, is_fresh).await?;
+    let mut response = accepted(started.id, "started", STARTED)?;
+    quota::tell(&mut response, &standings);
+    Ok(response)
 }
 
 fn validate(caller: &Caller, start: Start, key: Option<&str>) -> Result<NewConversation, Problem> {

@@ -136,6 +136,12 @@ impl Book {
         measures.iter().filter_map(standing).collect()
     }
 
+    /// Requests that were drawn in the window of the last change.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.requests
+    }
+
     fn used(&self, measure: Measure) -> u64 {
         match measure {
             Measure::Requests => self.requests,

@@ -5,6 +5,7 @@ mod changes;
 mod draft;
 mod perform;
 pub mod protocol;
+mod quota;
 mod read;
 mod recent;
 mod recompute;
@@ -20,6 +21,7 @@ use std::{sync::Arc, time::Duration};
 
 pub use answers::{Recall, Scope};
 pub use draft::DraftPiece;
+pub use quota::{Asker, Fails, Limited, Policy, Quotas};
 pub use read::{Dependency, Labels, Readiness, Wait};
 pub use recompute::Recomputed;
 pub use requests::{Canceled, RequestError};
@@ -102,6 +104,7 @@ pub struct Service {
     changes: Arc<changes::Changes>,
     recent: Arc<recent::Recent>,
     answers: Option<Arc<answers::Answers>>,
+    quotas: Option<Arc<Quotas>>,
 }
 
 impl Service {
@@ -109,7 +112,7 @@ impl Service {
     #[must_use]
     pub fn new(ports: Ports, lake: Lake, budgets: Budgets, settings: Settings) -> Self {
         let recent = Arc::new(recent::Recent::new(settings.read_interval));
-        Self { ports, lake, budgets, settings, changes: Arc::default(), recent, answers: None }
+        Self { ports, lake, budgets, settings, changes: Arc::default(), recent, answers: None, quotas: None }
     }
 
     /// The same, but answers are kept in `cache` and given again as `recall` says.

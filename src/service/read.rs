@@ -55,7 +55,7 @@ pub struct Dependency {
 /// How all dependencies are doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Readiness {
-    /// Store, queue, model and warehouse, and the cache where there is one.
+    /// Store, queue, model and warehouse, and the cache and the ledger of quotas where there is one.
     pub dependencies: Vec<Dependency>,
     /// The name of the model that answers.
     pub model: String,
@@ -194,15 +194,20 @@ impl Service {
             let cache = &self.answers.as_ref()?.cache;
             Some(Dependency { is_needed: false, ..dependency("cache", cache.kind(), cache.probe()).await })
         };
-        let (store, queue, model, warehouse, cache) = tokio::join!(
+        let ledger = async {
+            let ledger = self.quotas.as_ref()?.ledger();
+            Some(Dependency { is_needed: false, ..dependency("quotas", ledger.kind(), ledger.probe()).await })
+        };
+        let (store, queue, model, warehouse, cache, ledger) = tokio::join!(
             dependency("store", ports.store.kind(), ports.store.probe()),
             dependency("queue", ports.wakes.kind(), ports.wakes.probe()),
             dependency("model", ports.model.kind(), ports.model.probe()),
             dependency("warehouse", ports.warehouse.kind(), ports.warehouse.probe()),
             cache,
+            ledger,
         );
         Readiness {
-            dependencies: [store, queue, model, warehouse].into_iter().chain(cache).collect(),
+            dependencies: [store, queue, model, warehouse].into_iter().chain(cache).chain(ledger).collect(),
             model: ports.model.name().to_owned(),
         }
     }

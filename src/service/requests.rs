@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::Service;
+use super::{Limited, Service};
 use crate::{
     conversation::{
-        Caller, Conversation, ConversationId, Declined, FollowUp, Rating, RequestKey, Stage, Transition, cancel, follow_up, rate,
+        Account, Caller, Conversation, ConversationId, Declined, FollowUp, Rating, RequestKey, Stage, Transition, cancel, follow_up, rate,
     },
     queue::{self, Wake},
     store::{self, ETag, Versioned},
@@ -39,6 +39,9 @@ pub enum RequestError {
     /// Others committed every time that this request was about to.
     #[error("the conversation is being changed all the time; try again")]
     Contended,
+    /// Whoever asks may not now.
+    #[error(transparent)]
+    Limited(#[from] Limited),
     /// The store failed.
     #[error(transparent)]
     Store(store::Error),
@@ -66,18 +69,21 @@ pub enum Canceled {
 }
 
 impl Service {
-    /// Asks the next question in a conversation and wakes a worker. A request that was sent again, with the same idempotency key, finds the
-    /// turn that the first one began.
-    ///
-    /// # Errors
-    /// [`RequestError`]: nothing was promised to the client, and no worker will act.
-    pub async fn follow_up(&self, caller: &Caller, id: ConversationId, asked: &FollowUp) -> Result<(), RequestError> {
+    /// Begins the next turn of a conversation, whose use counts for `accounts`, and wakes a worker.
+    pub(super) async fn begin_turn(
+        &self,
+        caller: &Caller,
+        id: ConversationId,
+        asked: &FollowUp,
+        accounts: &[Account],
+    ) -> Result<(), RequestError> {
         for _ in 0..TRIES {
             let Versioned { conversation, etag } = self.load_own(caller, id).await?.ok_or(RequestError::Unknown)?;
             if let Some(turn) = asked.key.as_ref().map_or(Ok(None), |key| turn_of(&conversation, key))? {
                 return self.join_turn(&conversation, turn).await;
             }
-            let next = follow_up(conversation, asked.clone(), &self.budgets, Self::now())?.conversation;
+            let begun = follow_up(conversation, asked.clone(), &self.budgets, Self::now())?.conversation;
+            let next = Conversation { accounts: accounts.to_vec(), ..begun };
             if let Some(etag) = self.try_commit(&next, &etag).await? {
                 let wake = Wake::of(&next);
                 return Ok(self.wake_or_withdraw(next, &etag, wake).await?);
@@ -136,6 +142,7 @@ impl Service {
                 Err(store::Error::Conflict(_)) => sleep(self.settings.replica_lag / 4).await,
                 removed => {
                     removed?;
+                    self.settle_removed(&conversation).await;
                     self.recent.removed(id);
                     self.changes.removed(id);
                     return Ok(());

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::{
-    Service,
+    Limited, Service,
     answers::{Answers, FOLLOW_EVERY},
     perform::number,
 };
 use crate::{
-    conversation::{Answered, Conversation, ConversationId, ErrorCode, NewConversation, Outcome, Stage, apply, recall},
+    conversation::{Account, Answered, Conversation, ConversationId, ErrorCode, NewConversation, Outcome, Stage, apply, recall},
     queue::{self, Wake},
     store::{self, ETag},
 };
@@ -26,6 +26,9 @@ pub enum StartError {
     /// The idempotency key was used with another body.
     #[error("this Idempotency-Key was used before with another request body")]
     IdempotencyMismatch,
+    /// Whoever asks may not now.
+    #[error(transparent)]
+    Limited(#[from] Limited),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -40,20 +43,18 @@ impl Service {
     /// # Errors
     /// [`StartError`]: nothing was promised to the client, and no worker will act.
     pub async fn start(&self, new: NewConversation) -> Result<Started, StartError> {
-        self.begin(new, None).await
+        self.begin(new, None, Vec::new()).await
     }
 
-    /// [`Service::start`], but where the same question was answered lately the conversation has ended with that answer by the time that
-    /// this returns.
-    ///
-    /// # Errors
-    /// As [`Service::start`].
-    pub async fn start_or_recall(&self, new: NewConversation) -> Result<Started, StartError> {
-        self.begin(new, self.answers.as_deref()).await
-    }
-
-    async fn begin(&self, new: NewConversation, answers: Option<&Answers>) -> Result<Started, StartError> {
-        let conversation = Conversation::start(new, Self::now());
+    /// [`Service::start`] with the answer out of `answers`, where the same question was answered lately: then the conversation has ended with
+    /// that answer by the time that this returns. Its use counts for `accounts`.
+    pub(super) async fn begin(
+        &self,
+        new: NewConversation,
+        answers: Option<&Answers>,
+        accounts: Vec<Account>,
+    ) -> Result<Started, StartError> {
+        let conversation = Conversation { accounts, ..Conversation::start(new, Self::now()) };
         let id = conversation.id;
         let answered = match answers {
             Some(answers) => answers.find(&conversation, Self::now()).await,

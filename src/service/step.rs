@@ -11,7 +11,7 @@ use super::{
     protocol::{Conflict, DELIVERIES_UNTIL_GONE, Fence, conflict, fence, needs_repair},
 };
 use crate::{
-    conversation::{Answered, Conversation, ConversationId, Effect, ErrorCode, Outcome, Revision, RunId, apply, effect},
+    conversation::{Answered, Conversation, ConversationId, Effect, ErrorCode, Outcome, Revision, RunId, Usage, apply, effect},
     queue::{self, Wake},
     store::{self, ETag, Versioned},
 };
@@ -116,10 +116,10 @@ impl Service {
                 outcome = self.perform(&conversation, next, until.saturating_duration_since(Instant::now())) => outcome?,
                 () = self.superseded(id, refused_over), if may_be_dropped => return self.overtaken(id, refused_over, delivered).await,
             };
-            let launched = launched(&outcome);
+            let (launched, used_before) = (launched(&outcome), conversation.usage.clone());
             let Some(transition) = apply(conversation, outcome, &self.budgets, Self::now()) else { break };
             conversation = transition.conversation;
-            etag = match self.commit_step(&conversation, &etag).await {
+            etag = match self.commit_step(&conversation, &used_before, &etag).await {
                 Err(store::Error::Conflict(id)) => {
                     self.stop_unwanted(id, launched).await;
                     return self.overtaken(id, refused_over, delivered).await;
@@ -138,7 +138,7 @@ impl Service {
 
     /// Commits a step of the worker. The answer that a turn ends with is kept before anybody is told of it, so that whoever was told finds
     /// it when asking again.
-    async fn commit_step(&self, conversation: &Conversation, expected: &ETag) -> Result<ETag, store::Error> {
+    async fn commit_step(&self, conversation: &Conversation, used_before: &Usage, expected: &ETag) -> Result<ETag, store::Error> {
         let answered = self.to_keep(conversation).await;
         let etag = self.ports.store.commit(conversation, expected).await?;
         if let Some(answers) = self.answers.as_deref().filter(|_| conversation.turn == 1 && conversation.stage.is_terminal()) {
@@ -147,6 +147,7 @@ impl Service {
             }
             answers.ended(conversation).await;
         }
+        self.settle(used_before, conversation).await;
         self.tell(conversation);
         Ok(etag)
     }
@@ -199,6 +200,7 @@ impl Service {
 
     pub(super) async fn commit(&self, conversation: &Conversation, expected: &ETag) -> Result<ETag, store::Error> {
         let etag = self.ports.store.commit(conversation, expected).await?;
+        self.settle(&conversation.usage, conversation).await;
         self.tell(conversation);
         Ok(etag)
     }
@@ -236,8 +238,9 @@ impl Service {
             Fence::Advanced => return self.repair(&conversation, delivered).await,
             Fence::Perform => {}
         }
+        let used_before = conversation.usage.clone();
         let Some(transition) = apply(conversation, outcome, &self.budgets, Self::now()) else { return Ok(Advance::Ended) };
-        match self.commit_step(&transition.conversation, &etag).await {
+        match self.commit_step(&transition.conversation, &used_before, &etag).await {
             Err(store::Error::Conflict(id)) => self.overtaken(id, revision, delivered).await,
             committed => committed.map(|_| Advance::Ended).map_err(Into::into),
         }
@@ -256,6 +259,10 @@ impl Service {
         if needs_repair(delivered.count, delivered.is_repair, stored.stage) {
             let delay = stored.wake_at.map(|at| at.since(Self::now())).unwrap_or_default();
             return self.send(Wake { repair: true, ..Wake::of(stored) }, delay).await;
+        }
+        if delivered.count > 1 {
+            // The earlier delivery may have died after it ended the turn.
+            self.settle(&stored.usage, stored).await;
         }
         Ok(Advance::Overtaken)
     }

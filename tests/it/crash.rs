@@ -16,7 +16,7 @@ use asklake::{
     },
     model::{self, Listener, Model, Reply, Request},
     queue::{self, Lane, Receiver, Sender, Wake},
-    service::{Ports, Service, Settings},
+    service::{Asker, Ports, Service, Settings},
     store::{self, ETag, HistoryFilter, HistoryPage, Store, Versioned},
     warehouse::{self, Run, RunState, Statement, Warehouse},
 };
@@ -347,10 +347,10 @@ async fn a_follow_up_whose_first_request_died_anywhere_is_answered_once_when_it_
         let key = RequestKey { key: "k".into(), body: "b".into() };
         let asked = FollowUp { question: "and?".into(), language: None, key: Some(key) };
         let send = async {
-            world.service.follow_up(&Caller::Anonymous, id, &asked).await.unwrap();
+            world.service.follow_up(&Asker::local(&Caller::Anonymous), id, &asked).await.unwrap();
         };
         world.request(dies_after, send).await;
-        world.service.follow_up(&Caller::Anonymous, id, &asked).await.unwrap();
+        world.service.follow_up(&Asker::local(&Caller::Anonymous), id, &asked).await.unwrap();
         world.run(&[]).await;
         let conversation = world.embedded.store.load(id).await.unwrap().unwrap().conversation;
         assert_eq!((conversation.stage, conversation.turn), (Stage::Completed, 2), "died after {dies_after}");

@@ -1,4 +1,42 @@
-//! Quotas: the ledgers by their contract, and how they hold for clients.
+//! Quotas: the ledgers by their contract, what a book says, and how quotas hold for clients, over instances, and without a ledger.
 
 mod book;
+mod clients;
+mod instances;
 mod ledgers;
+
+use std::sync::Arc;
+
+use asklake::{
+    conversation::{Budgets, Caller, ConversationId, NewConversation},
+    limit::{Ledger, Limits},
+    model::Model,
+    service::{Fails, Policy, Ports, Quotas, Service, Settings},
+    warehouse::Warehouse,
+};
+
+use crate::support::embedded::{Embedded, lake};
+
+const NONE: Limits = Limits { requests: None, at_once: None, questions: None, tokens: None, warehouse: None };
+
+/// A policy that limits addresses, and fails closed.
+fn by_address(address: Limits) -> Policy {
+    Policy { principal: NONE, address, app: NONE, fails: Fails::Closed }
+}
+
+/// A policy that limits all together, and fails closed.
+fn for_all(app: Limits) -> Policy {
+    Policy { principal: NONE, address: NONE, app, fails: Fails::Closed }
+}
+
+/// A service over `embedded` that holds callers to `policy`.
+fn within(embedded: &Embedded, model: Arc<dyn Model>, warehouse: Arc<dyn Warehouse>, ledger: Arc<dyn Ledger>, policy: Policy) -> Service {
+    let ports = Ports { store: Arc::clone(&embedded.store), wakes: Arc::clone(&embedded.sender), model, warehouse };
+    Service::new(ports, lake(), Budgets::default(), Settings::default()).within(Quotas::new(ledger, policy))
+}
+
+fn new(caller: &Caller) -> NewConversation {
+    let (user_id, device_id, language, request_digest) = (None, None, None, None);
+    let (id, owner) = (ConversationId::random(), caller.owner().cloned());
+    NewConversation { id, question: "which films?".into(), owner, user_id, device_id, language, request_digest }
+}

@@ -12,7 +12,7 @@ use asklake::{
     queue::{Lane, Wake},
     redis::Redis,
     runtime::worker,
-    service::{Ports, Recall, Scope, Service, Settings},
+    service::{Asker, Ports, Recall, Scope, Service, Settings},
 };
 use async_trait::async_trait;
 use proptest::prelude::*;
@@ -169,7 +169,7 @@ fn new(owner: Option<Owner>) -> NewConversation {
 
 /// Asks as `owner` and works until the queue is empty; returns what is stored then.
 async fn asked_by(service: &Service, embedded: &Embedded, owner: &Owner) -> Conversation {
-    let id = service.start_or_recall(new(Some(owner.clone()))).await.unwrap().id;
+    let id = service.start_for(&Asker::local(&Caller::Anonymous), new(Some(owner.clone())), false).await.unwrap().0.id;
     let lane = asklake::queue::Lane::Work;
     while let Some(message) = embedded.receiver.receive(lane, 1, HOUR, Duration::ZERO).await.unwrap().pop() {
         service.step(serde_json::from_str(&message.body).unwrap(), message.dequeue_count).await.unwrap();
@@ -304,10 +304,10 @@ async fn whoever_waits_for_one_that_died_is_answered_when_its_lease_is_over() {
     let (model, warehouse) = (ScriptedModel::querying(1, Duration::ZERO), ScriptedWarehouse::new(Duration::ZERO));
     let cache = Arc::new(Fleeting::default());
     let service = recalling(&embedded, Arc::new(model), Arc::new(warehouse), cache, recall_for(Scope::App, HOUR));
-    service.start_or_recall(new(None)).await.unwrap();
+    service.start_for(&Asker::local(&Caller::Anonymous), new(None), false).await.unwrap();
     let dead = embedded.receiver.receive(Lane::Work, 1, HOUR, HOUR).await.unwrap().pop().unwrap();
     embedded.receiver.delete(Lane::Work, &dead.lease).await.unwrap();
-    let id = service.start_or_recall(new(None)).await.unwrap().id;
+    let id = service.start_for(&Asker::local(&Caller::Anonymous), new(None), false).await.unwrap().0.id;
     let mut waits = 0;
     loop {
         let message = embedded.receiver.receive(Lane::Work, 1, HOUR, HOUR).await.unwrap().pop().unwrap();

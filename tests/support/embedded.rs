@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use asklake::{
+    limit::{Ledger, sqlite::SqliteLedger},
     queue::{Receiver, Sender, sqlite::SqliteQueue},
     sql::{Catalog, Lake},
     sqlite::{Database, Options},
@@ -10,7 +11,7 @@ use asklake::{
 };
 use tempfile::TempDir;
 
-/// Store and queue in a temporary folder.
+/// Store, queue and ledger in a temporary folder.
 pub struct Embedded {
     /// The store.
     pub store: Arc<dyn Store>,
@@ -18,18 +19,21 @@ pub struct Embedded {
     pub sender: Arc<dyn Sender>,
     /// The receiving side of the queue.
     pub receiver: Arc<dyn Receiver>,
+    /// The ledger of quotas.
+    pub ledger: Arc<dyn Ledger>,
     _folder: TempDir,
 }
 
 impl Embedded {
-    /// Opens both in a new folder.
+    /// Opens them in a new folder.
     pub fn open() -> Self {
         // Where there is a folder in memory, the many worlds of the crash matrix need not wait for a disk.
         let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap();
         let database = Database::open(folder.path(), Options::default()).unwrap();
         let queue = Arc::new(SqliteQueue::new(database.clone()).unwrap());
+        let ledger = Arc::new(SqliteLedger::new(database.clone()).unwrap());
         let store = Arc::new(SqliteStore::new(database, Duration::from_secs(3600)).unwrap());
-        Self { store, sender: Arc::clone(&queue) as _, receiver: queue, _folder: folder }
+        Self { store, sender: Arc::clone(&queue) as _, receiver: queue, ledger, _folder: folder }
     }
 }
 
