@@ -17,20 +17,26 @@ use asklake::{
 
 use crate::support::embedded::{Embedded, lake};
 
-const NONE: Limits = Limits { requests: None, at_once: None, questions: None, tokens: None, warehouse: None };
+pub const NONE: Limits = Limits { requests: None, at_once: None, questions: None, tokens: None, warehouse: None };
 
 /// A policy that limits addresses, and fails closed.
-fn by_address(address: Limits) -> Policy {
+pub fn by_address(address: Limits) -> Policy {
     Policy { principal: NONE, address, app: NONE, fails: Fails::Closed }
 }
 
 /// A policy that limits all together, and fails closed.
-fn for_all(app: Limits) -> Policy {
+pub fn for_all(app: Limits) -> Policy {
     Policy { principal: NONE, address: NONE, app, fails: Fails::Closed }
 }
 
 /// A service over `embedded` that holds callers to `policy`.
-fn within(embedded: &Embedded, model: Arc<dyn Model>, warehouse: Arc<dyn Warehouse>, ledger: Arc<dyn Ledger>, policy: Policy) -> Service {
+pub fn within(
+    embedded: &Embedded,
+    model: Arc<dyn Model>,
+    warehouse: Arc<dyn Warehouse>,
+    ledger: Arc<dyn Ledger>,
+    policy: Policy,
+) -> Service {
     let ports = Ports { store: Arc::clone(&embedded.store), wakes: Arc::clone(&embedded.sender), model, warehouse };
     Service::new(ports, lake(), Budgets::default(), Settings::default()).within(Quotas::new(ledger, policy))
 }

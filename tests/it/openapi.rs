@@ -4,16 +4,22 @@ use std::{collections::BTreeSet, path::Path, process::Stdio, sync::Arc, time::Du
 
 use asklake::{
     http::Settings,
+    limit::Limits,
+    runtime::worker,
     sql::Catalog,
     warehouse::flight::{self, FlightSql},
 };
 use reqwest::{Method, RequestBuilder, header::HeaderMap};
 use serde_json::{Map, Value, json};
 
-use crate::support::{
-    issuer::{Issuer, accepting},
-    scripted::{ScriptedModel, ScriptedWarehouse},
-    server::TestServer,
+use crate::{
+    limit::{for_all, within},
+    support::{
+        embedded::Embedded,
+        issuer::{Issuer, accepting},
+        scripted::{ScriptedModel, ScriptedWarehouse},
+        server::TestServer,
+    },
 };
 
 const SCHEMATHESIS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.tools/venv-test/bin/schemathesis");
@@ -301,6 +307,21 @@ async fn every_path_takes_the_methods_of_the_document_and_no_other() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn what_quotas_add_to_responses_is_in_the_document() {
+    let embedded = Embedded::open();
+    let (model, warehouse) = (ScriptedModel::querying(1, Duration::ZERO), ScriptedWarehouse::new(Duration::ZERO));
+    let policy = for_all(Limits { requests: Some(1000), questions: Some(1), ..Limits::default() });
+    let service = within(&embedded, Arc::new(model), Arc::new(warehouse), Arc::clone(&embedded.ledger), policy);
+    let server = TestServer::serve(embedded, service, Settings::default(), worker::Settings::default()).await;
+    let document = Document::strict(&server).await;
+    let start = || server.request(Method::POST, "/api/chat/start").json(&json!({"question": "which films?"}));
+    document.assert_conforms("/api/chat/start", start(), 202).await;
+    document.assert_conforms("/api/chat/start", start(), 429).await;
+    document.assert_conforms("/api/chat/history", server.request(Method::GET, "/api/chat/history"), 200).await;
+    document.assert_conforms("/api/ready", server.request(Method::GET, "/api/ready"), 200).await;
 }
 
 #[tokio::test]

@@ -19,11 +19,15 @@ const HARD: &str = "why?";
 const TOKENS: u64 = 2 * 15;
 
 async fn server(policy: Policy) -> TestServer {
+    server_with(ScriptedWarehouse::new(Duration::ZERO), policy).await
+}
+
+async fn server_with(warehouse: ScriptedWarehouse, policy: Policy) -> TestServer {
     let embedded = Embedded::open();
     let mut model = ScriptedModel::querying(1, Duration::ZERO);
     model.pondered = Some(HARD.into());
     let ledger = Arc::clone(&embedded.ledger);
-    let service = within(&embedded, Arc::new(model), Arc::new(ScriptedWarehouse::new(Duration::ZERO)), ledger, policy);
+    let service = within(&embedded, Arc::new(model), Arc::new(warehouse), ledger, policy);
     let http = http::Settings { trusted_proxies: 1, ..http::Settings::default() };
     TestServer::serve(embedded, service, http, worker::Settings::default()).await
 }
@@ -148,7 +152,7 @@ async fn a_question_that_was_sent_again_or_not_taken_is_counted_once_or_not_at_a
 }
 
 #[tokio::test]
-async fn tokens_and_seconds_that_were_used_refuse_the_next_question_of_anybody() {
+async fn tokens_that_were_used_refuse_the_next_question_of_anybody() {
     let server = server(for_all(Limits { tokens: Some(TOKENS + 1), ..NONE })).await;
     for left in [TOKENS + 1, 1] {
         let asked = ask_from(&server, "203.0.113.9", "which films?").await;
@@ -157,6 +161,18 @@ async fn tokens_and_seconds_that_were_used_refuse_the_next_question_of_anybody()
         server.ended(&id(asked).await).await;
     }
     refused(ask_from(&server, "203.0.113.10", "which films?").await, "quota-app-tokens-per-day").await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn seconds_that_queries_ran_refuse_the_next_question_of_the_address() {
+    let warehouse = ScriptedWarehouse::new(Duration::from_millis(1100));
+    let server = server_with(warehouse, by_address(Limits { warehouse: Some(1), ..NONE })).await;
+    let asked = ask_from(&server, "203.0.113.9", "which films?").await;
+    assert_eq!(header(&asked, "ratelimit-policy"), "\"quota-address-warehouse-seconds-per-day\";q=1;w=86400;qu=\"seconds\"");
+    server.ended(&id(asked).await).await;
+    refused(ask_from(&server, "203.0.113.9", "which films?").await, "quota-address-warehouse-seconds-per-day").await;
+    id(ask_from(&server, "203.0.113.10", "which films?").await).await;
     server.stop().await;
 }
 

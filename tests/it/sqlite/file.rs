@@ -73,8 +73,19 @@ fn many_may_make_the_file_at_the_same_time() {
             }
         });
         let version: i64 = raw(folder.path()).query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
-        assert_eq!(version, 1);
+        assert_eq!(version, 2);
     }
+}
+
+#[test]
+fn a_file_of_the_first_schema_gets_what_it_lacks_and_keeps_what_it_has() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(super::open(folder.path(), Options::default()));
+    raw(folder.path())
+        .execute_batch("DROP TABLE quotas; PRAGMA user_version = 1; INSERT INTO messages VALUES (1, 0, 0, 0, 0, 0, 'm')")
+        .unwrap();
+    drop(super::open(folder.path(), Options::default()));
+    assert_eq!((count(&raw(folder.path()), "quotas"), count(&raw(folder.path()), "messages")), (0, 1));
 }
 
 #[test]
@@ -83,7 +94,7 @@ fn a_newer_schema_is_refused() {
     drop(super::open(folder.path(), Options::default()));
     raw(folder.path()).pragma_update(None, "user_version", 99).unwrap();
     let error = refused(folder.path());
-    assert!(matches!(error, Error::Newer { found: 99, known: 1, .. }), "{error:?}");
+    assert!(matches!(error, Error::Newer { found: 99, known: 2, .. }), "{error:?}");
     let text = error.to_string();
     assert!(text.contains("asklake.db") && text.contains("newer asklake") && text.contains("--data-dir"), "{text}");
 }
