@@ -341,7 +341,7 @@ impl Service {
     /// [`Limited`].
     pub async fn admit_request(&self, asker: &Asker<'_>) -> Result<Vec<Standing>, Limited> {
         match &self.quotas {
-            Some(quotas) => quotas.admit_request(asker, Self::now()).await,
+            Some(quotas) => Box::pin(quotas.admit_request(asker, Self::now())).await,
             None => Ok(Vec::new()),
         }
     }
@@ -355,7 +355,7 @@ impl Service {
         let is_again = self.quotas.is_some() && new.request_digest.is_some() && self.ports.store.load(new.id).await?.is_some();
         let admission = if is_again { None } else { self.admit(asker, Holder::new(new.id, 1)).await? };
         let answers = self.answers.as_deref().filter(|_| !is_fresh);
-        let started = self.begin(new, answers, counting(admission.as_ref())).await;
+        let started = Box::pin(self.begin(new, answers, counting(admission.as_ref()))).await;
         self.concluded(admission, started).await
     }
 
@@ -366,7 +366,8 @@ impl Service {
     /// [`RequestError`]: nothing was promised to the client, no worker will act, and nothing counts.
     pub async fn follow_up(&self, asker: &Asker<'_>, id: ConversationId, asked: &FollowUp) -> Result<Vec<Standing>, RequestError> {
         let admission = self.admit_follow_up(asker, id, asked).await?;
-        let began = self.begin_turn(asker.caller, id, asked, &counting(admission.as_ref())).await;
+        let accounts = counting(admission.as_ref());
+        let began = Box::pin(self.begin_turn(asker.caller, id, asked, &accounts)).await;
         Ok(self.concluded(admission, began).await?.1)
     }
 
@@ -386,7 +387,7 @@ impl Service {
     async fn admit(&self, asker: &Asker<'_>, holder: Holder) -> Result<Option<Admission>, Limited> {
         let Some(quotas) = &self.quotas else { return Ok(None) };
         let life = self.budgets.turn + self.budgets.cancellation + PLACE_GRACE;
-        quotas.admit(asker, holder, life, Self::now()).await.map(Some)
+        Box::pin(quotas.admit(asker, holder, life, Self::now())).await.map(Some)
     }
 
     /// What came of an admitted question; where that is nothing, the admission is taken back.
@@ -395,7 +396,7 @@ impl Service {
             (Ok(value), admission) => Ok((value, admission.map(|admission| admission.standings).unwrap_or_default())),
             (Err(error), admission) => {
                 if let (Some(quotas), Some(admission)) = (&self.quotas, &admission) {
-                    quotas.withdraw(admission).await;
+                    Box::pin(quotas.withdraw(admission)).await;
                 }
                 Err(error)
             }
@@ -409,14 +410,15 @@ impl Service {
         let tokens = (prompt_tokens + completion_tokens).saturating_sub(before.prompt_tokens + before.completion_tokens);
         let used = Used { tokens, warehouse_ms: warehouse_ms.saturating_sub(before.warehouse_ms) };
         let ended = conversation.stage.is_terminal().then(|| Holder::new(conversation.id, conversation.turn));
-        quotas.settle(&conversation.accounts, used, ended.as_ref(), Self::now()).await;
+        // On the heap: it is part of every commit.
+        Box::pin(quotas.settle(&conversation.accounts, used, ended.as_ref(), Self::now())).await;
     }
 
     /// Gives the place of a conversation back that was removed while its turn was running.
     pub(super) async fn settle_removed(&self, conversation: &Conversation) {
         let Some(quotas) = self.quotas.as_ref().filter(|_| !conversation.stage.is_terminal()) else { return };
         let holder = Holder::new(conversation.id, conversation.turn);
-        quotas.settle(&conversation.accounts, Used::default(), Some(&holder), Self::now()).await;
+        Box::pin(quotas.settle(&conversation.accounts, Used::default(), Some(&holder), Self::now())).await;
     }
 }
 
