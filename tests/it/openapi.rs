@@ -320,7 +320,7 @@ async fn what_quotas_add_to_responses_is_in_the_document() {
     let start = || server.request(Method::POST, "/api/chat/start").json(&json!({"question": "which films?"}));
     document.assert_conforms("/api/chat/start", start(), 202).await;
     document.assert_conforms("/api/chat/start", start(), 429).await;
-    document.assert_conforms("/api/chat/history", server.request(Method::GET, "/api/chat/history"), 200).await;
+    document.assert_conforms("/api/chat/history", server.request(Method::GET, "/api/chat/history?user_id=u"), 200).await;
     document.assert_conforms("/api/ready", server.request(Method::GET, "/api/ready"), 200).await;
 }
 
