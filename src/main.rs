@@ -9,7 +9,7 @@ use std::{
 use asklake::{
     app::App,
     cli,
-    config::{Config, Queue},
+    config::{Config, Queue, Telemetry},
     runtime::{functions, standalone, stopped},
     telemetry::{self, Output},
 };
@@ -162,13 +162,14 @@ const TERMINAL_LOG: &str = "warn,warp::server::run=off";
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match &arguments.command {
-        Command::Functions { .. } => telemetry::start(Output::Host, SERVER_LOG),
-        Command::Serve { .. } => telemetry::start(Output::Terminal, SERVER_LOG),
-        _ => telemetry::start(Output::Terminal, TERMINAL_LOG),
-    }
+    let exported = match &arguments.command {
+        Command::Functions { .. } => telemetry::start(Output::Host, SERVER_LOG, &Telemetry::from_env()),
+        Command::Serve { .. } => telemetry::start(Output::Terminal, SERVER_LOG, &Telemetry::from_env()),
+        _ => telemetry::start(Output::Terminal, TERMINAL_LOG, &Telemetry::off()),
+    };
     let is_hosted = matches!(arguments.command, Command::Functions { .. });
-    match run(arguments) {
+    let ended = run(arguments);
+    let code = match ended {
         Ok(code) => code,
         Err(error) if is_hosted => {
             tracing::error!(error = format!("{error:#}"), "the handler cannot run");
@@ -178,7 +179,9 @@ fn main() -> ExitCode {
             tracing::debug!(?error, "failed");
             fail(&format!("{error:#}"))
         }
-    }
+    };
+    exported.flush();
+    code
 }
 
 fn fail(message: &str) -> ExitCode {

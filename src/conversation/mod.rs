@@ -12,6 +12,7 @@ pub mod requests;
 pub mod result;
 pub mod retry;
 pub mod stage;
+pub mod trace;
 
 pub use caller::{Access, Caller, Owner};
 pub use chart::Chart;
@@ -25,3 +26,4 @@ pub use requests::{Declined, Feedback, FollowUp, KeyedRequest, Rating, RequestKe
 pub use result::{Column, ResultSet};
 pub use retry::Budgets;
 pub use stage::{Progress, PublicStatus, Stage};
+pub use trace::TraceParent;

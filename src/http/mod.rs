@@ -12,6 +12,7 @@ mod feedback;
 mod health;
 mod history;
 mod messages;
+mod observed;
 mod openapi;
 mod page;
 mod problem;
@@ -28,6 +29,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 use warp::{
     Filter, Rejection, Reply,
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
@@ -36,6 +38,7 @@ use warp::{
 };
 
 use self::{
+    observed::Observed,
     problem::Problem,
     request::{Query, RequestId},
     route::{Chat, Route},
@@ -128,9 +131,12 @@ pub fn routes(
             let id = RequestId::of(&headers);
             let origins = &context.settings.cors_allowed_origins;
             let origin = cors::allowed(origins, &headers);
-            let response = answer(&context, method.clone(), path.as_str(), &query, headers, upgrade, body).await;
+            let observed = Observed::begin(&method, path.as_str(), &headers, &id);
+            let answered = answer(&context, method.clone(), path.as_str(), &query, headers, upgrade, body);
+            let response = answered.instrument(observed.span()).await;
             let mut response = finish(response.unwrap_or_else(|problem| problem.respond(path.as_str(), &id)), &id);
             cors::admit(&mut response, &method, origins, origin);
+            observed.end(context.service.instruments(), response.status());
             response
         })
         .recover(rejected)

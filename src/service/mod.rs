@@ -2,6 +2,7 @@
 
 mod changes;
 mod draft;
+mod observed;
 mod perform;
 pub mod protocol;
 mod read;
@@ -30,9 +31,10 @@ pub use crate::model::Part;
 use crate::{
     conversation::{Budgets, Timestamp},
     model::Model,
-    queue::Sender,
+    queue::{self, Sender, Wake},
     sql::Lake,
     store::Store,
+    telemetry::{self, Instruments},
     warehouse::Warehouse,
 };
 
@@ -56,6 +58,8 @@ pub struct Settings {
     pub data_only: bool,
     /// Whether a model is told how to repair a query, besides its error. Off only where a bare model is measured.
     pub advises: bool,
+    /// Whether spans may have the text of questions, SQL, rows and answers.
+    pub tells_content: bool,
     /// How overdue a wake must be before a status read sends it again.
     pub wake_grace: Duration,
 }
@@ -71,6 +75,7 @@ impl Default for Settings {
             replica_lag: Duration::ZERO,
             data_only: false,
             advises: true,
+            tells_content: false,
             wake_grace: Duration::from_secs(180),
         }
     }
@@ -98,6 +103,7 @@ pub struct Service {
     settings: Settings,
     changes: Arc<changes::Changes>,
     recent: Arc<recent::Recent>,
+    instruments: Arc<Instruments>,
 }
 
 impl Service {
@@ -105,13 +111,25 @@ impl Service {
     #[must_use]
     pub fn new(ports: Ports, lake: Lake, budgets: Budgets, settings: Settings) -> Self {
         let recent = Arc::new(recent::Recent::new(settings.read_interval));
-        Self { ports, lake, budgets, settings, changes: Arc::default(), recent }
+        Self { ports, lake, budgets, settings, changes: Arc::default(), recent, instruments: Arc::default() }
     }
 
     /// The name of the model that answers.
     #[must_use]
     pub fn model_name(&self) -> &str {
         self.ports.model.name()
+    }
+
+    /// What counts and times this service, for whoever serves it.
+    #[must_use]
+    pub fn instruments(&self) -> &Arc<Instruments> {
+        &self.instruments
+    }
+
+    /// Sends a wake that a worker has after `delay`, and that goes on with the trace of whoever sends it.
+    async fn wake(&self, wake: Wake, delay: Duration) -> Result<(), queue::Error> {
+        let traceparent = telemetry::current();
+        self.ports.wakes.send(&Wake { traceparent, ..wake }, delay).await
     }
 
     fn now() -> Timestamp {

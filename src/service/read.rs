@@ -160,8 +160,7 @@ impl Service {
         if now.since(wake_at) < self.settings.wake_grace || !self.changes.may_nudge(conversation.id, self.settings.wake_grace) {
             return;
         }
-        let wake = Wake::of(conversation);
-        match self.ports.wakes.send(&wake, Duration::ZERO).await {
+        match self.wake(Wake::of(conversation), Duration::ZERO).await {
             Ok(()) => tracing::warn!(conversation.id = %conversation.id, "sent an overdue wake again"),
             Err(error) => tracing::warn!(conversation.id = %conversation.id, %error, "could not send an overdue wake again"),
         }

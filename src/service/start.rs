@@ -53,7 +53,7 @@ impl Service {
     /// [`queue::Error`]: then the turn has ended.
     pub(super) async fn wake_or_withdraw(&self, mut conversation: Conversation, etag: &ETag) -> Result<(), queue::Error> {
         let wake = Wake::of(&conversation);
-        let Err(error) = self.ports.wakes.send(&wake, std::time::Duration::ZERO).await else { return Ok(()) };
+        let Err(error) = self.wake(wake, std::time::Duration::ZERO).await else { return Ok(()) };
         // Without its wake nobody would ever take it on: it must not look as if it were being worked on. Nor must its idempotency key
         // keep the client from asking again.
         let turn = conversation.turn;
@@ -76,8 +76,7 @@ impl Service {
             return Err(StartError::IdempotencyMismatch);
         };
         if found.revision == asked.revision && found.stage == Stage::Planning {
-            let wake = Wake::of(&found);
-            self.ports.wakes.send(&wake, std::time::Duration::ZERO).await?;
+            self.wake(Wake::of(&found), std::time::Duration::ZERO).await?;
         }
         Ok(())
     }

@@ -42,6 +42,11 @@ impl User {
         self.folder.path()
     }
 
+    /// What a server that was started here has logged.
+    pub fn log(&self) -> std::path::PathBuf {
+        self.folder.path().join("serve.log")
+    }
+
     /// Where Sail spills.
     fn scratch(&self) -> std::path::PathBuf {
         self.folder.path().join("tmp")
@@ -62,9 +67,15 @@ impl User {
     }
 
     fn serve(&self) -> Served {
-        let log = self.folder.path().join("serve.log");
-        let mut child =
-            self.command(&["serve", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).stderr(File::create(&log).unwrap()).spawn().unwrap();
+        self.serve_with(&[])
+    }
+
+    /// Starts a server with these variables set as well.
+    pub fn serve_with(&self, variables: &[(&str, &str)]) -> Served {
+        let log = self.log();
+        let mut command = self.command(&["serve", "--listen", "127.0.0.1:0"]);
+        command.envs(variables.iter().copied()).stdout(Stdio::piped()).stderr(File::create(&log).unwrap());
+        let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut printed = String::new();
         while !printed.contains("/status?wait=") {
@@ -113,19 +124,19 @@ impl Ended {
 }
 
 /// A server in a process of its own. Dropped, it is killed.
-struct Served {
+pub struct Served {
     child: Child,
-    base: String,
+    pub base: String,
     printed: String,
 }
 
 impl Served {
-    fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         assert!(Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap().success());
     }
 
     /// Waits for the end of the process.
-    fn ended(&mut self) -> Option<i32> {
+    pub fn ended(&mut self) -> Option<i32> {
         let code = || self.child.try_wait().unwrap();
         within(Duration::from_secs(30), "the server ends", code).code()
     }

@@ -52,5 +52,6 @@ mod rows;
 mod sample;
 mod sqlite;
 mod suite;
+mod telemetry;
 mod turns;
 mod warehouse;
