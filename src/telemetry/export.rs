@@ -28,6 +28,7 @@ impl Providers {
     ///
     /// # Errors
     /// What is wrong with an address or a connection string.
+    #[cfg_attr(not(feature = "azure"), expect(unused_variables, reason = "only Application Insights has logs from the host"))]
     pub(super) fn build(config: &config::Telemetry, host_has_logs: bool) -> Result<Option<Self>, String> {
         if !config.otlp && config.application_insights.is_none() {
             return Ok(None);
