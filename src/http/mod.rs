@@ -132,8 +132,10 @@ pub fn routes(
             let origins = &context.settings.cors_allowed_origins;
             let origin = cors::allowed(origins, &headers);
             let observed = Observed::begin(&method, path.as_str(), &headers, &id);
-            let answered = answer(&context, method.clone(), path.as_str(), &query, headers, upgrade, body);
-            let response = answered.instrument(observed.span()).await;
+            // On the heap, so that it is gone once there is a response: a connection keeps the room of the filter for as long as it is open,
+            // which with a stream of events is long.
+            let answer = answer(&context, method.clone(), path.as_str(), &query, headers, upgrade, body).instrument(observed.span());
+            let response = Box::pin(answer).await;
             let mut response = finish(response.unwrap_or_else(|problem| problem.respond(path.as_str(), &id)), &id);
             cors::admit(&mut response, &method, origins, origin);
             observed.end(context.service.instruments(), response.status());
