@@ -227,6 +227,36 @@ pub enum Warehouse {
     },
 }
 
+/// Where telemetry goes, and what may be in it. Sampler, headers and limits are read by the OpenTelemetry SDK from its own variables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Telemetry {
+    /// Whether it goes to the collector at `OTEL_EXPORTER_OTLP_ENDPOINT`.
+    pub otlp: bool,
+    /// The Application Insights resource that it goes to.
+    pub application_insights: Option<Secret>,
+    /// Whether such a resource is configured that takes nothing by its connection string alone.
+    pub is_refused_application_insights: bool,
+    /// What this service is called there.
+    pub service_name: String,
+    /// Whether spans may have the text of questions, SQL, rows and answers.
+    pub tells_content: bool,
+}
+
+impl Telemetry {
+    /// Reads it from the environment of this process, as it is needed before anything else. What is wrong with it is for
+    /// [`Config::from_env`] to report.
+    #[must_use]
+    pub fn from_env() -> Self {
+        Reader { lookup: &|name: &str| std::env::var(name).ok(), errors: Vec::new() }.telemetry()
+    }
+
+    /// Nothing goes anywhere.
+    #[must_use]
+    pub fn off() -> Self {
+        Reader { lookup: &|_: &str| None, errors: Vec::new() }.telemetry()
+    }
+}
+
 /// The folder of the embedded store and queue, where none is named.
 pub const DATA_DIR: &str = ".asklake";
 
@@ -269,6 +299,8 @@ pub struct Config {
     pub worker_concurrency: usize,
     /// Who may ask.
     pub auth: Auth,
+    /// Where telemetry goes.
+    pub telemetry: Telemetry,
 }
 
 impl Config {
@@ -298,6 +330,7 @@ impl Config {
             query_timeout: Duration::from_secs(reader.number("QUERY_TIMEOUT_SECONDS", 120, 1, 1500)),
             worker_concurrency: reader.number("WORKER_CONCURRENCY", 64, 1, 1024),
             auth: reader.auth(),
+            telemetry: reader.telemetry(),
         };
         reader.refuse_embedded_in_azure(&config.store, &config.queue, &config.warehouse);
         if reader.errors.is_empty() { Ok(config) } else { Err(reader.errors) }

@@ -13,6 +13,8 @@ pub mod requests;
 pub mod result;
 pub mod retry;
 pub mod stage;
+pub mod story;
+pub mod trace;
 
 pub use caller::{Access, Caller, Owner};
 pub use chart::Chart;
@@ -27,3 +29,5 @@ pub use requests::{Declined, Feedback, FollowUp, KeyedRequest, Rating, RequestKe
 pub use result::{Column, ResultSet};
 pub use retry::Budgets;
 pub use stage::{Progress, PublicStatus, Stage};
+pub use story::{Event, EventKind, story};
+pub use trace::TraceParent;

@@ -57,5 +57,6 @@ mod sample;
 mod secrets;
 mod sqlite;
 mod suite;
+mod telemetry;
 mod turns;
 mod warehouse;
