@@ -16,7 +16,6 @@ use asklake::{
 #[cfg(feature = "local")]
 use asklake::{
     config::{Auth, DATA_DIR, ModelProfile},
-    conversation::ConversationId,
     eval::figures::Prices,
     runtime::worker,
     service::Settings,
@@ -111,7 +110,7 @@ enum Command {
     #[cfg(feature = "local")]
     Trace {
         /// Id of the conversation
-        conversation: ConversationId,
+        conversation: String,
         /// Print one JSON document, with all that each event says
         #[arg(long)]
         json: bool,
@@ -234,7 +233,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         #[cfg(feature = "local")]
         Command::Trace { conversation, json } => {
             let app = App::build(&config().map_err(joined)?, Settings::default())?;
-            cli::trace::run(&app.service, conversation, json).await?;
+            cli::trace::run(&app.service, &conversation, json).await?;
             Ok(ExitCode::SUCCESS)
         }
         #[cfg(feature = "local")]

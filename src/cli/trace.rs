@@ -19,8 +19,9 @@ const SHOWN: usize = 160;
 /// Prints when what happened in the conversation `id`, and what it has used; as one JSON document on demand.
 ///
 /// # Errors
-/// When the store does not answer, has no such conversation, or standard output cannot be written.
-pub async fn run(service: &Service, id: ConversationId, as_json: bool) -> anyhow::Result<()> {
+/// When `id` is none, the store does not answer, has no such conversation, or standard output cannot be written.
+pub async fn run(service: &Service, id: &str, as_json: bool) -> anyhow::Result<()> {
+    let id: ConversationId = id.parse().map_err(|_| anyhow::anyhow!("{id:?} is no id of a conversation, which is a UUID"))?;
     let found = service.inspect(id).await.context("the store did not answer")?;
     let conversation = found.with_context(|| format!("the store has no conversation {id}: it has expired, was deleted, or never was"))?;
     let events = story(&conversation);
