@@ -50,7 +50,11 @@ impl TestServer {
         settings: Settings,
     ) -> Self {
         let ports = Ports { store: Arc::clone(&embedded.store), wakes: Arc::clone(&embedded.sender), model, warehouse };
-        let service = Service::new(ports, lake(), Budgets::default(), settings);
+        Self::serve(embedded, Service::new(ports, lake(), Budgets::default(), settings), http, worker).await
+    }
+
+    /// Starts a server of `service`, whose queue and store are those of `embedded`.
+    pub async fn serve(embedded: Embedded, service: Service, http: http::Settings, worker: worker::Settings) -> Self {
         let app = App { service, receiver: Arc::clone(&embedded.receiver), worker, http };
         let server = Server::start(app, SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         Self { base: format!("http://{}", server.address()), client: reqwest::Client::new(), server, _embedded: embedded }
