@@ -91,7 +91,14 @@ impl App {
         // The others stop a query themselves, counting from the moment that it is sent.
         let is_databricks = matches!(config.warehouse, config::Warehouse::Databricks { .. });
         let query_time_limit = is_databricks.then_some(config.query_timeout);
-        let times = Settings { model_timeout, query_time_limit, advises, data_only: config.data_only, ..times };
+        let times = Settings {
+            model_timeout,
+            query_time_limit,
+            advises,
+            data_only: config.data_only,
+            tells_content: config.telemetry.tells_content,
+            ..times
+        };
         let made_from = made_from(config, &catalog, ports.model.name())?;
         let service = Service::new(ports, lake.clone(), Budgets::default(), times);
         let service = within_quotas(ledger, policy(config), recalling(config, redis, made_from, service));

@@ -258,6 +258,36 @@ pub enum Warehouse {
     },
 }
 
+/// Where telemetry goes, and what may be in it. Sampler, headers and limits are read by the OpenTelemetry SDK from its own variables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Telemetry {
+    /// Whether it goes to the collector at `OTEL_EXPORTER_OTLP_ENDPOINT`.
+    pub otlp: bool,
+    /// The Application Insights resource that it goes to.
+    pub application_insights: Option<Secret>,
+    /// Whether such a resource is configured that takes nothing by its connection string alone.
+    pub is_refused_application_insights: bool,
+    /// What this service is called there.
+    pub service_name: String,
+    /// Whether spans may have the text of questions, SQL, rows and answers.
+    pub tells_content: bool,
+}
+
+impl Telemetry {
+    /// Reads it from the environment of this process, as it is needed before anything else. What is wrong with it is for
+    /// [`Config::from_env`] to report.
+    #[must_use]
+    pub fn from_env() -> Self {
+        Reader { lookup: &|name: &str| std::env::var(name).ok(), errors: Vec::new() }.telemetry()
+    }
+
+    /// Nothing goes anywhere.
+    #[must_use]
+    pub fn off() -> Self {
+        Reader { lookup: &|_: &str| None, errors: Vec::new() }.telemetry()
+    }
+}
+
 /// The folder of the embedded store and queue, where none is named.
 pub const DATA_DIR: &str = ".asklake";
 
@@ -302,6 +332,8 @@ pub struct Config {
     pub auth: Auth,
     /// What they may use.
     pub quotas: Quotas,
+    /// Where telemetry goes.
+    pub telemetry: Telemetry,
 }
 
 impl Config {
@@ -333,6 +365,7 @@ impl Config {
             worker_concurrency: reader.number("WORKER_CONCURRENCY", 64, 1, 1024),
             quotas: reader.quotas(&auth),
             auth,
+            telemetry: reader.telemetry(),
         };
         reader.refuse_embedded_in_azure(&config.store, &config.queue, &config.warehouse);
         if reader.errors.is_empty() { Ok(config) } else { Err(reader.errors) }

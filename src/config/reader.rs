@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
 use super::{
     AzureCredential, CacheScope, DatabricksCompute, DatabricksCredential, DatabricksParameter, Error, Model, ModelCall, ModelProfile,
-    Queue, Secret, Store, Warehouse,
+    Queue, Secret, Store, Telemetry, Warehouse,
     variables::{AZURE_INSTANCE, VARIABLES},
 };
 
@@ -54,6 +54,26 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
                 self.fault(name, format!("{text:?} is not a whole number from {least} to {most}"));
                 default
             }
+        }
+    }
+
+    pub(super) fn telemetry(&mut self) -> Telemetry {
+        let is_disabled = self.flag("OTEL_SDK_DISABLED");
+        if let Some(protocol) = self.text("OTEL_EXPORTER_OTLP_PROTOCOL").filter(|protocol| protocol != "http/protobuf") {
+            self.fault("OTEL_EXPORTER_OTLP_PROTOCOL", format!("{protocol:?} is not spoken; use http/protobuf, usually on port 4318"));
+        }
+        let endpoint = self.text("OTEL_EXPORTER_OTLP_ENDPOINT");
+        if let Some(endpoint) = &endpoint {
+            self.check_address("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint);
+        }
+        let takes_entra_alone = self.text("APPLICATIONINSIGHTS_AUTHENTICATION_STRING").is_some();
+        let connection = self.text("APPLICATIONINSIGHTS_CONNECTION_STRING").map(Secret).filter(|_| !is_disabled);
+        Telemetry {
+            otlp: endpoint.is_some() && !is_disabled,
+            is_refused_application_insights: connection.is_some() && takes_entra_alone,
+            application_insights: connection.filter(|_| !takes_entra_alone),
+            service_name: self.text("OTEL_SERVICE_NAME").unwrap_or_else(|| "asklake".to_owned()),
+            tells_content: self.flag("TELEMETRY_CONTENT"),
         }
     }
 

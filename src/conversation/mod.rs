@@ -14,6 +14,8 @@ pub mod requests;
 pub mod result;
 pub mod retry;
 pub mod stage;
+pub mod story;
+pub mod trace;
 
 pub use account::{Account, Scope};
 pub use caller::{Access, Caller, Owner};
@@ -29,3 +31,5 @@ pub use requests::{Declined, Feedback, FollowUp, KeyedRequest, Rating, RequestKe
 pub use result::{Column, ResultSet};
 pub use retry::Budgets;
 pub use stage::{Progress, PublicStatus, Stage};
+pub use story::{Event, EventKind, story};
+pub use trace::TraceParent;

@@ -12,6 +12,7 @@ mod feedback;
 mod health;
 mod history;
 mod messages;
+mod observed;
 mod openapi;
 mod page;
 mod problem;
@@ -29,6 +30,7 @@ use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 use warp::{
     Filter, Rejection, Reply,
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
@@ -37,6 +39,7 @@ use warp::{
 };
 
 use self::{
+    observed::Observed,
     problem::Problem,
     request::{Query, RequestId},
     route::{Chat, Route},
@@ -139,12 +142,14 @@ pub fn routes(
             let id = RequestId::of(&headers);
             let origins = &context.settings.cors_allowed_origins;
             let origin = cors::allowed(origins, &headers);
+            let observed = Observed::begin(&method, path.as_str(), &headers, &id);
             // On the heap, so that it is gone once there is a response: a connection keeps the room of the filter for as long as it is open,
             // which with a stream of events is long.
-            let answer = Box::pin(answer(&context, method.clone(), path.as_str(), &query, (headers, peer), upgrade, body));
-            let response = answer.await;
+            let answer = answer(&context, method.clone(), path.as_str(), &query, (headers, peer), upgrade, body).instrument(observed.span());
+            let response = Box::pin(answer).await;
             let mut response = finish(response.unwrap_or_else(|problem| problem.respond(path.as_str(), &id)), &id);
             cors::admit(&mut response, &method, origins, origin);
+            observed.end(context.service.instruments(), response.status());
             response
         })
         .recover(rejected)

@@ -3,6 +3,7 @@
 mod answers;
 mod changes;
 mod draft;
+mod observed;
 mod perform;
 pub mod protocol;
 mod quota;
@@ -35,9 +36,10 @@ use crate::{
     cache::Cache,
     conversation::{Budgets, Timestamp},
     model::Model,
-    queue::Sender,
+    queue::{self, Sender, Wake},
     sql::Lake,
     store::Store,
+    telemetry::{self, Instruments},
     warehouse::Warehouse,
 };
 
@@ -61,6 +63,8 @@ pub struct Settings {
     pub data_only: bool,
     /// Whether a model is told how to repair a query, besides its error. Off only where a bare model is measured.
     pub advises: bool,
+    /// Whether spans may have the text of questions, SQL, rows and answers.
+    pub tells_content: bool,
     /// How overdue a wake must be before a status read sends it again.
     pub wake_grace: Duration,
 }
@@ -76,6 +80,7 @@ impl Default for Settings {
             replica_lag: Duration::ZERO,
             data_only: false,
             advises: true,
+            tells_content: false,
             wake_grace: Duration::from_secs(180),
         }
     }
@@ -105,6 +110,7 @@ pub struct Service {
     recent: Arc<recent::Recent>,
     answers: Option<Arc<answers::Answers>>,
     quotas: Option<Arc<Quotas>>,
+    instruments: Arc<Instruments>,
 }
 
 impl Service {
@@ -112,7 +118,7 @@ impl Service {
     #[must_use]
     pub fn new(ports: Ports, lake: Lake, budgets: Budgets, settings: Settings) -> Self {
         let recent = Arc::new(recent::Recent::new(settings.read_interval));
-        Self { ports, lake, budgets, settings, changes: Arc::default(), recent, answers: None, quotas: None }
+        Self { ports, lake, budgets, settings, changes: Arc::default(), recent, answers: None, quotas: None, instruments: Arc::default() }
     }
 
     /// The same, but answers are kept in `cache` and given again as `recall` says.
@@ -125,6 +131,18 @@ impl Service {
     #[must_use]
     pub fn model_name(&self) -> &str {
         self.ports.model.name()
+    }
+
+    /// What counts and times this service, for whoever serves it.
+    #[must_use]
+    pub fn instruments(&self) -> &Arc<Instruments> {
+        &self.instruments
+    }
+
+    /// Sends a wake that a worker has after `delay`, and that goes on with the trace of whoever sends it.
+    async fn wake(&self, wake: Wake, delay: Duration) -> Result<(), queue::Error> {
+        let traceparent = telemetry::current();
+        self.ports.wakes.send(&Wake { traceparent, ..wake }, delay).await
     }
 
     fn now() -> Timestamp {

@@ -162,8 +162,7 @@ impl Service {
         if now.since(wake_at) < self.settings.wake_grace || !self.changes.may_nudge(conversation.id, self.settings.wake_grace) {
             return;
         }
-        let wake = Wake::of(conversation);
-        match self.ports.wakes.send(&wake, Duration::ZERO).await {
+        match self.wake(Wake::of(conversation), Duration::ZERO).await {
             Ok(()) => tracing::warn!(conversation.id = %conversation.id, "sent an overdue wake again"),
             Err(error) => tracing::warn!(conversation.id = %conversation.id, %error, "could not send an overdue wake again"),
         }
@@ -185,6 +184,14 @@ impl Service {
     /// [`Error`] of the store.
     pub async fn result(&self, conversation: &Conversation, number: u32) -> Result<Option<ResultSet>, Error> {
         self.ports.store.result(conversation.id, number).await
+    }
+
+    /// A conversation whoever it belongs to: for an operator, who can read the store as well.
+    ///
+    /// # Errors
+    /// [`Error`] of the store.
+    pub async fn inspect(&self, id: ConversationId) -> Result<Option<Conversation>, Error> {
+        Ok(self.load_shown(id).await?.map(|found| found.conversation))
     }
 
     /// Asks every dependency whether it answers, all at once.

@@ -66,10 +66,15 @@ impl Service {
                 if let Some(answered) = answered
                     && self.answer_again(&conversation, &etag, &answered).await
                 {
+                    self.instruments.lookup("hit");
                     return Ok(Started { id });
                 }
                 let follows = match answers {
-                    Some(answers) => !answers.lead(&conversation).await,
+                    Some(answers) => {
+                        let follows = !answers.lead(&conversation).await;
+                        self.instruments.lookup(if follows { "awaited" } else { "miss" });
+                        follows
+                    }
                     None => false,
                 };
                 let wake = Wake { follows, ..Wake::of(&conversation) };
@@ -106,7 +111,7 @@ impl Service {
     /// [`queue::Error`]: then the turn has ended.
     pub(super) async fn wake_or_withdraw(&self, mut conversation: Conversation, etag: &ETag, wake: Wake) -> Result<(), queue::Error> {
         let delay = if wake.follows { FOLLOW_EVERY } else { Duration::ZERO };
-        let Err(error) = self.ports.wakes.send(&wake, delay).await else { return Ok(()) };
+        let Err(error) = self.wake(wake, delay).await else { return Ok(()) };
         // Without its wake nobody would ever take it on: it must not look as if it were being worked on. Nor must its idempotency key
         // keep the client from asking again.
         let turn = conversation.turn;
@@ -132,8 +137,7 @@ impl Service {
             return Err(StartError::IdempotencyMismatch);
         };
         if found.revision == asked.revision && found.stage == Stage::Planning {
-            let wake = Wake::of(&found);
-            self.ports.wakes.send(&wake, Duration::ZERO).await?;
+            self.wake(Wake::of(&found), Duration::ZERO).await?;
         }
         Ok(())
     }

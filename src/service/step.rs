@@ -5,9 +5,12 @@
 
 use std::time::{Duration, Instant};
 
+use tracing::Instrument as _;
+
 use super::{
     Service,
     answers::FOLLOW_EVERY,
+    observed::{end_work, query_outcome},
     protocol::{Conflict, DELIVERIES_UNTIL_GONE, Fence, conflict, fence, needs_repair},
 };
 use crate::{
@@ -67,6 +70,13 @@ impl Service {
     /// # Errors
     /// [`StepError`]: the message must be delivered again.
     pub async fn step(&self, wake: Wake, dequeue_count: u32) -> Result<Advance, StepError> {
+        let span = self.begin_work("process", wake, dequeue_count);
+        let advance = self.take_on(wake, dequeue_count).instrument(span.clone()).await;
+        end_work(&span, &advance);
+        advance
+    }
+
+    async fn take_on(&self, wake: Wake, dequeue_count: u32) -> Result<Advance, StepError> {
         if let Some(rows) = wake.rows {
             return self.compute_again(wake, rows).await;
         }
@@ -74,8 +84,10 @@ impl Service {
         let delivered = Delivered { count: dequeue_count, is_repair: wake.repair };
         let Some(stored) = self.load_since(id, wake.revision).await? else { return Self::unknown(wake, dequeue_count) };
         match fence(wake.revision, stored.conversation.revision) {
-            Fence::Perform if wake.follows => self.follow(stored, delivered).await,
-            Fence::Perform => self.drive(stored, delivered).await,
+            Fence::Perform => {
+                self.count_wake(&stored.conversation);
+                if wake.follows { self.follow(stored, delivered).await } else { self.drive(stored, delivered).await }
+            }
             Fence::Advanced => self.repair(&stored.conversation, delivered).await,
             Fence::StaleRead => Err(StepError::StaleRead { id, revision: wake.revision }),
         }
@@ -117,6 +129,7 @@ impl Service {
                 () = self.superseded(id, refused_over), if may_be_dropped => return self.overtaken(id, refused_over, delivered).await,
             };
             let (launched, used_before) = (launched(&outcome), conversation.usage.clone());
+            let (ended, repairs) = (query_outcome(&outcome), conversation.spent.repairs);
             let Some(transition) = apply(conversation, outcome, &self.budgets, Self::now()) else { break };
             conversation = transition.conversation;
             etag = match self.commit_step(&conversation, &used_before, &etag).await {
@@ -127,6 +140,7 @@ impl Service {
                 Err(store::Error::TooLarge { id, bytes }) => return self.end_too_large(id, refused_over, bytes, delivered).await,
                 committed => committed?,
             };
+            self.count_step(&conversation, ended, repairs);
             match transition.wake {
                 None => break,
                 Some(delay) if delay.is_zero() && Instant::now() < until => {}
@@ -242,7 +256,11 @@ impl Service {
         let Some(transition) = apply(conversation, outcome, &self.budgets, Self::now()) else { return Ok(Advance::Ended) };
         match self.commit_step(&transition.conversation, &used_before, &etag).await {
             Err(store::Error::Conflict(id)) => self.overtaken(id, revision, delivered).await,
-            committed => committed.map(|_| Advance::Ended).map_err(Into::into),
+            committed => {
+                committed?;
+                self.count_ended(&transition.conversation);
+                Ok(Advance::Ended)
+            }
         }
     }
 
@@ -268,7 +286,7 @@ impl Service {
     }
 
     pub(super) async fn send(&self, wake: Wake, delay: Duration) -> Result<Advance, StepError> {
-        self.ports.wakes.send(&wake, delay).await?;
+        self.wake(wake, delay).await?;
         Ok(Advance::Waiting)
     }
 
@@ -278,6 +296,13 @@ impl Service {
     /// # Errors
     /// [`StepError`]: the message must be delivered again.
     pub async fn abandon(&self, wake: Wake, dequeue_count: u32) -> Result<Advance, StepError> {
+        let span = self.begin_work("abandon", wake, dequeue_count);
+        let advance = self.give_up(wake, dequeue_count).instrument(span.clone()).await;
+        end_work(&span, &advance);
+        advance
+    }
+
+    async fn give_up(&self, wake: Wake, dequeue_count: u32) -> Result<Advance, StepError> {
         let (id, revision) = (wake.conversation_id, wake.revision);
         if let Some(rows) = wake.rows {
             return self.give_rows_up(id, rows).await;

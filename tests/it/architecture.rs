@@ -36,8 +36,8 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ),
     ("eval", &["conversation", "service", "sql", "tape", "warehouse"]),
     ("runtime", &["app", "http", "queue", "service"]),
-    ("http", &["auth", "conversation", "limit", "queue", "service", "store"]),
-    ("service", &["cache", "conversation", "limit", "model", "queue", "sql", "store", "warehouse"]),
+    ("http", &["auth", "conversation", "limit", "queue", "service", "store", "telemetry"]),
+    ("service", &["cache", "conversation", "limit", "model", "queue", "sql", "store", "telemetry", "warehouse"]),
     ("model", &["conversation", "sql", "tape"]),
     ("cache", &["conversation", "redis"]),
     ("limit", &["conversation", "redis", "sqlite", "store"]),
@@ -53,7 +53,7 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("tape", &[]),
     ("import", &[]),
     ("config", &[]),
-    ("telemetry", &[]),
+    ("telemetry", &["config", "conversation"]),
 ];
 
 /// The adapters, and what the embedded ones and those of Azure share.
@@ -285,14 +285,14 @@ fn only_http_knows_status_codes_and_only_the_warehouse_and_http_servers_their_pr
         ("arrow_flight::", &["warehouse"]),
         ("tonic::", &["warehouse"]),
         ("azure_data_cosmos::", &["store"]),
-        ("opentelemetry::", &["store"]),
+        ("opentelemetry::", &["store", "telemetry"]),
         ("rusqlite::", &["limit", "sqlite", "store", "queue"]),
         ("azure_core::", &["azure", "model", "queue", "store", "warehouse"]),
         ("azure_identity::", &["azure"]),
         ("azure_storage_queue::", &["queue"]),
         ("jsonwebtoken::", &["auth"]),
         ("aws_lc_rs::", &["auth", "cache"]),
-        ("reqwest::", &["auth", "cli", "model", "warehouse"]),
+        ("reqwest::", &["auth", "cli", "model", "telemetry", "warehouse"]),
         ("std::env::var", &["config", "cli", "warehouse"]),
     ];
     let sources = sources();

@@ -58,5 +58,6 @@ mod sample;
 mod secrets;
 mod sqlite;
 mod suite;
+mod telemetry;
 mod turns;
 mod warehouse;
