@@ -26,7 +26,7 @@ use crate::{
 const CANARIES: [&str; 4] = ["questioncanary", "sqlcanary", "rowcanary", "answercanary"];
 
 /// The client's span.
-const PARENT: (&str, &str) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
+const PARENT: (&str, &str) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0e0902b7");
 
 /// A collector that keeps what it is sent, by path.
 struct Collector {
