@@ -256,7 +256,7 @@ mod sign_in {
     fn api_keys(source: Option<&ApiKeySource>) -> anyhow::Result<ApiKeys> {
         let (name, lines) = match source {
             None => return Ok(ApiKeys::default()),
-            Some(ApiKeySource::Lines(lines)) => ("API_KEYS", lines.clone()),
+            Some(ApiKeySource::Lines(lines)) => ("API_KEYS", lines.iter().map(|line| line.expose().to_owned()).collect::<Vec<_>>()),
             Some(ApiKeySource::File(file)) => {
                 let text = std::fs::read_to_string(file).with_context(|| format!("API_KEYS_FILE: cannot read {}", file.display()))?;
                 let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));

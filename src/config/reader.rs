@@ -17,10 +17,29 @@ pub(super) struct Reader<'a, L> {
 }
 
 impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
-    /// The value of a variable; an empty one counts as not set.
+    /// The value of a variable that is no secret; an empty one counts as not set.
     pub(super) fn text(&self, name: &'static str) -> Option<String> {
-        debug_assert!(VARIABLES.iter().any(|variable| variable.name == name), "{name} is documented");
+        self.value(name, false)
+    }
+
+    /// The value of a variable that is one.
+    pub(super) fn secret(&self, name: &'static str) -> Option<Secret> {
+        self.value(name, true).map(Secret)
+    }
+
+    fn value(&self, name: &'static str, is_secret: bool) -> Option<String> {
+        let is_documented = VARIABLES.iter().any(|variable| variable.name == name && variable.is_secret == is_secret);
+        debug_assert!(is_documented, "{name} is in VARIABLES, as what it is read as");
+        self.set(name)
+    }
+
+    /// Whatever a variable is set to, for who asks only whether it is.
+    fn set(&self, name: &str) -> Option<String> {
         (self.lookup)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+    }
+
+    pub(super) fn is_set(&self, name: &str) -> bool {
+        self.set(name).is_some()
     }
 
     pub(super) fn fault(&mut self, variable: &'static str, fault: impl Into<String>) {
@@ -56,7 +75,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
 
     pub(super) fn warehouse(&mut self) -> Warehouse {
         let memory: u64 = self.number("SAIL_MEMORY_MIB", 0, 256, 1_048_576);
-        let token = self.text("FLIGHT_SQL_TOKEN").map(Secret);
+        let token = self.secret("FLIGHT_SQL_TOKEN");
         if let Some(databricks) = self.databricks() {
             return databricks;
         }
@@ -79,7 +98,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
     fn databricks(&mut self) -> Option<Warehouse> {
         let Some(host) = self.text("DATABRICKS_HOST") else {
             for name in ["DATABRICKS_WAREHOUSE_ID", "DATABRICKS_JOB_ID", "DATABRICKS_TOKEN", "DATABRICKS_CLIENT_SECRET"] {
-                if self.text(name).is_some() {
+                if self.is_set(name) {
                     self.fault(name, "it is set, but DATABRICKS_HOST is not");
                 }
             }
@@ -96,13 +115,11 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
     }
 
     fn databricks_credential(&mut self) -> DatabricksCredential {
-        if let Some(token) = self.text("DATABRICKS_TOKEN") {
-            return DatabricksCredential::Token(Secret(token));
+        if let Some(token) = self.secret("DATABRICKS_TOKEN") {
+            return DatabricksCredential::Token(token);
         }
-        match (self.text("DATABRICKS_CLIENT_ID"), self.text("DATABRICKS_CLIENT_SECRET")) {
-            (Some(client_id), Some(secret)) => {
-                return DatabricksCredential::ServicePrincipal { client_id, client_secret: Secret(secret) };
-            }
+        match (self.text("DATABRICKS_CLIENT_ID"), self.secret("DATABRICKS_CLIENT_SECRET")) {
+            (Some(client_id), Some(client_secret)) => return DatabricksCredential::ServicePrincipal { client_id, client_secret },
             (Some(_), None) => self.fault("DATABRICKS_CLIENT_SECRET", "it must be set together with DATABRICKS_CLIENT_ID"),
             (None, Some(_)) => self.fault("DATABRICKS_CLIENT_ID", "it must be set together with DATABRICKS_CLIENT_SECRET"),
             (None, None) => {}
@@ -132,14 +149,14 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
 
     pub(super) fn refuse_unsupported(&mut self) {
         for (name, adapter) in UNSUPPORTED {
-            if (self.lookup)(name).is_some_and(|value| !value.trim().is_empty()) {
+            if self.is_set(name) {
                 self.fault(name, format!("this version has no adapter for {adapter}; unset it to use the embedded default"));
             }
         }
     }
 
     pub(super) fn store(&mut self) -> Store {
-        let key = self.text("COSMOS_KEY").map(Secret);
+        let key = self.secret("COSMOS_KEY");
         let Some(endpoint) = self.text("COSMOS_ENDPOINT") else {
             if key.is_some() {
                 self.fault("COSMOS_KEY", "it is set, but COSMOS_ENDPOINT is not");
@@ -160,8 +177,8 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
 
     /// The same names as the Functions host reads, so that both find the same queue.
     pub(super) fn queue(&mut self) -> Queue {
-        if let Some(connection_string) = self.text("AzureWebJobsStorage") {
-            return Queue::ConnectionString(Secret(connection_string));
+        if let Some(connection_string) = self.secret("AzureWebJobsStorage") {
+            return Queue::ConnectionString(connection_string);
         }
         let service_uri = match self.text("AzureWebJobsStorage__queueServiceUri") {
             Some(uri) => {
@@ -194,13 +211,13 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
             self.fault("OPENAI_MODEL", "OPENAI_BASE_URL is set, so the name of the model there must be too");
             String::new()
         });
-        Model::OpenAi { base_url: base_url.trim_end_matches('/').to_owned(), model, key: self.text("OPENAI_API_KEY").map(Secret) }
+        Model::OpenAi { base_url: base_url.trim_end_matches('/').to_owned(), model, key: self.secret("OPENAI_API_KEY") }
     }
 
     fn azure_openai(&mut self) -> Option<Model> {
         let endpoint = self.text("AZURE_OPENAI_ENDPOINT");
         let deployment = self.text("AZURE_OPENAI_DEPLOYMENT");
-        let key = self.text("AZURE_OPENAI_API_KEY").map(Secret);
+        let key = self.secret("AZURE_OPENAI_API_KEY");
         let Some(endpoint) = endpoint else {
             for (name, is_set) in [("AZURE_OPENAI_DEPLOYMENT", deployment.is_some()), ("AZURE_OPENAI_API_KEY", key.is_some())] {
                 if is_set {

@@ -3,7 +3,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use super::{Error, reader::Reader, variables::AZURE_INSTANCE};
+use super::{Error, Secret, reader::Reader, variables::AZURE_INSTANCE};
 
 /// Set by App Service where its own authentication is on, and only there.
 const APP_SERVICE_AUTHENTICATION: &str = "WEBSITE_AUTH_ENABLED";
@@ -65,7 +65,7 @@ pub struct Grants {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ApiKeySource {
     /// In the variable itself.
-    Lines(Vec<String>),
+    Lines(Vec<Secret>),
     /// In a file, one a line.
     File(PathBuf),
 }
@@ -121,7 +121,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
     pub(super) fn auth(&mut self) -> Auth {
         let mode = self.text("AUTH_MODE").unwrap_or_else(|| "anonymous".into());
         for (name, modes) in USED_BY {
-            if self.text(name).is_some() && !modes.contains(&mode.as_str()) {
+            if self.is_set(name) && !modes.contains(&mode.as_str()) {
                 self.fault(name, format!("it is set, but AUTH_MODE is {mode}, which makes no use of it"));
             }
         }
@@ -166,7 +166,8 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
     }
 
     fn api_keys(&mut self) -> Option<ApiKeySource> {
-        let (lines, file) = (self.list("API_KEYS"), self.text("API_KEYS_FILE"));
+        let (lines, file) = (self.secret("API_KEYS"), self.text("API_KEYS_FILE"));
+        let lines: Vec<Secret> = lines.iter().flat_map(|lines| parts(lines.expose())).map(Secret).collect();
         if !lines.is_empty() && file.is_some() {
             self.fault("API_KEYS_FILE", "API_KEYS is set as well; unset one of them");
         }
@@ -235,11 +236,14 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
         client.map(|client| (client, scopes))
     }
 
-    /// Values separated by commas, spaces or line breaks.
     fn list(&self, name: &'static str) -> Vec<String> {
-        let text = self.text(name).unwrap_or_default();
-        text.split(|c: char| c == ',' || c.is_whitespace()).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+        parts(&self.text(name).unwrap_or_default())
     }
+}
+
+/// Values separated by commas, spaces or line breaks.
+fn parts(text: &str) -> Vec<String> {
+    text.split(|c: char| c == ',' || c.is_whitespace()).filter(|part| !part.is_empty()).map(str::to_owned).collect()
 }
 
 /// An address without query and fragment (OpenID Connect Core 1.0, section 2, `iss`), which nobody on the way can answer for.

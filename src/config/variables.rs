@@ -9,10 +9,16 @@ pub struct Variable {
     pub default: &'static str,
     /// One sentence.
     pub meaning: &'static str,
+    /// Whether its value must not be printed: it is read as a [`super::Secret`] and in no other way.
+    pub is_secret: bool,
 }
 
 const fn variable(name: &'static str, default: &'static str, meaning: &'static str) -> Variable {
-    Variable { name, default, meaning }
+    Variable { name, default, meaning, is_secret: false }
+}
+
+const fn secret(name: &'static str, default: &'static str, meaning: &'static str) -> Variable {
+    Variable { name, default, meaning, is_secret: true }
 }
 
 /// Every variable that is read.
@@ -22,7 +28,7 @@ pub const VARIABLES: &[Variable] = &[
         "0",
         "1 lets everybody ask who can reach the server: without it, AUTH_MODE=anonymous is refused in Azure and on any address but the loopback.",
     ),
-    variable(
+    secret(
         "API_KEYS",
         "none",
         "Keys of scripts, separated by commas, each as NAME:SHA256, or NAME:SHA256:admin for one that may read everything; `asklake key NAME` \
@@ -64,7 +70,7 @@ pub const VARIABLES: &[Variable] = &[
         "the system-assigned identity",
         "Client id of the user-assigned managed identity for Cosmos DB, Azure OpenAI and Databricks.",
     ),
-    variable("AZURE_OPENAI_API_KEY", "the managed identity", "Key of the Azure OpenAI resource."),
+    secret("AZURE_OPENAI_API_KEY", "the managed identity", "Key of the Azure OpenAI resource."),
     variable("AZURE_OPENAI_API_VERSION", "2024-10-21", "Version of Azure OpenAI's API; v1 for the path /openai/v1, which has none."),
     variable("AZURE_OPENAI_DEPLOYMENT", "none", "Name of the deployment of AZURE_OPENAI_ENDPOINT that answers."),
     variable(
@@ -72,7 +78,7 @@ pub const VARIABLES: &[Variable] = &[
         "none",
         "Address of the Azure OpenAI resource that answers instead of the offline planner, such as https://NAME.openai.azure.com.",
     ),
-    variable(
+    secret(
         "AzureWebJobsStorage",
         "none",
         "Connection string of the storage account whose queue carries the wakes, with a key or a SAS; UseDevelopmentStorage=true for Azurite.",
@@ -99,7 +105,7 @@ pub const VARIABLES: &[Variable] = &[
         "none",
         "Address of the Cosmos DB account that keeps conversations instead of the embedded store, such as https://NAME.documents.azure.com.",
     ),
-    variable("COSMOS_KEY", "the managed identity", "Key of that account."),
+    secret("COSMOS_KEY", "the managed identity", "Key of that account."),
     variable(
         "DATA_ONLY",
         "0",
@@ -107,7 +113,7 @@ pub const VARIABLES: &[Variable] = &[
     ),
     variable("DATABRICKS_CATALOG", "the workspace's default", "Catalog of tables that are named without one, on the SQL warehouse."),
     variable("DATABRICKS_CLIENT_ID", "none", "Application id of the service principal that signs in to Databricks."),
-    variable("DATABRICKS_CLIENT_SECRET", "none", "OAuth secret of that service principal."),
+    secret("DATABRICKS_CLIENT_SECRET", "none", "OAuth secret of that service principal."),
     variable(
         "DATABRICKS_HOST",
         "none",
@@ -121,9 +127,9 @@ pub const VARIABLES: &[Variable] = &[
         "How the statement reaches that job as sql_text: job_parameters, or notebook_params for a job without parameters of its own.",
     ),
     variable("DATABRICKS_SCHEMA", "the workspace's default", "Schema of tables that are named without one, on the SQL warehouse."),
-    variable("DATABRICKS_TOKEN", "none", "Personal access token that signs in to Databricks."),
+    secret("DATABRICKS_TOKEN", "none", "Personal access token that signs in to Databricks."),
     variable("DATABRICKS_WAREHOUSE_ID", "none", "SQL warehouse of that workspace that runs statements."),
-    variable("FLIGHT_SQL_TOKEN", "none", "Bearer token for FLIGHT_SQL_URL."),
+    secret("FLIGHT_SQL_TOKEN", "none", "Bearer token for FLIGHT_SQL_URL."),
     variable(
         "FLIGHT_SQL_URL",
         "none",
@@ -145,7 +151,7 @@ pub const VARIABLES: &[Variable] = &[
     ),
     variable("MODEL_TEMPERATURE", "0", "Sampling temperature of a language model, from 0 to 2."),
     variable("MODEL_TIMEOUT_SECONDS", "90", "How long one call of a language model may take, with all that is sent again."),
-    variable("OPENAI_API_KEY", "none", "Key for OPENAI_BASE_URL, sent as a bearer token."),
+    secret("OPENAI_API_KEY", "none", "Key for OPENAI_BASE_URL, sent as a bearer token."),
     variable(
         "OPENAI_BASE_URL",
         "none",

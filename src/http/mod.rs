@@ -128,7 +128,10 @@ pub fn routes(
             let id = RequestId::of(&headers);
             let origins = &context.settings.cors_allowed_origins;
             let origin = cors::allowed(origins, &headers);
-            let response = answer(&context, method.clone(), path.as_str(), &query, headers, upgrade, body).await;
+            // On the heap, so that it is gone once there is a response: a connection keeps the room of the filter for as long as it is open,
+            // which with a stream of events is long.
+            let answer = Box::pin(answer(&context, method.clone(), path.as_str(), &query, headers, upgrade, body));
+            let response = answer.await;
             let mut response = finish(response.unwrap_or_else(|problem| problem.respond(path.as_str(), &id)), &id);
             cors::admit(&mut response, &method, origins, origin);
             response

@@ -46,6 +46,7 @@ test("who signs in asks, and finds what was asked; another does not", async ({ p
   await ask(page, "Who directed Jaws?");
   await answered(page);
   await expect(page.getByRole("article").last()).toContainText("Steven Spielberg");
+  await page.getByText("Query 1").click();
   const download = page.waitForEvent("download");
   await page.getByRole("link", { name: "Download CSV" }).first().click();
   expect((await download).suggestedFilename()).toContain(".csv");

@@ -1,4 +1,4 @@
-//! The documents against the code: the table of settings is made from it, and no link leads nowhere.
+//! The documents against the code: the table of settings is made from it, no link leads nowhere, and what the threat model names is there.
 
 use std::{fmt::Write as _, path::Path};
 
@@ -46,5 +46,39 @@ fn every_relative_link_of_the_documents_leads_to_a_file() {
             let file = document.parent().unwrap().join(target.split('#').next().unwrap());
             assert!(file.exists(), "{} links to {target}, which is not there", document.display());
         }
+    }
+}
+
+/// What stands in backticks.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+fn is_test_name(word: &str) -> bool {
+    word.matches('_').count() >= 3 && word.chars().all(|c| c == '_' || c.is_ascii_lowercase() || c.is_ascii_digit())
+}
+
+#[test]
+fn every_threat_names_a_file_that_meets_it_and_a_test_that_exists() {
+    let text = std::fs::read_to_string(Path::new(ROOT).join("docs/security.md")).unwrap();
+    let threats = text.split_once("## Threats").unwrap().1.split_once("## What is not covered").unwrap().0;
+    let rows: Vec<&str> =
+        threats.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| threat ") && !line.contains("| ---")).collect();
+    assert!(rows.len() >= 20, "{}", rows.len());
+    for row in rows {
+        let [_, threat, met, tested, _] = row.split('|').collect::<Vec<_>>()[..] else { panic!("not three columns: {row}") };
+        for path in quoted(row).filter(|word| word.contains('/')) {
+            assert!(Path::new(ROOT).join(path).exists(), "{threat}: there is no {path}");
+        }
+        assert!(quoted(met).any(|word| word.starts_with("src/")), "{threat}: no file meets it");
+        let files: Vec<String> = quoted(tested)
+            .filter(|word| word.ends_with(".rs"))
+            .map(|file| std::fs::read_to_string(Path::new(ROOT).join(file)).unwrap())
+            .collect();
+        for test in quoted(tested).filter(|word| is_test_name(word)) {
+            assert!(files.iter().any(|file| file.contains(&format!("fn {test}("))), "{threat}: there is no test {test}");
+        }
+        let is_tested = quoted(tested).any(|word| is_test_name(word) || word.ends_with(".spec.ts"));
+        assert!(is_tested || tested.contains("not tested"), "{threat}: no test is named");
     }
 }

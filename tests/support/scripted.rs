@@ -113,9 +113,13 @@ pub struct ScriptedWarehouse {
     pub waits: bool,
     /// What every query returns.
     pub result: ResultSet,
+    /// The error that every query ends with instead.
+    pub failure: Option<String>,
     runs: Mutex<HashMap<String, Instant>>,
     /// Statements launched, by token: more than one for a token is a second launch.
     pub launches: Mutex<HashMap<String, usize>>,
+    /// The text of each statement launched, in order.
+    pub statements: Mutex<Vec<String>>,
     /// Calls of `poll`.
     pub polls: AtomicUsize,
     /// Runs that it was asked to cancel.
@@ -133,8 +137,10 @@ impl ScriptedWarehouse {
             time,
             waits: false,
             result: Self::rows(),
+            failure: None,
             runs: Mutex::default(),
             launches: Mutex::default(),
+            statements: Mutex::default(),
             polls: AtomicUsize::new(0),
             canceled: Mutex::default(),
             cancels: true,
@@ -169,6 +175,7 @@ impl Warehouse for ScriptedWarehouse {
         let mut runs = self.runs.lock().unwrap();
         if !runs.contains_key(&statement.token) {
             *self.launches.lock().unwrap().entry(statement.token.clone()).or_default() += 1;
+            self.statements.lock().unwrap().push(statement.sql.clone());
             runs.insert(statement.token.clone(), Instant::now());
         }
         Ok(Run {
@@ -191,7 +198,11 @@ impl Warehouse for ScriptedWarehouse {
         }
         let left = self.time.saturating_sub(began.elapsed());
         tokio::time::sleep(left.min(wait)).await;
-        Ok(if began.elapsed() >= self.time { RunState::Succeeded(self.result.clone()) } else { RunState::Running(Phase::Executing) })
+        Ok(match &self.failure {
+            _ if began.elapsed() < self.time => RunState::Running(Phase::Executing),
+            Some(error) => RunState::Failed(error.clone()),
+            None => RunState::Succeeded(self.result.clone()),
+        })
     }
 
     async fn cancel(&self, run: &RunId) -> Result<(), warehouse::Error> {

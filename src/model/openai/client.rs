@@ -170,6 +170,14 @@ impl Client {
         }
     }
 
+    /// `text` of the server without the configured key, which careless ones say back.
+    fn without_key(&self, text: &str) -> String {
+        match &self.authentication {
+            Authentication::ApiKey(key) | Authentication::Bearer(key) if !key.is_empty() => text.replace(key.as_str(), "…"),
+            _ => text.to_owned(),
+        }
+    }
+
     /// What a status other than 200 means.
     async fn refused(&self, mut response: Response) -> Failure {
         let status = response.status().as_u16();
@@ -181,7 +189,8 @@ impl Client {
                 break;
             }
         }
-        let body: Value = serde_json::from_slice(&text).unwrap_or_default();
+        let text = self.without_key(&String::from_utf8_lossy(&text));
+        let body: Value = serde_json::from_str(&text).unwrap_or_default();
         let error = body.get("error").cloned().unwrap_or(body);
         tracing::debug!(status, error = %error, "the model's server refused a request");
         self.meaning(status, retry_after, &error)
@@ -232,7 +241,7 @@ impl Client {
                 self.endpoint.names()
             ))),
             Fault::Error(error) => {
-                tracing::debug!(error = %error, "the model's server ended a reply with an error");
+                tracing::debug!(error = self.without_key(&error.to_string()), "the model's server ended a reply with an error");
                 filtered(&error).map_or_else(|| may_pass("its server ended the reply with an error"), Failure::Final)
             }
         }

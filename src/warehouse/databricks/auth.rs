@@ -9,6 +9,7 @@ use std::{
 };
 
 use azure_core::credentials::TokenCredential;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
@@ -144,7 +145,7 @@ struct Grant {
 async fn service_principal(http: &reqwest::Client, host: &str, client_id: &str, client_secret: &str) -> Result<Token, Failure> {
     let well_known = format!("{host}/oidc/.well-known/oauth-authorization-server");
     let response = http.get(&well_known).send().await.map_err(|error| unreachable(host, &error))?;
-    let Endpoints { token_endpoint } = read(host, response).await?;
+    let Endpoints { token_endpoint } = read(host, response, &[]).await?;
     // The secret goes to nobody who could read it on the way: plain http is for an emulator that was configured so.
     if !token_endpoint.starts_with("https://") && !token_endpoint.starts_with(host) {
         let detail = format!("{host} names a token endpoint without TLS: {token_endpoint}");
@@ -158,6 +159,7 @@ async fn service_principal(http: &reqwest::Client, host: &str, client_id: &str, 
         .send()
         .await
         .map_err(|error| unreachable(&token_endpoint, &error))?;
-    let grant: Grant = read(host, response).await?;
+    let basic = STANDARD.encode(format!("{client_id}:{client_secret}"));
+    let grant: Grant = read(host, response, &[&basic, client_secret]).await?;
     Ok(Token::new(grant.access_token, Duration::from_secs(grant.expires_in.unwrap_or(DEFAULT_LIFE))))
 }

@@ -172,7 +172,7 @@ impl Client {
             request = request.json(body);
         }
         let response = request.send().await.map_err(|error| unreachable(&self.host, &error))?;
-        read(&self.host, response).await
+        read(&self.host, response, &[token]).await
     }
 }
 
@@ -188,11 +188,12 @@ pub(super) fn unreachable(host: &str, error: &reqwest::Error) -> Failure {
     Failure::Unavailable { detail, retry_after: None }
 }
 
-/// The body of an answer of `host`, or what it says is wrong.
+/// The body of an answer of `host`, or what it says is wrong, without `secrets`: careless servers say them back, and their words go to
+/// logs and clients.
 ///
 /// # Errors
 /// Every [`Failure`].
-pub(super) async fn read<T: DeserializeOwned>(host: &str, response: reqwest::Response) -> Result<T, Failure> {
+pub(super) async fn read<T: DeserializeOwned>(host: &str, response: reqwest::Response, secrets: &[&str]) -> Result<T, Failure> {
     let status = response.status().as_u16();
     let asked = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.trim().parse().ok()).map(Duration::from_secs);
     let body = bytes(host, response).await?;
@@ -205,15 +206,20 @@ pub(super) async fn read<T: DeserializeOwned>(host: &str, response: reqwest::Res
             })
         }),
         429 | 503 => {
-            let Problem { message, .. } = problem(status, &body);
+            let Problem { message, .. } = problem(status, &without(secrets, &body));
             let what = if status == 429 { "is asked too often" } else { "is not available" };
             Err(Failure::Unavailable {
                 detail: format!("{host} {what} (HTTP {status}: {message})"),
                 retry_after: Some(asked.unwrap_or(DEFAULT_RETRY)),
             })
         }
-        _ => Err(Failure::Refused(problem(status, &body))),
+        _ => Err(Failure::Refused(problem(status, &without(secrets, &body)))),
     }
+}
+
+fn without(secrets: &[&str], body: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(body).into_owned();
+    secrets.iter().filter(|secret| !secret.is_empty()).fold(text, |text, secret| text.replace(*secret, "…")).into_bytes()
 }
 
 async fn bytes(host: &str, mut response: reqwest::Response) -> Result<Vec<u8>, Failure> {

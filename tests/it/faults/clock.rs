@@ -5,14 +5,14 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tokio::task::JoinSet;
 
 use super::{
     handler::{Machine, Plan},
-    watch::Watcher,
+    watch::{Watcher, patience},
 };
 
 fn library() -> PathBuf {
@@ -25,7 +25,7 @@ fn library() -> PathBuf {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn conversations_end_although_the_wall_clock_steps_under_them() {
-    let deadline = Instant::now() + Duration::from_secs(150);
+    let deadline = patience();
     let folder = tempfile::tempdir().unwrap();
     let offset = folder.path().join("offset");
     fs::write(&offset, "+0").unwrap();

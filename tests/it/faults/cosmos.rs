@@ -1,20 +1,16 @@
 //! Cosmos DB throttles, is unavailable, does not answer, loses answers, refuses commits and shows old states; and two instances of the
 //! Function App work on one container.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::{
     handler::{Ends, Machine, Plan},
-    watch::{Watcher, ask_and_watch},
+    watch::{Watcher, ask_and_watch, patience},
 };
 use crate::support::{cosmos::Emulator, host::reply::Verdict, seeded::Seeded};
-
-fn within(seconds: u64) -> Instant {
-    Instant::now() + Duration::from_secs(seconds)
-}
 
 /// Has `fault` met `times` times while 20 conversations run, each `pause` after the one before. Faults that go on for ever are nothing
 /// to come through.
@@ -23,8 +19,8 @@ async fn all_end_under(fault: Value, times: u32, pause: Duration) -> Ends {
     let plan = Plan { queries: 2, warehouse: Duration::from_millis(500), cosmos: Some(&cosmos), ..Plan::quick() };
     let machine = Machine::start(plan, |_| {}).await;
     // The first operation makes the container, which is no part of a deployed app's work.
-    let first = ask_and_watch(machine.host.base(), 1, "which films?", within(60)).await;
-    let watched = tokio::spawn(ask_and_watch(machine.host.base(), 20, "which films?", within(150)));
+    let first = ask_and_watch(machine.host.base(), 1, "which films?", patience()).await;
+    let watched = tokio::spawn(ask_and_watch(machine.host.base(), 20, "which films?", patience()));
     for _ in 0..times {
         tokio::time::sleep(pause).await;
         cosmos.order(fault.clone()).await;
@@ -65,7 +61,7 @@ async fn lost_answers_and_refused_commits_and_stale_reads_give_one_answer_and_on
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_poisoned_message_is_tried_again_within_its_invocation() {
-    let deadline = within(60);
+    let deadline = patience();
     let cosmos = Emulator::start();
     let plan = Plan { warehouse: Duration::from_secs(600), cosmos: Some(&cosmos), ..Plan::quick() };
     let machine = Machine::start(plan, |_| {}).await;
@@ -80,7 +76,7 @@ async fn a_poisoned_message_is_tried_again_within_its_invocation() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_instances_that_are_killed_by_turns_share_the_work() {
-    let deadline = within(150);
+    let deadline = patience();
     let plan = Plan { warehouse: Duration::from_millis(400), cosmos: Some(Emulator::shared()), ..Plan::quick() };
     let machine = Machine::start(plan, |_| {}).await;
     let second = machine.scale_out().await;

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use super::{
     handler::{Machine, Plan},
-    watch::Watcher,
+    watch::{Watcher, patience},
 };
 use crate::support::{host::Running, seeded::Seeded};
 
@@ -28,7 +28,7 @@ fn killed(host: &Running) -> BTreeSet<ConversationId> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_killed_at_a_random_moment_in_each_of_200_conversations_costs_no_answer_and_no_second_launch() {
-    let deadline = Instant::now() + Duration::from_secs(400);
+    let deadline = patience();
     let plan = Plan { model: Duration::from_millis(120), warehouse: Duration::from_millis(1500), ..Plan::quick() };
     let machine = Machine::start(plan, |_| {}).await;
     let watcher = Watcher::new(machine.host.base());

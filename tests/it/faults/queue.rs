@@ -1,19 +1,19 @@
 //! The queue is away for a while.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use asklake::conversation::ConversationId;
 use tokio::task::JoinSet;
 
 use super::{
     handler::{Machine, Plan},
-    watch::Watcher,
+    watch::{Watcher, patience},
 };
 use crate::support::{azurite::Azurite, host::Settings};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn conversations_end_although_azurite_was_stopped_in_their_midst() {
-    let deadline = Instant::now() + Duration::from_secs(180);
+    let deadline = patience();
     let azurite = Azurite::start();
     let change = |settings: &mut Settings| {
         // A message whose outcome the queue never heard of waits for the end of its lease, which is ten minutes on Azure.

@@ -19,7 +19,7 @@ use super::wire;
 /// How often `GET /` is sent until something answers.
 const PROBE_INTERVAL: Duration = Duration::from_millis(25);
 /// How long the process has to answer.
-const START_LIMIT: Duration = Duration::from_secs(30);
+const START_LIMIT: Duration = Duration::from_secs(120);
 
 /// What is started.
 #[derive(Clone, Debug)]

@@ -128,6 +128,7 @@ class Follow {
   /** Resolves when the stream has ended: whether it was of use. */
   private async stream(): Promise<boolean> {
     const began = performance.now();
+    let isHeard = false;
     const end = new AbortController();
     let timer = setTimeout(() => end.abort(), FIRST_EVENT_MS);
     try {
@@ -139,6 +140,7 @@ class Follow {
         clearTimeout(timer);
         timer = setTimeout(() => end.abort(), LONGEST_SILENCE_MS);
         if (read.value.event === "done") break;
+        isHeard = true;
         this.hear(read.value);
       }
     } catch {
@@ -147,7 +149,7 @@ class Follow {
       clearTimeout(timer);
       end.abort();
     }
-    return this.isOver || performance.now() - began > SHORTEST_STREAM_MS;
+    return this.isOver || (isHeard && performance.now() - began > SHORTEST_STREAM_MS);
   }
 
   private hear(event: EventSourceMessage): void {

@@ -231,6 +231,9 @@ function ShownRows({ conversation, job, result }: { conversation: string; job: N
   );
 }
 
+/** How long a file that was fetched is there to be saved. */
+const KEPT_MS = 60_000;
+
 /** A link sends no token: what needs one is fetched first. */
 function download(event: MouseEvent): void {
   const link = event.currentTarget as HTMLAnchorElement;
@@ -241,7 +244,8 @@ function download(event: MouseEvent): void {
       const copy = link.cloneNode() as HTMLAnchorElement;
       copy.href = URL.createObjectURL(file);
       copy.click();
-      URL.revokeObjectURL(copy.href);
+      // Not at once: the browser may begin to read it later.
+      setTimeout(() => URL.revokeObjectURL(copy.href), KEPT_MS);
     },
     (cause: unknown) => announce(client.problemOf(cause).message),
   );
