@@ -14,7 +14,7 @@ use crate::{
         openai::{self, AnswerFormat, Authentication, Endpoint, OpenAi},
     },
     queue::{Receiver, Sender},
-    runtime::worker,
+    runtime::{connections, worker},
     service::{Ports, Service, Settings},
     sql::{Catalog, Guard, Lake, catalog::Fault, prompt::Profile},
     store::Store,
@@ -36,6 +36,8 @@ pub struct App {
     pub worker: worker::Settings,
     /// What HTTP is told.
     pub http: http::Settings,
+    /// What clients may take of the connections.
+    pub limits: connections::Limits,
 }
 
 impl App {
@@ -98,7 +100,7 @@ impl App {
             ..http::Settings::default()
         };
         let worker = worker::Settings { concurrency: config.worker_concurrency, ..worker::Settings::default() };
-        Ok((Self { service, receiver, worker, http }, Parts { lake, warehouse }))
+        Ok((Self { service, receiver, worker, http, limits: connections::Limits::default() }, Parts { lake, warehouse }))
     }
 }
 

@@ -41,7 +41,7 @@ struct Accepted {
     events_url: String,
 }
 
-pub(super) async fn start(service: &Service, caller: &Caller, headers: &HeaderMap, body: impl request::Body) -> Result<Response, Problem> {
+pub(super) async fn start(service: &Service, caller: &Caller, headers: &HeaderMap, body: request::Body) -> Result<Response, Problem> {
     let key = idempotency_key(headers)?;
     let start: Start = request::json(headers, body).await?;
     let started = service.start(validate(caller, start, key.as_deref())?).await?;

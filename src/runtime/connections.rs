@@ -1,9 +1,9 @@
 //! The connections of a server: how many are open, how long a client may take over its part of one, and how they end.
 //!
 //! HTTP/1.1 only: that is what proxies and the Functions host speak to a server behind them, and a client can do less harm with it. What is
-//! asked and answered is for `http`.
+//! asked and answered is for `http`, but for heads that cannot be read: those hyper answers itself, with a bare 400, 414 or 431.
 
-use std::{convert::Infallible, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, pin::pin, sync::Arc, time::Duration};
 
 use hyper::{
     Request, Response,
@@ -16,11 +16,11 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
 };
-use tokio_io_timeout::TimeoutStream;
+use tokio_io_timeout::TimeoutWriter;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// How long to wait after a connection could not be accepted, as when the process may open no more files.
-const PAUSE: Duration = Duration::from_millis(100);
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// What a client may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,15 +33,13 @@ pub struct Limits {
     pub head: Duration,
     /// How long a client may take none of an answer that waits for it.
     pub stall: Duration,
-    /// Bytes of the head of a request.
+    /// Bytes of the head of a request, at least 8,192; and of an answer that wait for the client in this process.
     pub head_bytes: usize,
-    /// Header fields of a request.
-    pub fields: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { connections: 8192, head: Duration::from_secs(75), stall: Duration::from_secs(60), head_bytes: 64 << 10, fields: 100 }
+        Self { connections: 8192, head: Duration::from_secs(75), stall: Duration::from_secs(60), head_bytes: 64 << 10 }
     }
 }
 
@@ -58,8 +56,9 @@ where
             let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
             match listener.accept().await {
                 Ok((stream, _)) => drop(open.spawn(connection(stream, service.clone(), limits, stop.clone(), place))),
+                Err(error) if is_of_the_client(&error) => {}
                 Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
+                    tracing::warn!(%error, "a connection could not be accepted; where too many files are open, raise the limit (ulimit -n)");
                     tokio::time::sleep(PAUSE).await;
                 }
             }
@@ -71,6 +70,11 @@ where
     open.wait().await;
 }
 
+/// Whether a connection ended before it was accepted, which says nothing about the next.
+fn is_of_the_client(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset)
+}
+
 async fn connection<S, B>(stream: TcpStream, service: S, limits: Limits, stop: CancellationToken, place: OwnedSemaphorePermit)
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future: Send> + Send + 'static,
@@ -80,13 +84,12 @@ where
     if stream.set_nodelay(true).is_err() {
         return;
     }
-    let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(limits.stall));
+    let mut stream = TimeoutWriter::new(stream);
+    stream.set_timeout(Some(limits.stall));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head)
         .max_buf_size(limits.head_bytes)
-        .max_headers(limits.fields)
         .serve_connection(TokioIo::new(Box::pin(stream)), service)
         .with_upgrades();
     let mut connection = pin!(connection);
