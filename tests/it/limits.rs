@@ -158,10 +158,11 @@ async fn no_more_connections_are_served_than_may_be_open_and_idle_ones_give_way(
 async fn a_client_that_does_not_read_its_download_is_left() {
     let rows = (0..2000).map(|number| vec![json!(format!("{number:0>200}"))]).collect();
     let result = ResultSet { row_count: 2000, rows, ..ScriptedWarehouse::rows() };
-    let warehouse = Arc::new(ScriptedWarehouse { result, ..ScriptedWarehouse::new(Duration::ZERO) });
+    let mut warehouse = ScriptedWarehouse::new(Duration::ZERO);
+    warehouse.result = result;
     let limits = Limits { connections: 2, stall: SHORT, ..PATIENT };
     let model = Arc::new(ScriptedModel::querying(1, Duration::ZERO));
-    let server = TestServer::start_limited(model, warehouse, http::Settings::default(), limits).await;
+    let server = TestServer::start_limited(model, Arc::new(warehouse), http::Settings::default(), limits).await;
     let id = server.ask("which films?").await;
     assert_eq!(server.ended(&id).await["status"], "completed");
     let download = format!("GET /api/chat/{id}/results/1?format=csv HTTP/1.1\r\nHost: lake\r\n\r\n");
