@@ -94,7 +94,7 @@ const FOREIGN: [&str; 14] = [
     "https://pages.example.evil.example",
     "https://evilpages.example",
     "https://evil.pages.example",
-    "https://pages.exampl",
+    "https://pages.exam",
     // Another scheme, another port.
     "http://pages.example",
     "https://pages.example:8443",
