@@ -56,12 +56,11 @@ pub fn run<T>(future: impl Future<Output = T>) -> T {
     RUNTIME.with(|runtime| runtime.block_on(future))
 }
 
+/// Routes of the server.
+pub type Routes = warp::filters::BoxedFilter<(warp::reply::Response,)>;
+
 /// What `routes` answer to `request`.
-pub fn ask<F>(routes: &F, request: http::Request<Full<Bytes>>) -> Answer
-where
-    F: warp::Filter<Error = std::convert::Infallible> + Clone,
-    F::Extract: warp::Reply,
-{
+pub fn ask(routes: &Routes, request: http::Request<Full<Bytes>>) -> Answer {
     run(async {
         let answer = warp::service(routes.clone()).call(request).await.unwrap_or_else(|never| match never {});
         let (parts, body) = answer.into_parts();
