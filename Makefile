@@ -14,7 +14,7 @@ ARGS ?=
 
 TOOLS := .tools
 
-.PHONY: help run func emulators package page tools test test-browser screenshots bench model eval lint audit clean cosmos-emulator chromium
+.PHONY: help run func emulators package page tools test test-browser screenshots bench model eval lint audit clean cosmos-emulator chromium redis
 
 help: ## list these recipes
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,7 +57,7 @@ page: web/dist/.done ## build the web page into web/dist
 
 tools: $(TOOLS)/venv/.done lake/.sample ## install and build what a run needs: Sail and the sample lake
 
-test: tools page $(TOOLS)/venv-test/.done $(TOOLS)/venv-databricks/.done $(TOOLS)/venv-model/.done $(TOOLS)/azurite/.done $(TOOLS)/oidc/.done $(TOOLS)/vega-lite/.done cosmos-emulator ## run all tests
+test: tools page $(TOOLS)/venv-test/.done $(TOOLS)/venv-databricks/.done $(TOOLS)/venv-model/.done $(TOOLS)/azurite/.done $(TOOLS)/oidc/.done $(TOOLS)/vega-lite/.done cosmos-emulator redis ## run all tests
 	$(CARGO) test --locked
 	$(CARGO) test --locked --package cosmos-emulator
 	$(MAKE) test-browser
@@ -77,6 +77,13 @@ chromium:
 	@[ -x "$${CHROMIUM:-/usr/bin/chromium}" ] || { \
 		[ "$$(id -u)" = 0 ] || { echo 'Chromium is missing: sudo apt-get install chromium, or set CHROMIUM to one that is there'; exit 1; }; \
 		set -x; apt-get update -qq; apt-get install -y -qq --no-install-recommends chromium fonts-noto-core > /dev/null; \
+	}
+
+# Debian's package; the tests start a server of their own, on a port of its own.
+redis:
+	@command -v redis-server > /dev/null || { \
+		[ "$$(id -u)" = 0 ] || { echo 'Redis is missing: sudo apt-get install redis-server'; exit 1; }; \
+		set -x; apt-get update -qq; apt-get install -y -qq --no-install-recommends redis-server > /dev/null; \
 	}
 
 # By itself: built together with asklake, it would give asklake the features of the SDK that are for it alone.

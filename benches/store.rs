@@ -32,7 +32,14 @@ fn asked() -> Conversation {
 }
 
 fn wake() -> Wake {
-    Wake { conversation_id: ConversationId::random(), revision: Revision::FIRST, repair: false, rows: None }
+    Wake {
+        conversation_id: ConversationId::random(),
+        revision: Revision::FIRST,
+        repair: false,
+        follows: false,
+        rows: None,
+        traceparent: None,
+    }
 }
 
 fn store(criterion: &mut Criterion) {

@@ -15,8 +15,6 @@ import tree_sitter_bicep
 ROOT = Path(__file__).resolve().parent.parent
 # Settings that the host reads and asklake does not.
 HOST = {
-    "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
-    "APPLICATIONINSIGHTS_CONNECTION_STRING",
     "AzureWebJobsStorage__blobServiceUri",
     "AzureWebJobsStorage__credential",
 }
@@ -81,5 +79,18 @@ for variable, name in (("COSMOS_DATABASE", "databaseName"), ("COSMOS_CONTAINER",
 azure = read("azure.yaml")
 service = re.search(r"^services:\n  (\w+):", azure, re.M)
 require(bool(service) and f"'azd-service-name': '{service[1]}'" in resources, "azure.yaml: no resource bears the tag of the service")
+
+# Prometheus has the names of metrics with underscores, their unit and, of counters, `_total`.
+source = "".join(read(file) for file in ("src/telemetry/instruments.rs", "src/store/cosmos/charge.rs"))
+names = {name.replace(".", "_") + "_seconds" for name in re.findall(r'seconds\(&meter, "([\w.]+)"', source)}
+names |= {name.replace(".", "_") for name in re.findall(r'(?:up_down_counter|_histogram)\("([\w.]+)"', source)}
+names |= {name.replace(".", "_") + "_total" for name in re.findall(r'u64_counter\("([\w.]+)"', source)}
+require(len(names) >= 10, "instruments.rs: its metrics are not found")
+expressions = [target["expr"] for panel in json.loads(read("deploy/dashboard.json"))["panels"] for target in panel["targets"]]
+expressions += re.findall(r"expr: (?:>-\n)?((?:.|\n)+?)\n +for:", read("deploy/alerts.yaml"))
+require(len(expressions) >= 10, "dashboard.json, alerts.yaml: their expressions are not found")
+for metric in re.findall(r"\b(?:asklake|azure|db|gen_ai|http)_\w+(?=[\[{)])", re.sub(r"by \([^)]*\)", "", " ".join(expressions))):
+    name = re.sub(r"_(bucket|count|sum)$", "", metric)
+    require(name in names, f"dashboard.json, alerts.yaml: the code has no metric {metric}")
 
 sys.exit("\n".join(faults) or 0)

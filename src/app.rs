@@ -2,9 +2,10 @@
 
 use std::{fmt::Write, path::Path, sync::Arc, time::Duration};
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 
 use crate::{
+    cache::{Cache, memory::MemoryCache, redis::RedisCache},
     config::{self, Config},
     conversation::Budgets,
     http,
@@ -14,8 +15,9 @@ use crate::{
         openai::{self, AnswerFormat, Authentication, Endpoint, OpenAi},
     },
     queue::{Receiver, Sender},
+    redis::Redis,
     runtime::{connections, worker},
-    service::{Ports, Service, Settings},
+    service::{Ports, Recall, Scope, Service, Settings},
     sql::{Catalog, Guard, Lake, catalog::Fault, prompt::Profile},
     store::Store,
     warehouse::{
@@ -89,8 +91,16 @@ impl App {
         // The others stop a query themselves, counting from the moment that it is sent.
         let is_databricks = matches!(config.warehouse, config::Warehouse::Databricks { .. });
         let query_time_limit = is_databricks.then_some(config.query_timeout);
-        let times = Settings { model_timeout, query_time_limit, advises, data_only: config.data_only, ..times };
-        let service = Service::new(ports, lake.clone(), Budgets::default(), times);
+        let times = Settings {
+            model_timeout,
+            query_time_limit,
+            advises,
+            data_only: config.data_only,
+            tells_content: config.telemetry.tells_content,
+            ..times
+        };
+        let made_from = made_from(config, &catalog, ports.model.name())?;
+        let service = recalling(config, made_from, Service::new(ports, lake.clone(), Budgets::default(), times))?;
         let http = http::Settings {
             cors_allowed_origins: config.cors_allowed_origins.clone(),
             example_questions: catalog.questions.iter().take(6).cloned().collect(),
@@ -109,6 +119,27 @@ impl App {
 struct Parts {
     lake: Lake,
     warehouse: Arc<dyn Warehouse>,
+}
+
+/// `service`, giving answers again as `config` says.
+fn recalling(config: &Config, made_from: String, service: Service) -> anyhow::Result<Service> {
+    let Some(at_most) = config.cache_ttl else { return Ok(service) };
+    let scope = match config.cache_scope {
+        config::CacheScope::App => Scope::App,
+        config::CacheScope::Principal => Scope::Principal,
+    };
+    let cache: Arc<dyn Cache> = match &config.redis_url {
+        Some(url) => Arc::new(RedisCache::new(Arc::new(Redis::new(url.expose()).context("REDIS_URL")?))),
+        None => Arc::new(MemoryCache::default()),
+    };
+    Ok(service.recalling(cache, Recall { at_most, scope, made_from }))
+}
+
+/// What the answers of this configuration are made from, and by which build. Secrets show nothing of themselves here.
+fn made_from(config: &Config, catalog: &Catalog, model: &str) -> anyhow::Result<String> {
+    let Config { warehouse, model: endpoint, model_call, data_only, max_rows, .. } = config;
+    let sources = format!("{warehouse:?} {endpoint:?} {model_call:?} {data_only} {max_rows}");
+    Ok(serde_json::json!([env!("CARGO_PKG_VERSION"), model, sources, serde_json::to_value(catalog)?]).to_string())
 }
 
 /// Time that a model has beyond its own.
@@ -218,8 +249,6 @@ fn warehouse(config: &Config, catalog: &Catalog) -> anyhow::Result<Arc<dyn Wareh
 mod sign_in {
     //! Who may ask, as it is configured.
 
-    use anyhow::Context;
-
     use super::*;
     use crate::{
         auth::{
@@ -280,8 +309,6 @@ type Sides = (Arc<dyn Sender>, Arc<dyn Receiver>);
 #[cfg(feature = "azure")]
 mod cloud {
     //! The adapters of Azure. None of them reaches anything before it is used.
-
-    use anyhow::Context;
 
     use super::*;
     use crate::{
@@ -358,8 +385,6 @@ mod cloud {
 mod databricks {
     //! The adapters of Databricks.
 
-    use anyhow::Context;
-
     use super::*;
     use crate::{
         azure,
@@ -424,8 +449,6 @@ mod local {
     //! The adapters of a laptop.
 
     use std::cell::OnceCell;
-
-    use anyhow::Context;
 
     use super::*;
     use crate::{

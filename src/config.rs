@@ -188,6 +188,15 @@ pub enum DatabricksParameter {
     Notebook,
 }
 
+/// Who may be given an answer that was made for somebody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CacheScope {
+    /// Everybody.
+    App,
+    /// Nobody.
+    Principal,
+}
+
 /// Which warehouse to use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Warehouse {
@@ -218,6 +227,36 @@ pub enum Warehouse {
     },
 }
 
+/// Where telemetry goes, and what may be in it. Sampler, headers and limits are read by the OpenTelemetry SDK from its own variables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Telemetry {
+    /// Whether it goes to the collector at `OTEL_EXPORTER_OTLP_ENDPOINT`.
+    pub otlp: bool,
+    /// The Application Insights resource that it goes to.
+    pub application_insights: Option<Secret>,
+    /// Whether such a resource is configured that takes nothing by its connection string alone.
+    pub is_refused_application_insights: bool,
+    /// What this service is called there.
+    pub service_name: String,
+    /// Whether spans may have the text of questions, SQL, rows and answers.
+    pub tells_content: bool,
+}
+
+impl Telemetry {
+    /// Reads it from the environment of this process, as it is needed before anything else. What is wrong with it is for
+    /// [`Config::from_env`] to report.
+    #[must_use]
+    pub fn from_env() -> Self {
+        Reader { lookup: &|name: &str| std::env::var(name).ok(), errors: Vec::new() }.telemetry()
+    }
+
+    /// Nothing goes anywhere.
+    #[must_use]
+    pub fn off() -> Self {
+        Reader { lookup: &|_: &str| None, errors: Vec::new() }.telemetry()
+    }
+}
+
 /// The folder of the embedded store and queue, where none is named.
 pub const DATA_DIR: &str = ".asklake";
 
@@ -246,6 +285,12 @@ pub struct Config {
     pub data_only: bool,
     /// Which warehouse.
     pub warehouse: Warehouse,
+    /// How old an answer may be that is given again; none where each is made anew.
+    pub cache_ttl: Option<Duration>,
+    /// Who may be given an answer that was made for somebody else.
+    pub cache_scope: CacheScope,
+    /// What instances share; none where each is by itself.
+    pub redis_url: Option<Secret>,
     /// Rows a query may return.
     pub max_rows: u64,
     /// How long a query may run.
@@ -254,6 +299,8 @@ pub struct Config {
     pub worker_concurrency: usize,
     /// Who may ask.
     pub auth: Auth,
+    /// Where telemetry goes.
+    pub telemetry: Telemetry,
 }
 
 impl Config {
@@ -263,7 +310,6 @@ impl Config {
     /// Every [`Error`] there is.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, Vec<Error>> {
         let mut reader = Reader { lookup: &lookup, errors: Vec::new() };
-        reader.refuse_unsupported();
         let model = reader.model();
         let config = Self {
             data_dir: reader.text("ASKLAKE_DATA_DIR").map_or_else(|| DATA_DIR.into(), PathBuf::from),
@@ -274,6 +320,9 @@ impl Config {
             store: reader.store(),
             queue: reader.queue(),
             model_call: reader.model_call(&model),
+            cache_ttl: Some(reader.number("CACHE_TTL_SECONDS", 900, 0, 86_400)).filter(|ttl| *ttl > 0).map(Duration::from_secs),
+            cache_scope: reader.cache_scope(),
+            redis_url: reader.redis_url(),
             data_only: reader.flag("DATA_ONLY"),
             model,
             warehouse: reader.warehouse(),
@@ -281,6 +330,7 @@ impl Config {
             query_timeout: Duration::from_secs(reader.number("QUERY_TIMEOUT_SECONDS", 120, 1, 1500)),
             worker_concurrency: reader.number("WORKER_CONCURRENCY", 64, 1, 1024),
             auth: reader.auth(),
+            telemetry: reader.telemetry(),
         };
         reader.refuse_embedded_in_azure(&config.store, &config.queue, &config.warehouse);
         if reader.errors.is_empty() { Ok(config) } else { Err(reader.errors) }
@@ -319,9 +369,13 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_adapter_is_an_error_and_not_ignored() {
-        let errors = read(&[("REDIS_URL", "redis://h")]).expect_err("a fault");
-        assert_eq!(errors.len(), 1);
+    fn redis_is_named_by_an_address_that_is_never_told() {
+        let config = read(&[("REDIS_URL", "rediss://:hunter2@h:6380")]).expect("valid");
+        assert_eq!(config.redis_url.as_ref().map(Secret::expose), Some("rediss://:hunter2@h:6380"));
+        assert!(!format!("{config:?}").contains("hunter2"));
+        let errors = read(&[("REDIS_URL", "h:6380,password=hunter2")]).expect_err("a fault");
+        assert_eq!(errors.iter().map(|error| error.variable).collect::<Vec<_>>(), ["REDIS_URL"]);
+        assert!(!format!("{errors:?}").contains("hunter2"));
     }
 
     const HOST: (&str, &str) = ("DATABRICKS_HOST", "adb-1.2.azuredatabricks.net/");

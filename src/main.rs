@@ -1,4 +1,4 @@
-//! The command line: `asklake functions | serve | ask | chat | eval | import | key | check`.
+//! The command line: `asklake functions | serve | ask | chat | eval | import | key | trace | check`.
 
 use std::{
     net::SocketAddr,
@@ -9,7 +9,7 @@ use std::{
 use asklake::{
     app::App,
     cli,
-    config::{Config, Queue},
+    config::{Config, Queue, Telemetry},
     runtime::{functions, standalone, stopped},
     telemetry::{self, Output},
 };
@@ -18,6 +18,7 @@ use asklake::{
     config::{Auth, DATA_DIR, ModelProfile},
     eval::figures::Prices,
     runtime::worker,
+    service::Settings,
     tape::{self, Tape},
 };
 use clap::{Parser, Subcommand};
@@ -66,6 +67,9 @@ enum Command {
         /// Language of the answer as a BCP 47 tag
         #[arg(long)]
         language: Option<String>,
+        /// Have the answer made anew, also where the same question was answered lately
+        #[arg(long)]
+        fresh: bool,
         /// Print one JSON document: the status with the rows of every query
         #[arg(long)]
         json: bool,
@@ -101,6 +105,15 @@ enum Command {
     Key {
         /// What the key is called; its conversations belong to that name
         name: String,
+    },
+    /// Tell the story of one conversation from the store that is configured: what happened when, and what it used
+    #[cfg(feature = "local")]
+    Trace {
+        /// Id of the conversation
+        conversation: String,
+        /// Print one JSON document, with all that each event says
+        #[arg(long)]
+        json: bool,
     },
     /// Show what is configured, what is embedded and what answers; every configuration error at once
     Check,
@@ -161,13 +174,14 @@ const TERMINAL_LOG: &str = "warn";
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match &arguments.command {
-        Command::Functions { .. } => telemetry::start(Output::Host, SERVER_LOG),
-        Command::Serve { .. } => telemetry::start(Output::Terminal, SERVER_LOG),
-        _ => telemetry::start(Output::Terminal, TERMINAL_LOG),
-    }
+    let exported = match &arguments.command {
+        Command::Functions { .. } => telemetry::start(Output::Host, SERVER_LOG, &Telemetry::from_env()),
+        Command::Serve { .. } => telemetry::start(Output::Terminal, SERVER_LOG, &Telemetry::from_env()),
+        _ => telemetry::start(Output::Terminal, TERMINAL_LOG, &Telemetry::off()),
+    };
     let is_hosted = matches!(arguments.command, Command::Functions { .. });
-    match run(arguments) {
+    let ended = run(arguments);
+    let code = match ended {
         Ok(code) => code,
         Err(error) if is_hosted => {
             tracing::error!(error = format!("{error:#}"), "the handler cannot run");
@@ -177,7 +191,9 @@ fn main() -> ExitCode {
             tracing::debug!(?error, "failed");
             fail(&format!("{error:#}"))
         }
-    }
+    };
+    exported.flush();
+    code
 }
 
 fn fail(message: &str) -> ExitCode {
@@ -197,8 +213,8 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Functions { port, root } => functions(config, port, &root).await,
         Command::Serve { listen } => serve(config().map_err(joined)?, listen).await,
         #[cfg(feature = "local")]
-        Command::Ask { server, question, token, language, json } => {
-            let options = cli::ask::Options { question, token, language, json };
+        Command::Ask { server, question, token, language, fresh, json } => {
+            let options = cli::ask::Options { question, token, language, fresh, json };
             match server {
                 Some(server) => Ok(exit(cli::ask::run(&server, &options).await?)),
                 None => ask(config().map_err(joined)?, options).await,
@@ -212,6 +228,12 @@ async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
                 None => chat(config().map_err(joined)?, options).await?,
             };
             Ok(left(ended))
+        }
+        #[cfg(feature = "local")]
+        Command::Trace { conversation, json } => {
+            let app = App::build(&config().map_err(joined)?, Settings::default())?;
+            cli::trace::run(&app.service, &conversation, json).await?;
+            Ok(ExitCode::SUCCESS)
         }
         #[cfg(feature = "local")]
         Command::Eval(evaluation) => evaluation.run(config).await,

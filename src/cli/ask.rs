@@ -21,6 +21,8 @@ pub struct Options {
     pub token: Option<String>,
     /// BCP 47 tag of the language to answer in.
     pub language: Option<String>,
+    /// Have the answer made anew, also where the same question was answered lately.
+    pub fresh: bool,
     /// Print one JSON document instead of text.
     pub json: bool,
 }
@@ -43,7 +45,7 @@ const ROWS_SHOWN: usize = 20;
 /// When the server cannot be reached or does not take the question.
 pub async fn run(base: &str, options: &Options) -> anyhow::Result<Ended> {
     let client = Client::new(base, options.token.as_deref())?;
-    let id = client.start(&options.question, options.language.as_deref(), None).await?;
+    let id = client.start(&options.question, options.language.as_deref(), None, options.fresh).await?;
     let mut turn = Turn::new(&client, &id, 1, 0);
     let mut screen = Screen::new(!options.json);
     let mut printed = 0;

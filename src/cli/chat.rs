@@ -174,8 +174,13 @@ impl Session {
 
     /// Does what a line says. Ctrl-C ends the wait for whatever it is.
     async fn perform(&mut self, command: Command) -> anyhow::Result<Answered> {
-        if let Command::Ask(question) = command {
-            return self.ask(&question).await;
+        match command {
+            Command::Ask(question) => return self.ask(&question, false).await,
+            Command::Fresh(question) => {
+                self.open = None;
+                return self.ask(&question, true).await;
+            }
+            _ => {}
         }
         if let Command::History(Some(number)) = command {
             let id = number.checked_sub(1).and_then(|index| self.listed.get(index)).cloned();
@@ -221,7 +226,7 @@ impl Session {
             Command::New => self.open = None,
             Command::History(_) => self.list().await?,
             Command::Help => say(command::help().trim_end())?,
-            Command::Ask(_) | Command::Quit => {}
+            Command::Ask(_) | Command::Fresh(_) | Command::Quit => {}
         }
         Ok(())
     }
@@ -230,7 +235,7 @@ impl Session {
         self.open.as_ref().context("there is no conversation yet: ask a question first, or open one of /history")
     }
 
-    async fn ask(&mut self, question: &str) -> anyhow::Result<Answered> {
+    async fn ask(&mut self, question: &str, fresh: bool) -> anyhow::Result<Answered> {
         let language = self.language.as_deref();
         let turn = match &self.open {
             Some(Open { id, status: Some(status) }) => {
@@ -239,7 +244,7 @@ impl Session {
             }
             Some(open) => bail!("the conversation {} was not read yet: open it again", open.id),
             None => {
-                let id = self.client.start(question, language, Some(&self.device)).await?;
+                let id = self.client.start(question, language, Some(&self.device), fresh).await?;
                 self.open = Some(Open { id, status: None });
                 1
             }

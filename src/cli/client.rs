@@ -51,8 +51,8 @@ impl Client {
     }
 
     /// Begins a conversation and returns its id.
-    pub(super) async fn start(&self, question: &str, language: Option<&str>, device: Option<&str>) -> anyhow::Result<String> {
-        let body = json!({"question": question, "language": language, "device_id": device});
+    pub(super) async fn start(&self, question: &str, language: Option<&str>, device: Option<&str>, fresh: bool) -> anyhow::Result<String> {
+        let body = json!({"question": question, "language": language, "device_id": device, "fresh": fresh});
         let started = self.post("/api/chat/start", &body).await?;
         Ok(serde_json::from_value::<Started>(started).context("the server's answer has no conversation_id")?.conversation_id)
     }

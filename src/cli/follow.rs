@@ -27,10 +27,18 @@ pub(super) struct Status {
     pub(super) final_answer: Option<String>,
     pub(super) error: Option<String>,
     pub(super) answered_by: Option<String>,
+    pub(super) cached: Option<Cached>,
     #[serde(default)]
     pub(super) assumptions: Vec<String>,
     #[serde(default)]
     pub(super) databricks_jobs: Vec<Job>,
+}
+
+/// That the answer was made before.
+#[derive(Deserialize)]
+pub(super) struct Cached {
+    /// How old it was when it was asked for again.
+    pub(super) age_seconds: u64,
 }
 
 fn first_turn() -> u32 {

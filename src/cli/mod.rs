@@ -19,6 +19,8 @@ mod follow;
 pub mod import;
 #[cfg(feature = "local")]
 mod screen;
+#[cfg(feature = "local")]
+pub mod trace;
 
 /// Prints a new API key and the line by which a server knows it.
 ///

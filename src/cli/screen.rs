@@ -120,6 +120,9 @@ impl Screen {
         if let Some(model) = status.answered_by.as_ref().filter(|_| !said.is_empty() && !said.contains("Answered by")) {
             writeln!(out, "Answered by: {}", plain(model))?;
         }
+        if let Some(cached) = &status.cached {
+            writeln!(out, "Cached: the answer is {} min old; --fresh, in chat /fresh QUESTION, has it made anew", cached.age_seconds / 60)?;
+        }
         out.flush()
     }
 

@@ -3,9 +3,9 @@
 use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
 use super::{
-    AzureCredential, DatabricksCompute, DatabricksCredential, DatabricksParameter, Error, Model, ModelCall, ModelProfile, Queue, Secret,
-    Store, Warehouse,
-    variables::{AZURE_INSTANCE, UNSUPPORTED, VARIABLES},
+    AzureCredential, CacheScope, DatabricksCompute, DatabricksCredential, DatabricksParameter, Error, Model, ModelCall, ModelProfile,
+    Queue, Secret, Store, Telemetry, Warehouse,
+    variables::{AZURE_INSTANCE, VARIABLES},
 };
 
 /// A pass over the environment.
@@ -54,6 +54,26 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
                 self.fault(name, format!("{text:?} is not a whole number from {least} to {most}"));
                 default
             }
+        }
+    }
+
+    pub(super) fn telemetry(&mut self) -> Telemetry {
+        let is_disabled = self.flag("OTEL_SDK_DISABLED");
+        if let Some(protocol) = self.text("OTEL_EXPORTER_OTLP_PROTOCOL").filter(|protocol| protocol != "http/protobuf") {
+            self.fault("OTEL_EXPORTER_OTLP_PROTOCOL", format!("{protocol:?} is not spoken; use http/protobuf, usually on port 4318"));
+        }
+        let endpoint = self.text("OTEL_EXPORTER_OTLP_ENDPOINT");
+        if let Some(endpoint) = &endpoint {
+            self.check_address("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint);
+        }
+        let takes_entra_alone = self.text("APPLICATIONINSIGHTS_AUTHENTICATION_STRING").is_some();
+        let connection = self.text("APPLICATIONINSIGHTS_CONNECTION_STRING").map(Secret).filter(|_| !is_disabled);
+        Telemetry {
+            otlp: endpoint.is_some() && !is_disabled,
+            is_refused_application_insights: connection.is_some() && takes_entra_alone,
+            application_insights: connection.filter(|_| !takes_entra_alone),
+            service_name: self.text("OTEL_SERVICE_NAME").unwrap_or_else(|| "asklake".to_owned()),
+            tells_content: self.flag("TELEMETRY_CONTENT"),
         }
     }
 
@@ -147,12 +167,13 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
         DatabricksCompute::Job { id, parameter }
     }
 
-    pub(super) fn refuse_unsupported(&mut self) {
-        for (name, adapter) in UNSUPPORTED {
-            if self.is_set(name) {
-                self.fault(name, format!("this version has no adapter for {adapter}; unset it to use the embedded default"));
-            }
+    pub(super) fn redis_url(&mut self) -> Option<Secret> {
+        let url = self.secret("REDIS_URL")?;
+        // Not repeated: there may be a password in it.
+        if !["redis://", "rediss://"].iter().any(|scheme| url.expose().starts_with(scheme)) {
+            self.fault("REDIS_URL", "it must begin with redis:// or, for TLS, rediss://");
         }
+        Some(url)
     }
 
     pub(super) fn store(&mut self) -> Store {
@@ -273,6 +294,18 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
             temperature_hundredths: self.hundredths("MODEL_TEMPERATURE", 200),
             max_tokens: self.number("MODEL_MAX_TOKENS", if profile == ModelProfile::Small { 600 } else { 4096 }, 64, 131_072),
             structured_answer,
+        }
+    }
+
+    /// Who may be given an answer that was made for somebody else.
+    pub(super) fn cache_scope(&mut self) -> CacheScope {
+        match self.text("CACHE_SCOPE").as_deref() {
+            None | Some("app") => CacheScope::App,
+            Some("principal") => CacheScope::Principal,
+            Some(other) => {
+                self.fault("CACHE_SCOPE", format!("{other:?} is neither app nor principal"));
+                CacheScope::Principal
+            }
         }
     }
 

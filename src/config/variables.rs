@@ -35,6 +35,16 @@ pub const VARIABLES: &[Variable] = &[
          makes one. Beside any AUTH_MODE but anonymous.",
     ),
     variable("API_KEYS_FILE", "none", "File with such keys, one a line; what begins with # is skipped."),
+    variable(
+        "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
+        "none",
+        "Set by a deployment whose Application Insights takes Entra tokens alone: then the Functions host sends its own telemetry there, and asklake none itself.",
+    ),
+    variable(
+        "APPLICATIONINSIGHTS_CONNECTION_STRING",
+        "none",
+        "Application Insights resource that traces and metrics are sent to, and logs where no Functions host sends them.",
+    ),
     variable("ASKLAKE_DATA_DIR", ".asklake", "Folder of the embedded store and queue."),
     variable(
         "AUTH_ADMIN_ROLE",
@@ -94,6 +104,8 @@ pub const VARIABLES: &[Variable] = &[
         "none",
         "Address of its queue service, when it is reached by managed identity, such as https://NAME.queue.core.windows.net.",
     ),
+    variable("CACHE_SCOPE", "app", "Who may be given an answer that was made for somebody else: app for everybody, principal for nobody."),
+    variable("CACHE_TTL_SECONDS", "900", "How old an answer may be that is given again to the same question; 0 makes every answer anew."),
     variable("CATALOG_FILE", "the IMDb catalog in the binary", "Catalog file that describes the lake."),
     variable("CATALOG_PROFILE", "chosen by the size of the lake", "Profile of the catalog whose parameters apply."),
     variable("CONVERSATION_TTL_SECONDS", "86400", "How long a conversation and its results live after its last update."),
@@ -159,21 +171,39 @@ pub const VARIABLES: &[Variable] = &[
     ),
     variable("OPENAI_MODEL", "none", "Name of the model on OPENAI_BASE_URL."),
     variable(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "none",
+        "OpenTelemetry collector that traces, metrics and logs are sent to, such as http://localhost:4318; docs/observability.md has the other variables of the SDK.",
+    ),
+    variable("OTEL_EXPORTER_OTLP_HEADERS", "none", "Headers for that collector as NAME=VALUE, separated by commas: its key, for example."),
+    variable("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf", "Protocol of that collector; asklake speaks no other."),
+    variable("OTEL_SDK_DISABLED", "0", "1 sends no telemetry, whatever else is set."),
+    variable("OTEL_SERVICE_NAME", "asklake", "What this service is called in telemetry."),
+    variable("OTEL_TRACES_SAMPLER", "parentbased_always_on", "Which traces are recorded, such as parentbased_traceidratio."),
+    variable("OTEL_TRACES_SAMPLER_ARG", "1", "The share of traces for that one, from 0 to 1."),
+    variable(
         "QUERY_TIMEOUT_SECONDS",
         "120",
         "How long a query may run. On Databricks the time in which it is queued or the warehouse starts does not count.",
     ),
+    secret(
+        "REDIS_URL",
+        "none",
+        "Redis in which instances share answers that are given again, such as rediss://:PASSWORD@HOST:6380; each keeps its own without it.",
+    ),
     variable("SAIL_BIN", ".tools/venv/bin/sail", "The sail command of pysail."),
     variable("SAIL_MEMORY_MIB", "half of the machine's, at most 4096", "Memory the local Sail may use."),
+    variable(
+        "TELEMETRY_CONTENT",
+        "0",
+        "1 puts the text of questions, SQL, rows and answers into traces; without it none of that leaves the process as telemetry.",
+    ),
     variable(
         "WORKER_CONCURRENCY",
         "64",
         "Conversations worked on at once by the standalone server; under the Functions host, host.json decides.",
     ),
 ];
-
-/// Variables of adapters that this version does not have: set, they are an error rather than silently ignored.
-pub(super) const UNSUPPORTED: &[(&str, &str)] = &[("REDIS_URL", "Redis")];
 
 /// Set by Azure on every instance that it runs.
 pub(super) const AZURE_INSTANCE: &str = "WEBSITE_INSTANCE_ID";

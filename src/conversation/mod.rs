@@ -8,10 +8,13 @@ pub mod chart;
 pub mod grounding;
 pub mod machine;
 pub mod model;
+pub mod recall;
 pub mod requests;
 pub mod result;
 pub mod retry;
 pub mod stage;
+pub mod story;
+pub mod trace;
 
 pub use caller::{Access, Caller, Owner};
 pub use chart::Chart;
@@ -21,7 +24,10 @@ pub use model::{
     Message, NewConversation, Phase, PublicJobStatus, ResultSummary, Review, Revision, Role, RunId, Spent, Timestamp, ToolCall,
     ToolOutcome, ToolStatus, Usage,
 };
+pub use recall::{Answered, Recalled, recall};
 pub use requests::{Declined, Feedback, FollowUp, KeyedRequest, Rating, RequestKey, cancel, follow_up, note_recompute, rate};
 pub use result::{Column, ResultSet};
 pub use retry::Budgets;
 pub use stage::{Progress, PublicStatus, Stage};
+pub use story::{Event, EventKind, story};
+pub use trace::TraceParent;

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::{
     caller::Owner,
     chart::Chart,
+    recall::Recalled,
     requests::{Feedback, KeyedRequest},
     stage::{Progress, PublicStatus, Stage},
 };
@@ -261,6 +262,9 @@ pub struct Conversation {
     /// An answer of this turn that was given back to the model; absent once there is another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draft: Option<Draft>,
+    /// Whether the answer was made before, for another conversation, and how old it was; absent when it was made for this turn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recalled: Option<Recalled>,
     /// Questions that would work next.
     #[serde(default)]
     pub suggested_questions: Vec<String>,
@@ -332,6 +336,7 @@ impl Conversation {
             verified_queries: Vec::new(),
             chart: None,
             draft: None,
+            recalled: None,
             suggested_questions: Vec::new(),
             answered_by: None,
             usage: Usage::default(),
@@ -369,6 +374,7 @@ impl Conversation {
             assumptions: self.assumptions.clone(),
             unverified: self.unverified.clone(),
             verified_queries: self.verified_queries.clone(),
+            recalled: self.recalled,
         }
     }
 
@@ -431,6 +437,9 @@ pub struct EndedTurn {
     pub unverified: Vec<String>,
     /// See [`Conversation::verified_queries`].
     pub verified_queries: Vec<String>,
+    /// See [`Conversation::recalled`].
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "cached")]
+    pub recalled: Option<Recalled>,
 }
 
 /// Who said it.

@@ -23,6 +23,7 @@ use super::{
 use crate::{
     conversation::{Caller, ConversationId, Owner, Revision},
     service::{DraftPiece, News, Part, Service, Watch},
+    telemetry::OpenStream,
 };
 
 /// The longest time without a word: proxies take a silent connection for a dead one.
@@ -76,6 +77,7 @@ pub(super) struct Feed {
     is_done: bool,
     stop: CancellationToken,
     _place: Place,
+    _open: OpenStream,
 }
 
 #[derive(Serialize)]
@@ -116,7 +118,15 @@ impl Streams {
         let watch = service.watch(caller, id, known).await?.ok_or_else(Problem::no_conversation)?;
         let now = Instant::now();
         let (heartbeat_at, ends_at) = (now + HEARTBEAT, now + LIFE);
-        Ok(Feed { watch, heartbeat_at, ends_at, is_done: false, stop: self.stop.clone(), _place: place })
+        Ok(Feed {
+            watch,
+            heartbeat_at,
+            ends_at,
+            is_done: false,
+            stop: self.stop.clone(),
+            _place: place,
+            _open: service.instruments().stream(),
+        })
     }
 }
 

@@ -1,4 +1,4 @@
-//! `GET /api/health` (the process is up) and `GET /api/ready` (its dependencies answer).
+//! `GET /api/health` (the process is up) and `GET /api/ready` (what it cannot answer without answers).
 
 use serde::Serialize;
 use warp::{
@@ -47,7 +47,7 @@ pub(super) fn health() -> Response {
 /// What the dependencies are is for those who may ask; everybody else is told whether the service works.
 pub(super) async fn ready(service: &Service, is_detailed: bool) -> Response {
     let readiness = service.readiness().await;
-    let is_ready = readiness.dependencies.iter().all(|dependency| dependency.fault.is_none());
+    let is_ready = readiness.dependencies.iter().all(|dependency| dependency.fault.is_none() || !dependency.is_needed);
     let dependencies = readiness.dependencies.iter().filter(|_| is_detailed).map(view).collect();
     let (code, status) = if is_ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "unavailable") };
     let mut response = super::json(code, &Ready { status, model: &readiness.model, dependencies });

@@ -13,6 +13,7 @@ mod headers;
 mod health;
 mod history;
 mod messages;
+mod observed;
 mod openapi;
 mod page;
 mod problem;
@@ -29,6 +30,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 use warp::{
     Filter, Rejection, Reply,
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
@@ -37,6 +39,7 @@ use warp::{
 };
 
 use self::{
+    observed::Observed,
     problem::Problem,
     request::{Body, Query, RequestId},
     route::{Chat, Route},
@@ -138,15 +141,17 @@ pub fn routes(
             let body = Body::new(body, context.settings.body_timeout);
             let origins = &context.settings.cors_allowed_origins;
             let origin = cors::allowed(origins, &headers);
+            let observed = Observed::begin(&method, path.as_str(), &headers, &id);
             // On the heap, so that it is gone once there is a response: a connection keeps the room of the filter for as long as it is open,
             // which with a stream of events is long.
-            let answer = Box::pin(answer(&context, method.clone(), path.as_str(), &query, headers, upgrade, body));
-            let response = answer.await;
+            let answer = answer(&context, method.clone(), path.as_str(), &query, headers, upgrade, body).instrument(observed.span());
+            let response = Box::pin(answer).await;
             let mut response = headers::finish(response.unwrap_or_else(|problem| problem.respond(path.as_str(), &id)), &id);
             cors::admit(&mut response, &method, origins, origin);
             if is_secure {
                 headers::keep_secure(&mut response);
             }
+            observed.end(context.service.instruments(), response.status());
             response
         })
         .recover(rejected)

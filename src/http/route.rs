@@ -71,6 +71,27 @@ impl Route {
         })
     }
 
+    /// The path with the names of its parameters in place of their values.
+    pub(super) fn template(self) -> &'static str {
+        match self {
+            Self::Page => "/",
+            Self::PageAsset(_) => "/api/assets/{name}",
+            Self::Health => "/api/health",
+            Self::Ready => "/api/ready",
+            Self::OpenApi => "/api/openapi.json",
+            Self::Chat(Chat::Start) => "/api/chat/start",
+            Self::Chat(Chat::History) => "/api/chat/history",
+            Self::Chat(Chat::Status(_)) => "/api/chat/{id}/status",
+            Self::Chat(Chat::Events(_)) => "/api/chat/{id}/events",
+            Self::Chat(Chat::Socket(_)) => "/api/chat/{id}/ws",
+            Self::Chat(Chat::Conversation(_)) => "/api/chat/{id}",
+            Self::Chat(Chat::Messages(_)) => "/api/chat/{id}/messages",
+            Self::Chat(Chat::Cancel(_)) => "/api/chat/{id}/cancel",
+            Self::Chat(Chat::Feedback(_)) => "/api/chat/{id}/feedback",
+            Self::Chat(Chat::Result(..)) => "/api/chat/{id}/results/{n}",
+        }
+    }
+
     /// The value of `Allow`.
     pub(super) fn allow(self) -> &'static str {
         match self {

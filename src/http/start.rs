@@ -29,6 +29,8 @@ struct Start {
     user_id: Option<String>,
     device_id: Option<String>,
     language: Option<String>,
+    #[serde(default)]
+    fresh: bool,
 }
 
 #[derive(Serialize)]
@@ -44,7 +46,9 @@ struct Accepted {
 pub(super) async fn start(service: &Service, caller: &Caller, headers: &HeaderMap, body: request::Body) -> Result<Response, Problem> {
     let key = idempotency_key(headers)?;
     let start: Start = request::json(headers, body).await?;
-    let started = service.start(validate(caller, start, key.as_deref())?).await?;
+    let is_fresh = start.fresh || asks_anew(headers);
+    let new = validate(caller, start, key.as_deref())?;
+    let started = if is_fresh { service.start(new).await? } else { service.start_or_recall(new).await? };
     accepted(started.id, "started", STARTED)
 }
 
@@ -56,6 +60,12 @@ fn validate(caller: &Caller, start: Start, key: Option<&str>) -> Result<NewConve
     let request_digest = key.map(|_| digest(&[Some(question.as_str()), user_id.as_deref(), device_id.as_deref(), language.as_deref()]));
     let id = key.map_or_else(ConversationId::random, |key| ConversationId::from_idempotency_key(caller.scope(), key));
     Ok(NewConversation { id, question, owner: caller.owner().cloned(), user_id, device_id, language, request_digest })
+}
+
+/// Whether the client refuses an answer that was made before (RFC 9111, section 5.2.1.4).
+fn asks_anew(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|directive| directive.trim().eq_ignore_ascii_case("no-cache"))
 }
 
 /// What tells one body from another: the same for the same parts.

@@ -12,7 +12,7 @@ use super::{messages::FeedbackView, problem::Problem, request::Query};
 use crate::{
     conversation::{
         AnswerBasis, Caller, Chart, Conversation, ConversationId, ErrorDetail, Job, LimitSource, Progress, PublicJobStatus, PublicStatus,
-        Revision, RunId, Stage, Timestamp, Usage,
+        Recalled, Revision, RunId, Stage, Timestamp, Usage,
     },
     service::{Service, Wait},
 };
@@ -47,6 +47,8 @@ struct Status<'a> {
     chart: Option<&'a Chart>,
     error_detail: Option<&'a ErrorDetail>,
     feedback: Option<FeedbackView<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cached: Option<Recalled>,
 }
 
 #[derive(Serialize)]
@@ -113,6 +115,7 @@ impl<'a> Status<'a> {
             chart: conversation.chart.as_ref(),
             error_detail: conversation.error_detail.as_ref(),
             feedback: conversation.feedback_of(conversation.turn).map(FeedbackView::of),
+            cached: conversation.recalled,
         }
     }
 }

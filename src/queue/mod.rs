@@ -16,7 +16,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::conversation::{Conversation, ConversationId, Revision};
+use crate::conversation::{Conversation, ConversationId, Revision, TraceParent, trace};
 
 /// The queue of wakes, as `worker/function.json` names it.
 pub const NAME: &str = "conversation-wakes";
@@ -38,9 +38,16 @@ pub struct Wake {
     /// Whether it was sent to repair a lost one, see `service::protocol`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub repair: bool,
+    /// Whether the question is being answered for another who asked it too, and this conversation waits for that. A wake without it, such
+    /// as one that is sent again, has the conversation answered by itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub follows: bool,
     /// Asks not for the turn but for rows that have expired.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<Recompute>,
+    /// The span that sent it, where traces are exported: the worker's goes on from there.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "trace::lenient")]
+    pub traceparent: Option<TraceParent>,
 }
 
 /// Rows to compute again. All that is known of it stands in the message: the conversation stays as it is, and so does its fence.
@@ -58,7 +65,14 @@ impl Wake {
     /// The wake that takes `conversation` on.
     #[must_use]
     pub fn of(conversation: &Conversation) -> Self {
-        Self { conversation_id: conversation.id, revision: conversation.revision, repair: false, rows: None }
+        Self {
+            conversation_id: conversation.id,
+            revision: conversation.revision,
+            repair: false,
+            follows: false,
+            rows: None,
+            traceparent: None,
+        }
     }
 }
 

@@ -1,7 +1,9 @@
 //! Use cases: start a conversation, take it on (`step`), read it, go on with it or end it (`requests`). Knows the ports, never an adapter, HTTP or a queue's envelope.
 
+mod answers;
 mod changes;
 mod draft;
+mod observed;
 mod perform;
 pub mod protocol;
 mod read;
@@ -17,6 +19,7 @@ mod watch;
 
 use std::{sync::Arc, time::Duration};
 
+pub use answers::{Recall, Scope};
 pub use draft::DraftPiece;
 pub use read::{Dependency, Labels, Readiness, Wait};
 pub use recompute::Recomputed;
@@ -28,11 +31,13 @@ pub use watch::{News, Watch};
 pub use crate::model::Part;
 
 use crate::{
+    cache::Cache,
     conversation::{Budgets, Timestamp},
     model::Model,
-    queue::Sender,
+    queue::{self, Sender, Wake},
     sql::Lake,
     store::Store,
+    telemetry::{self, Instruments},
     warehouse::Warehouse,
 };
 
@@ -56,6 +61,8 @@ pub struct Settings {
     pub data_only: bool,
     /// Whether a model is told how to repair a query, besides its error. Off only where a bare model is measured.
     pub advises: bool,
+    /// Whether spans may have the text of questions, SQL, rows and answers.
+    pub tells_content: bool,
     /// How overdue a wake must be before a status read sends it again.
     pub wake_grace: Duration,
 }
@@ -71,6 +78,7 @@ impl Default for Settings {
             replica_lag: Duration::ZERO,
             data_only: false,
             advises: true,
+            tells_content: false,
             wake_grace: Duration::from_secs(180),
         }
     }
@@ -98,6 +106,8 @@ pub struct Service {
     settings: Settings,
     changes: Arc<changes::Changes>,
     recent: Arc<recent::Recent>,
+    answers: Option<Arc<answers::Answers>>,
+    instruments: Arc<Instruments>,
 }
 
 impl Service {
@@ -105,13 +115,31 @@ impl Service {
     #[must_use]
     pub fn new(ports: Ports, lake: Lake, budgets: Budgets, settings: Settings) -> Self {
         let recent = Arc::new(recent::Recent::new(settings.read_interval));
-        Self { ports, lake, budgets, settings, changes: Arc::default(), recent }
+        Self { ports, lake, budgets, settings, changes: Arc::default(), recent, answers: None, instruments: Arc::default() }
+    }
+
+    /// The same, but answers are kept in `cache` and given again as `recall` says.
+    #[must_use]
+    pub fn recalling(self, cache: Arc<dyn Cache>, recall: Recall) -> Self {
+        Self { answers: Some(Arc::new(answers::Answers::new(cache, recall))), ..self }
     }
 
     /// The name of the model that answers.
     #[must_use]
     pub fn model_name(&self) -> &str {
         self.ports.model.name()
+    }
+
+    /// What counts and times this service, for whoever serves it.
+    #[must_use]
+    pub fn instruments(&self) -> &Arc<Instruments> {
+        &self.instruments
+    }
+
+    /// Sends a wake that a worker has after `delay`, and that goes on with the trace of whoever sends it.
+    async fn wake(&self, wake: Wake, delay: Duration) -> Result<(), queue::Error> {
+        let traceparent = telemetry::current();
+        self.ports.wakes.send(&Wake { traceparent, ..wake }, delay).await
     }
 
     fn now() -> Timestamp {

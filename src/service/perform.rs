@@ -5,8 +5,6 @@
 
 use std::time::{Duration, Instant};
 
-use tokio::time::timeout;
-
 use super::{Service, rows_alone, transcript::Results};
 use crate::{
     conversation::{Cancellation, Conversation, Decision, Effect, ErrorCode, Job, Outcome, Phase, Review, RunId},
@@ -43,7 +41,7 @@ impl Service {
             }
         };
         let began = Instant::now();
-        let reply = timeout(self.settings.model_timeout, self.ports.model.reply(&request, &listener)).await;
+        let reply = self.ask(conversation.id, &request, &listener).await;
         let model_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         Ok(match reply {
             Ok(Ok(reply)) => {
@@ -58,6 +56,7 @@ impl Service {
                     let detail = format!("The model's replies cannot be used: {detail}");
                     return Ok(Outcome::ModelUnusable { detail, prompt_tokens, completion_tokens, model_ms });
                 };
+                let detail = self.settings.tells_content.then_some(detail.as_str());
                 tracing::info!(conversation.id = %conversation.id, detail, "the model's replies cannot be used; the rows are the answer");
                 let (decision, review) = self.judged(conversation, Decision::Answer(rows_alone::answer(result)), &results);
                 // It is made of rows alone, and nobody could write it better.
@@ -94,7 +93,8 @@ impl Service {
             return Outcome::QueryRepeated { job: index, of };
         }
         let statement = self.statement(conversation, index, job.lost, &admitted);
-        match timeout(self.settings.warehouse_timeout, self.ports.warehouse.launch(&statement)).await {
+        let launch = self.ports.warehouse.launch(&statement);
+        match self.call("launch", Some(&statement.sql), self.settings.warehouse_timeout, launch).await {
             Ok(Ok(run)) => Outcome::QueryLaunched {
                 job: index,
                 run_id: run.id,
@@ -136,7 +136,8 @@ impl Service {
         left: Duration,
     ) -> Result<Outcome, store::Error> {
         let wait = self.time_limit(conversation, index).map_or(left, |limit| limit.left.min(left));
-        let polled = timeout(wait + self.settings.warehouse_timeout, self.ports.warehouse.poll(run, phase, wait)).await;
+        let poll = self.ports.warehouse.poll(run, phase, wait);
+        let polled = self.call("poll", None, wait + self.settings.warehouse_timeout, poll).await;
         let state = match polled {
             Ok(Ok(state)) => state,
             Ok(Err(error)) => return Ok(failed_call(index, error)),
@@ -176,7 +177,8 @@ impl Service {
         let Some(run) = run else { return Cancellation::Unknown };
         self.stop(run).await;
         let wait = left.min(CANCEL_WAIT);
-        match timeout(wait + self.settings.warehouse_timeout, self.ports.warehouse.poll(run, phase, wait)).await {
+        let poll = self.ports.warehouse.poll(run, phase, wait);
+        match self.call("poll", None, wait + self.settings.warehouse_timeout, poll).await {
             Ok(Ok(RunState::Canceled)) => Cancellation::Confirmed,
             Ok(Ok(RunState::Succeeded(_) | RunState::Failed(_))) => Cancellation::TooLate,
             Ok(Ok(RunState::Lost)) => Cancellation::Unknown,
@@ -194,7 +196,7 @@ impl Service {
 
     /// Stops a run that nobody waits for any more. Where that fails it ends by the limits of the warehouse.
     pub(super) async fn stop(&self, run: &RunId) {
-        match timeout(self.settings.warehouse_timeout, self.ports.warehouse.cancel(run)).await {
+        match self.call("cancel", None, self.settings.warehouse_timeout, self.ports.warehouse.cancel(run)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(run.id = %run, %error, "could not cancel a query"),
             Err(_) => tracing::warn!(run.id = %run, "the warehouse did not answer to the cancellation of a query"),

@@ -48,12 +48,14 @@ pub struct Dependency {
     pub latency: Duration,
     /// What is wrong; absent when it answers.
     pub fault: Option<String>,
+    /// Whether no question can be answered without it.
+    pub is_needed: bool,
 }
 
 /// How all dependencies are doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Readiness {
-    /// Store, queue, model and warehouse.
+    /// Store, queue, model and warehouse, and the cache where there is one.
     pub dependencies: Vec<Dependency>,
     /// The name of the model that answers.
     pub model: String,
@@ -160,8 +162,7 @@ impl Service {
         if now.since(wake_at) < self.settings.wake_grace || !self.changes.may_nudge(conversation.id, self.settings.wake_grace) {
             return;
         }
-        let wake = Wake::of(conversation);
-        match self.ports.wakes.send(&wake, Duration::ZERO).await {
+        match self.wake(Wake::of(conversation), Duration::ZERO).await {
             Ok(()) => tracing::warn!(conversation.id = %conversation.id, "sent an overdue wake again"),
             Err(error) => tracing::warn!(conversation.id = %conversation.id, %error, "could not send an overdue wake again"),
         }
@@ -185,16 +186,32 @@ impl Service {
         self.ports.store.result(conversation.id, number).await
     }
 
+    /// A conversation whoever it belongs to: for an operator, who can read the store as well.
+    ///
+    /// # Errors
+    /// [`Error`] of the store.
+    pub async fn inspect(&self, id: ConversationId) -> Result<Option<Conversation>, Error> {
+        Ok(self.load_shown(id).await?.map(|found| found.conversation))
+    }
+
     /// Asks every dependency whether it answers, all at once.
     pub async fn readiness(&self) -> Readiness {
         let Self { ports, .. } = self;
-        let (store, queue, model, warehouse) = tokio::join!(
+        let cache = async {
+            let cache = &self.answers.as_ref()?.cache;
+            Some(Dependency { is_needed: false, ..dependency("cache", cache.kind(), cache.probe()).await })
+        };
+        let (store, queue, model, warehouse, cache) = tokio::join!(
             dependency("store", ports.store.kind(), ports.store.probe()),
             dependency("queue", ports.wakes.kind(), ports.wakes.probe()),
             dependency("model", ports.model.kind(), ports.model.probe()),
             dependency("warehouse", ports.warehouse.kind(), ports.warehouse.probe()),
+            cache,
         );
-        Readiness { dependencies: vec![store, queue, model, warehouse], model: ports.model.name().to_owned() }
+        Readiness {
+            dependencies: [store, queue, model, warehouse].into_iter().chain(cache).collect(),
+            model: ports.model.name().to_owned(),
+        }
     }
 }
 
@@ -219,5 +236,5 @@ async fn dependency<E: std::fmt::Display>(
         Ok(Err(error)) => Some(error.to_string()),
         Err(_) => Some(format!("no answer within {} s", PROBE.as_secs())),
     };
-    Dependency { name, kind, latency: began.elapsed(), fault }
+    Dependency { name, kind, latency: began.elapsed(), fault, is_needed: true }
 }

@@ -4,8 +4,6 @@
 //! warehouse that still has the run gives its rows without computing them. No conversation is changed, but for why it failed, and that
 //! only while no turn is running: it cannot get into the way of the worker's protocol.
 
-use tokio::time::timeout;
-
 use super::{Advance, RequestError, Service, StepError, requests::TRIES};
 use crate::{
     conversation::{Caller, Conversation, ConversationId, JobStatus, Phase, ResultSet, note_recompute, retry::backoff},
@@ -48,7 +46,7 @@ impl Service {
         self.note(id, number, None).await?;
         let stored = self.load_shown(id).await?.ok_or(RequestError::Unknown)?;
         let rows = Some(Recompute { query: number, lost: 0, polls: 0 });
-        self.ports.wakes.send(&Wake { rows, ..Wake::of(&stored.conversation) }, std::time::Duration::ZERO).await?;
+        self.wake(Wake { rows, ..Wake::of(&stored.conversation) }, std::time::Duration::ZERO).await?;
         Ok(Recomputed::Started)
     }
 
@@ -85,13 +83,14 @@ impl Service {
         };
         let statement = self.statement(conversation, index, job.lost + rows.lost, &admitted);
         let warehouse = &self.ports.warehouse;
-        let run = match timeout(self.settings.warehouse_timeout, warehouse.launch(&statement)).await {
+        let run = match self.call("launch", Some(&statement.sql), self.settings.warehouse_timeout, warehouse.launch(&statement)).await {
             Ok(Ok(run)) => run,
             Ok(Err(error)) => return failed_call(error),
             Err(_) => return Again::Running,
         };
         let wait = self.settings.invocation;
-        let polled = match timeout(wait + self.settings.warehouse_timeout, warehouse.poll(&run.id, Phase::Executing, wait)).await {
+        let poll = warehouse.poll(&run.id, Phase::Executing, wait);
+        let polled = match self.call("poll", None, wait + self.settings.warehouse_timeout, poll).await {
             Ok(Ok(state)) => state,
             Ok(Err(error)) => return failed_call(error),
             Err(_) => return Again::Running,

@@ -79,7 +79,8 @@ impl Service {
             }
             let next = follow_up(conversation, asked.clone(), &self.budgets, Self::now())?.conversation;
             if let Some(etag) = self.try_commit(&next, &etag).await? {
-                return Ok(self.wake_or_withdraw(next, &etag).await?);
+                let wake = Wake::of(&next);
+                return Ok(self.wake_or_withdraw(next, &etag, wake).await?);
             }
         }
         Err(RequestError::Contended)
@@ -88,7 +89,7 @@ impl Service {
     /// The first request may have died before it could wake a worker. One more wake does no harm.
     async fn join_turn(&self, found: &Conversation, turn: u32) -> Result<(), RequestError> {
         if found.turn == turn && found.stage == Stage::Planning {
-            self.ports.wakes.send(&Wake::of(found), Duration::ZERO).await?;
+            self.wake(Wake::of(found), Duration::ZERO).await?;
         }
         Ok(())
     }
@@ -107,6 +108,7 @@ impl Service {
             }
             let Some(Transition { conversation, wake }) = cancel(conversation, Self::now()) else { return Err(RequestError::TurnEnded) };
             if self.try_commit(&conversation, &etag).await?.is_some() {
+                self.count_ended(&conversation);
                 return Ok(if wake.is_some() { self.wake_to_cancel(&conversation).await } else { Canceled::Now });
             }
         }
@@ -115,7 +117,7 @@ impl Service {
 
     /// Wakes a worker for a turn that is being canceled. Where the queue fails, the message that is under way for it does the same, later.
     async fn wake_to_cancel(&self, conversation: &Conversation) -> Canceled {
-        if let Err(error) = self.ports.wakes.send(&Wake::of(conversation), Duration::ZERO).await {
+        if let Err(error) = self.wake(Wake::of(conversation), Duration::ZERO).await {
             tracing::warn!(conversation.id = %conversation.id, %error, "could not wake a worker for a cancellation");
         }
         Canceled::Soon

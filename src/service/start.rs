@@ -1,8 +1,14 @@
-//! Starting a conversation: stored first, then a worker is woken.
+//! Starting a conversation: stored first, then a worker is woken, unless the answer is there already.
 
-use super::Service;
+use std::time::Duration;
+
+use super::{
+    Service,
+    answers::{Answers, FOLLOW_EVERY},
+    perform::number,
+};
 use crate::{
-    conversation::{Conversation, ConversationId, ErrorCode, NewConversation, Outcome, Stage, apply},
+    conversation::{Answered, Conversation, ConversationId, ErrorCode, NewConversation, Outcome, Stage, apply, recall},
     queue::{self, Wake},
     store::{self, ETag},
 };
@@ -29,17 +35,49 @@ pub enum StartError {
 }
 
 impl Service {
-    /// Stores the conversation and wakes a worker. With an idempotency key (a digest is given) it may exist already.
+    /// Stores the conversation and wakes a worker: its answer is made anew. With an idempotency key (a digest is given) it may exist already.
     ///
     /// # Errors
     /// [`StartError`]: nothing was promised to the client, and no worker will act.
     pub async fn start(&self, new: NewConversation) -> Result<Started, StartError> {
+        self.begin(new, None).await
+    }
+
+    /// [`Service::start`], but where the same question was answered lately the conversation has ended with that answer by the time that
+    /// this returns.
+    ///
+    /// # Errors
+    /// As [`Service::start`].
+    pub async fn start_or_recall(&self, new: NewConversation) -> Result<Started, StartError> {
+        self.begin(new, self.answers.as_deref()).await
+    }
+
+    async fn begin(&self, new: NewConversation, answers: Option<&Answers>) -> Result<Started, StartError> {
         let conversation = Conversation::start(new, Self::now());
         let id = conversation.id;
+        let answered = match answers {
+            Some(answers) => answers.find(&conversation, Self::now()).await,
+            None => None,
+        };
         match self.ports.store.create(&conversation).await {
             Ok(etag) => {
                 self.recent.committed(&conversation);
-                self.wake_or_withdraw(conversation, &etag).await?;
+                if let Some(answered) = answered
+                    && self.answer_again(&conversation, &etag, &answered).await
+                {
+                    self.instruments.lookup("hit");
+                    return Ok(Started { id });
+                }
+                let follows = match answers {
+                    Some(answers) => {
+                        let follows = !answers.lead(&conversation).await;
+                        self.instruments.lookup(if follows { "awaited" } else { "miss" });
+                        follows
+                    }
+                    None => false,
+                };
+                let wake = Wake { follows, ..Wake::of(&conversation) };
+                self.wake_or_withdraw(conversation, &etag, wake).await?;
             }
             Err(store::Error::Exists(_)) => self.join(&conversation).await?,
             Err(error) => return Err(error.into()),
@@ -47,18 +85,40 @@ impl Service {
         Ok(Started { id })
     }
 
-    /// Wakes a worker for the turn that `conversation` has just begun.
+    /// Ends the turn with an answer that was made before; false where that could not be stored. Then, or when the process dies before, the
+    /// conversation stands as any other whose wake was not sent yet.
+    pub(super) async fn answer_again(&self, conversation: &Conversation, etag: &ETag, answered: &Answered) -> bool {
+        let Some(transition) = recall(conversation.clone(), answered, Self::now()) else { return false };
+        let stored = async {
+            for (index, result) in answered.results() {
+                self.ports.store.put_result(conversation.id, number(*index), result).await?;
+            }
+            self.commit(&transition.conversation, etag).await
+        };
+        match stored.await {
+            Ok(_) => true,
+            Err(error) => {
+                tracing::warn!(conversation.id = %conversation.id, %error, "could not give an answer again; it is made anew");
+                false
+            }
+        }
+    }
+
+    /// Wakes a worker by `wake` for the turn that `conversation` has just begun.
     ///
     /// # Errors
     /// [`queue::Error`]: then the turn has ended.
-    pub(super) async fn wake_or_withdraw(&self, mut conversation: Conversation, etag: &ETag) -> Result<(), queue::Error> {
-        let wake = Wake::of(&conversation);
-        let Err(error) = self.ports.wakes.send(&wake, std::time::Duration::ZERO).await else { return Ok(()) };
+    pub(super) async fn wake_or_withdraw(&self, mut conversation: Conversation, etag: &ETag, wake: Wake) -> Result<(), queue::Error> {
+        let delay = if wake.follows { FOLLOW_EVERY } else { Duration::ZERO };
+        let Err(error) = self.wake(wake, delay).await else { return Ok(()) };
         // Without its wake nobody would ever take it on: it must not look as if it were being worked on. Nor must its idempotency key
         // keep the client from asking again.
         let turn = conversation.turn;
         conversation.keyed_requests.retain(|keyed| keyed.turn != turn);
         let detail = "No worker could be woken: the queue did not answer.".to_owned();
+        if let Some(answers) = &self.answers {
+            answers.ended(&conversation).await;
+        }
         let ended = apply(conversation, Outcome::Ended { code: ErrorCode::Abandoned, detail }, &self.budgets, Self::now());
         if let Some(transition) = ended
             && let Err(error) = self.commit(&transition.conversation, etag).await
@@ -76,8 +136,7 @@ impl Service {
             return Err(StartError::IdempotencyMismatch);
         };
         if found.revision == asked.revision && found.stage == Stage::Planning {
-            let wake = Wake::of(&found);
-            self.ports.wakes.send(&wake, std::time::Duration::ZERO).await?;
+            self.wake(Wake::of(&found), Duration::ZERO).await?;
         }
         Ok(())
     }

@@ -5,12 +5,16 @@
 
 use std::time::{Duration, Instant};
 
+use tracing::Instrument as _;
+
 use super::{
     Service,
+    answers::FOLLOW_EVERY,
+    observed::{end_work, query_outcome},
     protocol::{Conflict, DELIVERIES_UNTIL_GONE, Fence, conflict, fence, needs_repair},
 };
 use crate::{
-    conversation::{Conversation, ConversationId, Effect, ErrorCode, Outcome, Revision, RunId, apply, effect},
+    conversation::{Answered, Conversation, ConversationId, Effect, ErrorCode, Outcome, Revision, RunId, apply, effect},
     queue::{self, Wake},
     store::{self, ETag, Versioned},
 };
@@ -66,6 +70,13 @@ impl Service {
     /// # Errors
     /// [`StepError`]: the message must be delivered again.
     pub async fn step(&self, wake: Wake, dequeue_count: u32) -> Result<Advance, StepError> {
+        let span = self.begin_work("process", wake, dequeue_count);
+        let advance = self.take_on(wake, dequeue_count).instrument(span.clone()).await;
+        end_work(&span, &advance);
+        advance
+    }
+
+    async fn take_on(&self, wake: Wake, dequeue_count: u32) -> Result<Advance, StepError> {
         if let Some(rows) = wake.rows {
             return self.compute_again(wake, rows).await;
         }
@@ -73,7 +84,10 @@ impl Service {
         let delivered = Delivered { count: dequeue_count, is_repair: wake.repair };
         let Some(stored) = self.load_since(id, wake.revision).await? else { return Self::unknown(wake, dequeue_count) };
         match fence(wake.revision, stored.conversation.revision) {
-            Fence::Perform => self.drive(stored, delivered).await,
+            Fence::Perform => {
+                self.count_wake(&stored.conversation);
+                if wake.follows { self.follow(stored, delivered).await } else { self.drive(stored, delivered).await }
+            }
             Fence::Advanced => self.repair(&stored.conversation, delivered).await,
             Fence::StaleRead => Err(StepError::StaleRead { id, revision: wake.revision }),
         }
@@ -84,6 +98,24 @@ impl Service {
             return Err(StepError::StaleRead { id: wake.conversation_id, revision: wake.revision });
         }
         Ok(Advance::Gone)
+    }
+
+    /// Ends the turn with the answer that was made for another who asked the same, once it is there. While it is being made, looks again
+    /// later; when it will not come, the conversation is taken on like any other.
+    async fn follow(&self, stored: Versioned, delivered: Delivered) -> Result<Advance, StepError> {
+        let Some(answers) = self.answers.as_deref() else { return self.drive(stored, delivered).await };
+        let Versioned { conversation, etag } = &stored;
+        // In this order, because an answer is kept before its lease is given back.
+        let is_awaited = answers.is_awaited(conversation, Self::now()).await;
+        if let Some(answered) = answers.find(conversation, Self::now()).await
+            && self.answer_again(conversation, etag, &answered).await
+        {
+            return Ok(Advance::Ended);
+        }
+        if is_awaited {
+            return self.send(Wake { follows: true, ..Wake::of(conversation) }, FOLLOW_EVERY).await;
+        }
+        self.drive(stored, delivered).await
     }
 
     async fn drive(&self, stored: Versioned, delivered: Delivered) -> Result<Advance, StepError> {
@@ -97,9 +129,10 @@ impl Service {
                 () = self.superseded(id, refused_over), if may_be_dropped => return self.overtaken(id, refused_over, delivered).await,
             };
             let launched = launched(&outcome);
+            let (ended, repairs) = (query_outcome(&outcome), conversation.spent.repairs);
             let Some(transition) = apply(conversation, outcome, &self.budgets, Self::now()) else { break };
             conversation = transition.conversation;
-            etag = match self.commit(&conversation, &etag).await {
+            etag = match self.commit_step(&conversation, &etag).await {
                 Err(store::Error::Conflict(id)) => {
                     self.stop_unwanted(id, launched).await;
                     return self.overtaken(id, refused_over, delivered).await;
@@ -107,6 +140,7 @@ impl Service {
                 Err(store::Error::TooLarge { id, bytes }) => return self.end_too_large(id, refused_over, bytes, delivered).await,
                 committed => committed?,
             };
+            self.count_step(&conversation, ended, repairs);
             match transition.wake {
                 None => break,
                 Some(delay) if delay.is_zero() && Instant::now() < until => {}
@@ -114,6 +148,35 @@ impl Service {
             }
         }
         Ok(Advance::Ended)
+    }
+
+    /// Commits a step of the worker. The answer that a turn ends with is kept before anybody is told of it, so that whoever was told finds
+    /// it when asking again.
+    async fn commit_step(&self, conversation: &Conversation, expected: &ETag) -> Result<ETag, store::Error> {
+        let answered = self.to_keep(conversation).await;
+        let etag = self.ports.store.commit(conversation, expected).await?;
+        if let Some(answers) = self.answers.as_deref().filter(|_| conversation.turn == 1 && conversation.stage.is_terminal()) {
+            if let Some(answered) = answered {
+                answers.keep(conversation, answered).await;
+            }
+            answers.ended(conversation).await;
+        }
+        self.tell(conversation);
+        Ok(etag)
+    }
+
+    /// The answer with its rows, if it may be given again. Whatever keeps it from that costs no turn its end.
+    async fn to_keep(&self, conversation: &Conversation) -> Option<Answered> {
+        if self.answers.is_none() || !Answered::may_be_given_again(conversation) {
+            return None;
+        }
+        match self.results(conversation).await {
+            Ok(results) => Answered::of(conversation, results),
+            Err(error) => {
+                tracing::debug!(conversation.id = %conversation.id, %error, "could not read rows to keep an answer");
+                None
+            }
+        }
     }
 
     /// Ends when the conversation is no longer stored at `revision`: its turn was canceled, it was deleted, or another worker has it. What
@@ -150,12 +213,17 @@ impl Service {
 
     pub(super) async fn commit(&self, conversation: &Conversation, expected: &ETag) -> Result<ETag, store::Error> {
         let etag = self.ports.store.commit(conversation, expected).await?;
+        self.tell(conversation);
+        Ok(etag)
+    }
+
+    /// Tells those who wait in this process what was committed.
+    fn tell(&self, conversation: &Conversation) {
         self.recent.committed(conversation);
         self.changes.committed(conversation);
         tracing::debug!(
             conversation.id = %conversation.id, revision = conversation.revision.0, stage = ?conversation.stage, "committed a step"
         );
-        Ok(etag)
     }
 
     /// Ends a turn whose next step would make its conversation too large to keep: what is stored stays, and says why.
@@ -183,9 +251,13 @@ impl Service {
             Fence::Perform => {}
         }
         let Some(transition) = apply(conversation, outcome, &self.budgets, Self::now()) else { return Ok(Advance::Ended) };
-        match self.commit(&transition.conversation, &etag).await {
+        match self.commit_step(&transition.conversation, &etag).await {
             Err(store::Error::Conflict(id)) => self.overtaken(id, revision, delivered).await,
-            committed => committed.map(|_| Advance::Ended).map_err(Into::into),
+            committed => {
+                committed?;
+                self.count_ended(&transition.conversation);
+                Ok(Advance::Ended)
+            }
         }
     }
 
@@ -207,7 +279,7 @@ impl Service {
     }
 
     pub(super) async fn send(&self, wake: Wake, delay: Duration) -> Result<Advance, StepError> {
-        self.ports.wakes.send(&wake, delay).await?;
+        self.wake(wake, delay).await?;
         Ok(Advance::Waiting)
     }
 
@@ -217,6 +289,13 @@ impl Service {
     /// # Errors
     /// [`StepError`]: the message must be delivered again.
     pub async fn abandon(&self, wake: Wake, dequeue_count: u32) -> Result<Advance, StepError> {
+        let span = self.begin_work("abandon", wake, dequeue_count);
+        let advance = self.give_up(wake, dequeue_count).instrument(span.clone()).await;
+        end_work(&span, &advance);
+        advance
+    }
+
+    async fn give_up(&self, wake: Wake, dequeue_count: u32) -> Result<Advance, StepError> {
         let (id, revision) = (wake.conversation_id, wake.revision);
         if let Some(rows) = wake.rows {
             return self.give_rows_up(id, rows).await;

@@ -16,12 +16,14 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
         &[
             "auth",
             "azure",
+            "cache",
             "config",
             "conversation",
             "eval",
             "http",
             "model",
             "queue",
+            "redis",
             "runtime",
             "service",
             "sql",
@@ -33,9 +35,10 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ),
     ("eval", &["conversation", "service", "sql", "tape", "warehouse"]),
     ("runtime", &["app", "http", "queue", "service"]),
-    ("http", &["auth", "conversation", "queue", "service", "store"]),
-    ("service", &["conversation", "model", "queue", "sql", "store", "warehouse"]),
+    ("http", &["auth", "conversation", "queue", "service", "store", "telemetry"]),
+    ("service", &["cache", "conversation", "model", "queue", "sql", "store", "telemetry", "warehouse"]),
     ("model", &["conversation", "sql", "tape"]),
+    ("cache", &["conversation", "redis"]),
     ("queue", &["azure", "conversation", "sqlite"]),
     ("store", &["conversation", "sqlite"]),
     ("warehouse", &["azure", "conversation", "sql", "tape"]),
@@ -43,21 +46,25 @@ const MAY_KNOW: &[(&str, &[&str])] = &[
     ("auth", &["conversation"]),
     ("conversation", &[]),
     ("azure", &[]),
+    ("redis", &[]),
     ("sqlite", &["conversation"]),
     ("tape", &[]),
     ("import", &[]),
     ("config", &[]),
-    ("telemetry", &[]),
+    ("telemetry", &["config", "conversation"]),
 ];
 
 /// The adapters, and what the embedded ones and those of Azure share.
 const ADAPTERS: &[&str] = &[
     "azure",
+    "cache::memory",
+    "cache::redis",
     "model::offline",
     "model::openai",
     "model::recorded",
     "queue::azure",
     "queue::sqlite",
+    "redis",
     "store::cosmos",
     "store::sqlite",
     "warehouse::databricks",
@@ -69,6 +76,7 @@ const ADAPTERS: &[&str] = &[
 
 /// Which adapters an adapter may know besides itself.
 const ADAPTER_MAY_KNOW: &[(&str, &str)] = &[
+    ("cache::redis", "redis"),
     ("queue::azure", "azure"),
     ("queue::sqlite", "sqlite"),
     ("store::sqlite", "sqlite"),
@@ -251,7 +259,7 @@ fn adapters_know_the_catalog_but_not_the_guard() {
 
 #[test]
 fn ports_know_only_the_conversation() {
-    for source in sources().iter().filter(|source| ["model", "queue", "store", "warehouse"].contains(&source.module.as_str())) {
+    for source in sources().iter().filter(|source| ["cache", "model", "queue", "store", "warehouse"].contains(&source.module.as_str())) {
         for path in source.paths() {
             let is_known = is_within(&path, "conversation") || is_within(&path, &source.module);
             assert!(is_known, "the port {} must not know {path}", source.path.display());
@@ -267,14 +275,14 @@ fn only_http_knows_status_codes_and_only_the_warehouse_and_http_servers_their_pr
         ("arrow_flight::", &["warehouse"]),
         ("tonic::", &["warehouse"]),
         ("azure_data_cosmos::", &["store"]),
-        ("opentelemetry::", &["store"]),
+        ("opentelemetry::", &["store", "telemetry"]),
         ("rusqlite::", &["sqlite", "store", "queue"]),
         ("azure_core::", &["azure", "model", "queue", "store", "warehouse"]),
         ("azure_identity::", &["azure"]),
         ("azure_storage_queue::", &["queue"]),
         ("jsonwebtoken::", &["auth"]),
-        ("aws_lc_rs::", &["auth"]),
-        ("reqwest::", &["auth", "cli", "model", "warehouse"]),
+        ("aws_lc_rs::", &["auth", "cache"]),
+        ("reqwest::", &["auth", "cli", "model", "telemetry", "warehouse"]),
         ("std::env::var", &["config", "cli", "warehouse"]),
     ];
     let sources = sources();

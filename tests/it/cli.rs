@@ -42,6 +42,11 @@ impl User {
         self.folder.path()
     }
 
+    /// What a server that was started here has logged.
+    pub fn log(&self) -> std::path::PathBuf {
+        self.folder.path().join("serve.log")
+    }
+
     /// Where Sail spills.
     fn scratch(&self) -> std::path::PathBuf {
         self.folder.path().join("tmp")
@@ -62,9 +67,15 @@ impl User {
     }
 
     fn serve(&self) -> Served {
-        let log = self.folder.path().join("serve.log");
-        let mut child =
-            self.command(&["serve", "--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).stderr(File::create(&log).unwrap()).spawn().unwrap();
+        self.serve_with(&[])
+    }
+
+    /// Starts a server with these variables set as well.
+    pub fn serve_with(&self, variables: &[(&str, &str)]) -> Served {
+        let log = self.log();
+        let mut command = self.command(&["serve", "--listen", "127.0.0.1:0"]);
+        command.envs(variables.iter().copied()).stdout(Stdio::piped()).stderr(File::create(&log).unwrap());
+        let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut printed = String::new();
         while !printed.contains("/status?wait=") {
@@ -113,19 +124,19 @@ impl Ended {
 }
 
 /// A server in a process of its own. Dropped, it is killed.
-struct Served {
+pub struct Served {
     child: Child,
-    base: String,
+    pub base: String,
     printed: String,
 }
 
 impl Served {
-    fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         assert!(Command::new("kill").args([name, &self.child.id().to_string()]).status().unwrap().success());
     }
 
     /// Waits for the end of the process.
-    fn ended(&mut self) -> Option<i32> {
+    pub fn ended(&mut self) -> Option<i32> {
         let code = || self.child.try_wait().unwrap();
         within(Duration::from_secs(30), "the server ends", code).code()
     }
@@ -175,6 +186,32 @@ fn assert_gone(processes: &[Pid]) {
     within(Duration::from_secs(15), "the processes of the server end with it", || {
         (!processes.iter().any(|pid| is_alive(*pid))).then_some(())
     });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn trace_tells_what_happened_when_from_the_store_beside_a_server_that_runs() {
+    let user = User::new();
+    let served = tokio::task::block_in_place(|| user.serve());
+    let client = reqwest::Client::new();
+    let started = client.post(format!("{}/api/chat/start", served.base)).json(&json!({"question": QUESTION})).send().await.unwrap();
+    let id = started.json::<Value>().await.unwrap()["conversation_id"].as_str().unwrap().to_owned();
+    let watcher = crate::faults::watch::Watcher::new(served.base.clone());
+    let status = watcher.ended(id.parse().unwrap(), crate::faults::watch::patience()).await;
+    assert_eq!(status["status"], "completed", "{status:#}");
+
+    let told = tokio::task::block_in_place(|| user.run(&["trace", &id]));
+    told.assert_code(0);
+    let mut rest = told.out.as_str();
+    for part in ["Completed, turn 1", "asked", QUESTION, "decided", "SELECT", "launched", "succeeded", "10 rows", "answered", "used: "] {
+        rest = rest.split_once(part).unwrap_or_else(|| panic!("{part:?} and what comes after it in {}", told.out)).1;
+    }
+    let document: Value = serde_json::from_str(&tokio::task::block_in_place(|| user.run(&["trace", &id, "--json"])).out).unwrap();
+    let kinds: Vec<&str> = document["events"].as_array().unwrap().iter().map(|event| event["kind"].as_str().unwrap()).collect();
+    assert_eq!((kinds.first(), kinds.last()), (Some(&"asked"), Some(&"answered")), "{kinds:?}");
+    assert_eq!(document["usage"]["queries"], 1, "{document:#}");
+
+    let unknown = uuid::Uuid::new_v4().to_string();
+    tokio::task::block_in_place(|| user.run(&["trace", &unknown])).assert_failed(&["no conversation", &unknown]);
 }
 
 #[test]

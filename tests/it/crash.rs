@@ -320,7 +320,7 @@ async fn a_turn_that_is_canceled_between_any_two_port_calls_ends_although_the_cl
             let cancel = async {
                 let _ = world.service.cancel(&Caller::Anonymous, id).await;
             };
-            world.run_to(call, world.request(dies_after, cancel)).await;
+            Box::pin(world.run_to(call, world.request(dies_after, cancel))).await;
             world.run(&[]).await;
             let what = format!("canceled after {call} calls, the client died after {dies_after}");
             let conversation = world.embedded.store.load(id).await.unwrap().unwrap().conversation;

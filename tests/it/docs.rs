@@ -18,8 +18,7 @@ fn configuration() -> String {
     text.push_str(
         "\n`ASKLAKE_LOG` sets what is logged, such as `debug` or `asklake=debug,warn`. Logs go to standard error: for a person on a \
          terminal, as JSON lines otherwise. `asklake functions` logs JSON lines to standard output, where the Functions host reads them.\n\n\
-         `REDIS_URL` is an error in this version, which has no cache, rather than ignored. In Azure (`WEBSITE_INSTANCE_ID` is set there) \
-         an embedded store, queue or warehouse is one too.\n",
+         In Azure (`WEBSITE_INSTANCE_ID` is set there) an embedded store, queue or warehouse is an error rather than used.\n",
     );
     text
 }

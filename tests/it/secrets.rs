@@ -46,6 +46,7 @@ fn canary(name: &str) -> Canary {
             Canary { value: format!("{endpoint};AccountKey={key}"), hidden: vec![key] }
         }
         "COSMOS_KEY" => Canary { value: key.clone(), hidden: vec![key] },
+        "REDIS_URL" => Canary { value: format!("redis://:{plain}@127.0.0.1:1"), hidden: vec![plain] },
         _ => Canary { value: plain.clone(), hidden: vec![STANDARD.encode(format!("principal:{plain}")), plain] },
     }
 }
@@ -120,6 +121,7 @@ fn configurations(base: &str) -> Vec<Variables> {
         with(&[&databricks, &plain(&[("DATABRICKS_CLIENT_ID", "principal")])], &["DATABRICKS_CLIENT_SECRET"]),
         with(&[&flight, &plain(&[("COSMOS_ENDPOINT", base)])], &["COSMOS_KEY", "AzureWebJobsStorage"]),
         with(&[&flight, &plain(&[("AUTH_MODE", "api_key")])], &["API_KEYS"]),
+        with(&[&flight], &["REDIS_URL"]),
     ]
 }
 

@@ -13,6 +13,7 @@ pub mod handler;
 pub mod host;
 pub mod issuer;
 pub mod oidc;
+pub mod redis;
 pub mod scripted;
 pub mod seeded;
 pub mod server;

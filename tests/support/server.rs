@@ -40,7 +40,7 @@ impl TestServer {
         let embedded = Embedded::open();
         let ports = Ports { store: Arc::clone(&embedded.store), wakes: Arc::clone(&embedded.sender), model, warehouse };
         let service = Service::new(ports, lake(), Budgets::default(), Settings::default());
-        Self::serve(embedded, service, http, worker::Settings::default(), limits).await
+        Self::limited(embedded, service, http, worker::Settings::default(), limits).await
     }
 
     /// Starts a server whose service works by `settings`.
@@ -58,11 +58,15 @@ impl TestServer {
         settings: Settings,
     ) -> Self {
         let ports = Ports { store: Arc::clone(&embedded.store), wakes: Arc::clone(&embedded.sender), model, warehouse };
-        let service = Service::new(ports, lake(), Budgets::default(), settings);
-        Self::serve(embedded, service, http, worker, Limits::default()).await
+        Self::serve(embedded, Service::new(ports, lake(), Budgets::default(), settings), http, worker).await
     }
 
-    async fn serve(embedded: Embedded, service: Service, http: http::Settings, worker: worker::Settings, limits: Limits) -> Self {
+    /// Starts a server of `service`, whose queue and store are those of `embedded`.
+    pub async fn serve(embedded: Embedded, service: Service, http: http::Settings, worker: worker::Settings) -> Self {
+        Self::limited(embedded, service, http, worker, Limits::default()).await
+    }
+
+    async fn limited(embedded: Embedded, service: Service, http: http::Settings, worker: worker::Settings, limits: Limits) -> Self {
         let app = App { service, receiver: Arc::clone(&embedded.receiver), worker, http, limits };
         let server = Server::start(app, SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         Self { base: format!("http://{}", server.address()), client: reqwest::Client::new(), server, _embedded: embedded }

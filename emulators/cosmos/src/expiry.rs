@@ -4,7 +4,7 @@
 //! with -1, and in a container without TTL in any case. Because `_ts` has whole seconds, an item may live up to a second longer, and
 //! never shorter. Only for containers with one partition key path and text as key.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use azure_core::http::Etag;
 use azure_data_cosmos::{
@@ -19,8 +19,8 @@ use serde::Deserialize;
 
 use crate::account::Account;
 
-/// How long an item that has expired may still be seen.
-const EVERY: Duration = Duration::from_millis(250);
+/// Between two sweeps, at least: how long an item that has expired may still be seen in an account that is small.
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// An item as the sweep sees it.
 #[derive(Deserialize)]
@@ -34,13 +34,17 @@ struct Item {
     ttl: Option<i64>,
 }
 
-/// Sweeps for ever. A sweep that meets a container being made or removed is tried again with the next one.
+/// Sweeps for ever, and rests for at least as long as it swept: with hundreds of containers a sweep takes longer than the pause. A
+/// sweep that meets a container being made or removed is tried again with the next one.
+///
+/// To be run as a task of its own: what is asked of an account in memory is answered without a wait, so that a sweep lets nothing else of
+/// its task come to its turn.
 pub(crate) async fn sweep_forever(account: Account) -> anyhow::Result<()> {
     let client = account.client().await?;
-    let mut ticks = tokio::time::interval(EVERY);
     loop {
-        ticks.tick().await;
+        let began = Instant::now();
         sweep(&client).await.ok();
+        tokio::time::sleep(began.elapsed().max(PAUSE)).await;
     }
 }
 
@@ -52,6 +56,7 @@ async fn sweep(client: &CosmosClient) -> azure_data_cosmos::Result<()> {
         for container in containers.into_iter().filter(|container| !container.default_ttl.is_forever()) {
             let items = database.container_client(container.id.to_string(), None).await?;
             sweep_container(&items, &container).await?;
+            tokio::task::yield_now().await;
         }
     }
     Ok(())

@@ -71,7 +71,7 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
     println!("{}", account.endpoint());
     tokio::select! {
         () = server::run(listener, account.clone()) => Ok(()),
-        ended = expiry::sweep_forever(account) => ended,
+        ended = tokio::spawn(expiry::sweep_forever(account)) => ended?,
         ended = told_to_end(terminate, arguments.end_with_stdin) => ended,
     }
 }

@@ -6,6 +6,7 @@
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Command {
     Ask(String),
+    Fresh(String),
     Sql(Option<usize>),
     Rows(Option<usize>),
     Csv { file: String, number: Option<usize>, overwrites: bool },
@@ -22,6 +23,7 @@ const COMMANDS: &[(&str, &str, &str)] = &[
     ("/rows", "[N]", "the rows of query N, else of the last one that has any"),
     ("/csv", "FILE [N] [--overwrite]", "write those rows to a file"),
     ("/stop", "", "stop the question that is being worked on, as Ctrl-C does"),
+    ("/fresh", "QUESTION", "ask it in a new conversation, and have its answer made anew"),
     ("/new", "", "begin a new conversation with the next question"),
     ("/history", "[N]", "list the conversations begun here; open number N of the list"),
     ("/help", "", "this list"),
@@ -49,6 +51,8 @@ pub(super) fn parse(line: &str) -> Result<Option<Command>, String> {
         "/sql" => Command::Sql(number(name, arguments)?),
         "/rows" => Command::Rows(number(name, arguments)?),
         "/csv" => csv(arguments)?,
+        "/fresh" if arguments.is_empty() => return Err("write the question after it: /fresh QUESTION".into()),
+        "/fresh" => Command::Fresh(arguments.to_owned()),
         "/history" => Command::History(number(name, arguments)?),
         "/stop" => none(name, arguments, Command::Stop)?,
         "/new" => none(name, arguments, Command::New)?,
@@ -125,6 +129,7 @@ mod tests {
             ("/csv my rows.csv 2 --overwrite", csv("my rows.csv", Some(2), true)),
             ("/csv 7", csv("7", None, false)),
             ("/csv a --overwrite", csv("a", None, true)),
+            ("/fresh  how many? ", Command::Fresh("how many?".into())),
             ("/history 1", Command::History(Some(1))),
             ("/exit", Command::Quit),
         ];
@@ -143,6 +148,7 @@ mod tests {
             ("/", "/help lists"),
             ("/rows many", "takes a number from 1 on, not `many`"),
             ("/sql 0", "takes a number from 1 on"),
+            ("/fresh ", "write the question after it"),
             ("/csv", "name the file"),
             ("/csv --overwrite", "name the file"),
             ("/csv a 0", "count from 1"),

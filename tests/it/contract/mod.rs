@@ -5,6 +5,7 @@
 //! a clock of its own moves it, one of a real service sleeps. So a case may demand that something is still there right after less time
 //! than it lives, and waits by [`eventually`] for what a service may do late.
 
+pub mod cache;
 pub mod queue;
 pub mod store;
 #[cfg(feature = "local")]

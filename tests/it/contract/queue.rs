@@ -61,7 +61,14 @@ pub(crate) use queue_contract;
 
 /// A wake for some conversation.
 pub fn wake(revision: u64) -> Wake {
-    Wake { conversation_id: ConversationId::random(), revision: Revision(revision), repair: false, rows: None }
+    Wake {
+        conversation_id: ConversationId::random(),
+        revision: Revision(revision),
+        repair: false,
+        follows: false,
+        rows: None,
+        traceparent: None,
+    }
 }
 
 /// The wake in a delivery.
@@ -107,7 +114,14 @@ pub async fn an_empty_queue_gives_nothing(harness: &impl Harness) {
 }
 
 pub async fn what_was_sent_is_delivered_as_json(harness: &impl Harness) {
-    let wake = Wake { conversation_id: ConversationId::random(), revision: Revision(7), repair: false, rows: None };
+    let wake = Wake {
+        conversation_id: ConversationId::random(),
+        revision: Revision(7),
+        repair: false,
+        follows: false,
+        rows: None,
+        traceparent: None,
+    };
     harness.sender().send(&wake, Duration::ZERO).await.unwrap();
     let delivery = one(harness, Lane::Work).await;
     assert_eq!(delivery.dequeue_count, 1);

@@ -77,12 +77,11 @@ impl Watcher {
         }
     }
 
-    /// `None` when the answer was a server error or none at all; or when the conversation was not there to one who has not seen it yet:
-    /// replicas may lag for longer than asklake asks them again, and whether it is lost the store says at the end.
+    /// `None` when the answer was a server error or none at all; or when the conversation was not there: replicas may lag for longer than
+    /// asklake asks them again, and whether it is lost the store says at the end.
     async fn status(&self, id: ConversationId, after: u64) -> Option<Value> {
         let response = self.client.get(format!("{}/api/chat/{id}/status?wait=10&after={after}", self.base)).send().await.ok()?;
-        let is_not_there_yet = after == 0 && response.status() == StatusCode::NOT_FOUND;
-        if response.status().is_server_error() || is_not_there_yet {
+        if response.status().is_server_error() || response.status() == StatusCode::NOT_FOUND {
             return None;
         }
         assert_eq!(response.status(), StatusCode::OK, "{id}");

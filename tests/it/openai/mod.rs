@@ -2,7 +2,7 @@
 //!
 //! The faults are told by a fake server, because a real one cannot be told to fail; `small` asks a real language model.
 
-mod fake;
+pub mod fake;
 mod small;
 
 use std::{sync::Arc, time::Duration};

@@ -98,6 +98,8 @@ export interface Asked {
   question: string;
   device_id?: string;
   language: string;
+  /** Whether the answer is to be made anew. */
+  fresh: boolean;
 }
 
 /** Starts a conversation. The same key makes the same conversation, however often it is sent. */

@@ -50,6 +50,8 @@ export interface Status {
   chart: Record<string, unknown> | null;
   error_detail: { code: string; retryable: boolean } | null;
   feedback: Feedback | null;
+  /** Present where the answer was made before, for another conversation. */
+  cached?: { answered_at: string; age_seconds: number };
 }
 
 export interface Feedback {
@@ -69,6 +71,7 @@ export type EndedTurn = Pick<
   | "assumptions"
   | "unverified"
   | "verified_queries"
+  | "cached"
 >;
 
 export interface Message {

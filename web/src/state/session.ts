@@ -152,8 +152,14 @@ function tellProgress(status: Status): void {
   lastStep = "";
 }
 
+/** Asks anew what was answered from the cache: in a conversation of its own, so that nothing said before decides. */
+export async function askFresh(question: string): Promise<void> {
+  startNew();
+  await ask(question, true);
+}
+
 /** Asks: in the conversation that is shown, else in a new one. */
-export async function ask(question: string): Promise<void> {
+export async function ask(question: string, fresh = false): Promise<void> {
   if (isBusy.value) return;
   const signal = leave();
   const key = unsent?.question === question ? unsent.key : randomId();
@@ -174,7 +180,7 @@ export async function ask(question: string): Promise<void> {
     connection.value = { kind: "live" };
   });
   try {
-    const id = await send(question, key);
+    const id = await send(question, key, fresh);
     unsent = null;
     if (!signal.aborted) conversation.value = id;
     void loadHistory();
@@ -187,13 +193,13 @@ export async function ask(question: string): Promise<void> {
   }
 }
 
-async function send(question: string, key: string): Promise<string> {
+async function send(question: string, key: string, fresh: boolean): Promise<string> {
   const id = conversation.value;
   if (id) {
     await client.followUp(id, question, navigator.language, key);
     return id;
   }
-  const asked = { question, device_id: deviceId(), language: navigator.language };
+  const asked = { question, device_id: deviceId(), language: navigator.language, fresh };
   return (await client.start(asked, key)).conversation_id;
 }
 

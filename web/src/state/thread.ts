@@ -13,6 +13,7 @@ export type Notes = Pick<
   | "suggested_questions"
   | "chart"
   | "feedback"
+  | "cached"
 >;
 
 export interface NumberedJob extends Job {

@@ -1,7 +1,8 @@
 // An answer with all that lets one check it: what it rests on, what is doubtful, what was assumed, its chart and its queries.
 
-import { conversation } from "../state/session";
+import { askFresh, conversation } from "../state/session";
 import type { Notes, Turn } from "../state/thread";
+import { fullTime } from "../text/format";
 import { Chart } from "./chart";
 import { Feedback } from "./feedback";
 import { CheckIcon, InfoIcon, WarningIcon } from "./icons";
@@ -39,11 +40,26 @@ export function Answer({ turn, answer, notes, isLast }: AnswerProps) {
             Answered by <span dir="auto">{notes.answered_by}</span>
           </span>
         )}
+        {notes.cached && (
+          <>
+            <span title={fullTime(notes.cached.answered_at)}>Cached, {age(notes.cached.age_seconds)} old</span>
+            {isLast && (
+              <button type="button" onClick={() => void askFresh(turn.question)}>
+                Ask again fresh
+              </button>
+            )}
+          </>
+        )}
         <CopyButton text={answer} what="answer" />
         {isLast && <Feedback key={`${id}/${turn.number}`} conversation={id} given={notes.feedback?.rating ?? null} />}
       </footer>
     </>
   );
+}
+
+function age(seconds: number): string {
+  const minutes = Math.floor(seconds / 60);
+  return minutes < 1 ? "less than a minute" : minutes === 1 ? "1 minute" : `${minutes} minutes`;
 }
 
 function hasTable(markdown: string): boolean {

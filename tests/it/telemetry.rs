@@ -1,0 +1,194 @@
+//! What leaves the process as telemetry: a server in a process of its own, a collector in this one that decodes what it is sent.
+
+use std::{
+    io::Read as _,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use opentelemetry_proto::tonic::{
+    collector::{logs::v1::ExportLogsServiceRequest, metrics::v1::ExportMetricsServiceRequest, trace::v1::ExportTraceServiceRequest},
+    trace::v1::Span,
+};
+use prost::Message as _;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use warp::{Filter, path::FullPath};
+
+use crate::{
+    cli::User,
+    openai::fake::{Answer, Fake},
+};
+
+/// Stand in question, SQL, rows and answer, and nowhere else.
+const CANARIES: [&str; 4] = ["questioncanary", "sqlcanary", "rowcanary", "answercanary"];
+
+/// The client's span.
+const PARENT: (&str, &str) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
+
+/// A collector that keeps what it is sent, by path.
+struct Collector {
+    base: String,
+    received: Arc<Mutex<Vec<(String, Bytes)>>>,
+    server: tokio::task::JoinHandle<()>,
+}
+
+impl Collector {
+    async fn start() -> Self {
+        let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let received: Arc<Mutex<Vec<(String, Bytes)>>> = Arc::default();
+        let keep = Arc::clone(&received);
+        let route = warp::post().and(warp::path::full()).and(warp::body::bytes()).map(move |path: FullPath, body: Bytes| {
+            keep.lock().unwrap().push((path.as_str().to_owned(), body));
+            // An empty message of protobuf: all is accepted.
+            String::new()
+        });
+        let server = tokio::spawn(warp::serve(route).incoming(listener).run());
+        Self { base, received, server }
+    }
+
+    fn at(&self, path: &str) -> Vec<Bytes> {
+        self.received.lock().unwrap().iter().filter(|(other, _)| other == path).map(|(_, body)| body.clone()).collect()
+    }
+
+    fn spans(&self) -> Vec<Span> {
+        let requests = self.at("/v1/traces").into_iter().map(|body| ExportTraceServiceRequest::decode(body).unwrap());
+        let resources = requests.flat_map(|request| request.resource_spans);
+        resources.flat_map(|resource| resource.scope_spans).flat_map(|scope| scope.spans).collect()
+    }
+
+    fn metrics(&self) -> Vec<String> {
+        let requests = self.at("/v1/metrics").into_iter().map(|body| ExportMetricsServiceRequest::decode(body).unwrap());
+        let resources = requests.flat_map(|request| request.resource_metrics);
+        resources.flat_map(|resource| resource.scope_metrics).flat_map(|scope| scope.metrics).map(|metric| metric.name).collect()
+    }
+
+    /// All that was received, whatever it is.
+    fn text(&self) -> String {
+        let received = self.received.lock().unwrap();
+        received.iter().map(|(_, body)| String::from_utf8_lossy(body)).collect()
+    }
+}
+
+impl Drop for Collector {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
+
+/// Asks a server with these variables a question that has every canary in it, lets it answer and end, and returns what it logged.
+async fn conversed(variables: &[(&str, &str)]) -> String {
+    let sql = "SELECT concat('row', 'canary') AS sqlcanary FROM imdb.movies_delta LIMIT 1";
+    let call = Answer::call("execute_spark_sql", &json!({"sql_query": sql, "reasoning": "to see"}).to_string());
+    let answer = Answer::text("It is rowcanary, the answercanary.", "stop");
+    let model = Fake::start(vec![call, answer.clone(), answer]).await;
+    let user = User::new();
+    let base_url = format!("{}/v1", model.base);
+    let own = [("OPENAI_BASE_URL", base_url.as_str()), ("OPENAI_MODEL", "m"), ("MODEL_ANSWER_FORMAT", "text")];
+    let mut served = tokio::task::block_in_place(|| user.serve_with(&[&own, variables].concat()));
+    let client = reqwest::Client::new();
+    let start = client.post(format!("{}/api/chat/start", served.base)).json(&json!({"question": "What is the questioncanary?"}));
+    let started: Value =
+        start.header("traceparent", format!("00-{}-{}-01", PARENT.0, PARENT.1)).send().await.unwrap().json().await.unwrap();
+    let status = format!("{}/api/chat/{}/status", served.base, started["conversation_id"].as_str().unwrap());
+    let mut body = Value::Null;
+    for after in 0..100 {
+        let poll = client.get(format!("{status}?wait=20&after={}", body["revision"].as_u64().unwrap_or(after))).send();
+        body = poll.await.unwrap().json().await.unwrap();
+        if body["status"] != "processing" {
+            break;
+        }
+    }
+    assert!(body["final_answer"].as_str().is_some_and(|answer| answer.contains("answercanary")), "{body}");
+    served.signal("-TERM");
+    assert_eq!(tokio::task::block_in_place(|| served.ended()), Some(0));
+    std::fs::read_to_string(user.log()).unwrap()
+}
+
+fn named<'a>(spans: &'a [Span], name: &str) -> Vec<&'a Span> {
+    spans.iter().filter(|span| span.name == name).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trace_goes_from_the_client_through_the_queue_to_model_and_warehouse_and_tells_no_content() {
+    let collector = Collector::start().await;
+    let log = conversed(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.base)]).await;
+
+    let spans = collector.spans();
+    let own: Vec<&Span> = spans.iter().filter(|span| hex(&span.trace_id) == PARENT.0).collect();
+    let start = named(&spans, "POST /api/chat/start")[0];
+    assert_eq!((hex(&start.trace_id), hex(&start.parent_span_id)), (PARENT.0.to_owned(), PARENT.1.to_owned()));
+    let works = named(&spans, "process conversation-wakes");
+    assert!(works.iter().any(|work| work.parent_span_id == start.span_id), "the worker goes on from the request: {works:?}");
+    for name in ["chat m", "launch spark", "poll spark"] {
+        let calls = named(&spans, name);
+        assert!(!calls.is_empty(), "{name} in {spans:?}");
+        for call in calls {
+            assert!(own.contains(&call), "{name} is in the client's trace");
+            assert!(works.iter().any(|work| work.span_id == call.parent_span_id), "{name} is the worker's");
+        }
+    }
+    let metrics = collector.metrics();
+    for name in [
+        "http.server.request.duration",
+        "asklake.wake.age",
+        "asklake.turn.duration",
+        "asklake.queries",
+        "gen_ai.client.operation.duration",
+        "gen_ai.client.token.usage",
+        "db.client.operation.duration",
+    ] {
+        assert!(metrics.iter().any(|metric| metric == name), "{name} in {metrics:?}");
+    }
+    for body in collector.at("/v1/logs") {
+        ExportLogsServiceRequest::decode(body).unwrap();
+    }
+    let told = collector.text() + &log;
+    for canary in CANARIES {
+        assert!(!told.contains(canary), "{canary} left the process");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn content_is_in_traces_where_it_is_asked_for() {
+    let collector = Collector::start().await;
+    conversed(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.base), ("TELEMETRY_CONTENT", "1")]).await;
+    let traces: String = collector.at("/v1/traces").iter().map(|body| String::from_utf8_lossy(body)).collect();
+    for canary in CANARIES {
+        assert!(traces.contains(canary), "{canary}");
+    }
+}
+
+/// The exporter speaks TLS whatever the address says, so that a plain listener sees it begin to and no more.
+#[cfg(feature = "azure")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_string_leads_to_application_insights_over_tls_alone() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = listener.local_addr().unwrap();
+    let first = tokio::task::spawn_blocking(move || {
+        let mut byte = [0];
+        listener.accept().unwrap().0.read_exact(&mut byte).unwrap();
+        byte[0]
+    });
+    let connection = format!("InstrumentationKey=0b9d7c2e-5a41-4f3e-8f0a-3c1d2e4f5a6b;IngestionEndpoint=http://{endpoint}/");
+    conversed(&[("APPLICATIONINSIGHTS_CONNECTION_STRING", &connection)]).await;
+    let handshake = 0x16;
+    let first = tokio::time::timeout(Duration::from_secs(30), first).await.expect("it connects").unwrap();
+    assert_eq!(first, handshake);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_collector_that_cannot_be_reached_keeps_nobody_waiting() {
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let endpoint = format!("http://{closed}");
+    let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str())];
+    let ended = tokio::time::timeout(Duration::from_secs(60), conversed(&variables));
+    ended.await.expect("the question is answered and the server ends");
+}
