@@ -35,11 +35,13 @@ mod function_app;
 #[cfg(feature = "azure")]
 mod functions;
 mod guard;
+mod headers;
 mod host;
 mod http;
 mod import;
 mod injection;
 mod lake;
+mod limits;
 mod live;
 mod lookup;
 mod machine;
