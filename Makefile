@@ -14,7 +14,7 @@ ARGS ?=
 
 TOOLS := .tools
 
-.PHONY: help run func emulators package page tools test test-browser screenshots bench model eval lint clean cosmos-emulator chromium redis
+.PHONY: help run func emulators package page tools test test-browser screenshots bench model eval lint audit clean cosmos-emulator chromium redis
 
 help: ## list these recipes
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -134,6 +134,9 @@ lint: page $(TOOLS)/venv-lint/.done $(TOOLS)/cargo-deny/.done tests/browser/node
 	$(CARGO) clippy --locked --all-targets --no-default-features --features azure -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --locked --no-deps --document-private-items
 	RUSTDOCFLAGS='--deny warnings' $(CARGO) doc --locked --package cosmos-emulator --no-deps --document-private-items
+
+audit: $(TOOLS)/cargo-deny/.done ## ask the registries what is known against the pinned dependencies
+	$(PYTHON) requirements/audit.py
 
 clean: ## remove what was installed and built, but no lake and no data
 	rm -rf $(TOOLS) target web/dist web/node_modules tests/browser/node_modules

@@ -23,7 +23,7 @@ use asklake::{
     conversation::Budgets,
     http,
     queue::sqlite::SqliteQueue,
-    runtime::{standalone, worker},
+    runtime::{connections::Limits, standalone, worker},
     service::{Ports, Service, Settings},
     sql::{Catalog, Lake},
     sqlite::{Database, Options},
@@ -64,7 +64,7 @@ async fn serve(folder: &str, issuer: Option<&String>) {
     let service = Service::new(ports, Lake::new(Arc::new(Catalog::embedded().unwrap()), 1000), Budgets::default(), Settings::default());
     let authenticator = issuer.map(|issuer| issuer::accepting(issuer::settings(issuer))).unwrap_or_default();
     let http = http::Settings { authenticator, ..http::Settings::default() };
-    let app = App { service, receiver: queue, worker: worker::Settings::default(), http };
+    let app = App { service, receiver: queue, worker: worker::Settings::default(), http, limits: Limits::default() };
     let server = standalone::Server::start(app, SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
     println!("{}", server.address());
     tokio::task::spawn_blocking(|| std::io::stdin().lines().for_each(drop)).await.unwrap();

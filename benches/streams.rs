@@ -23,7 +23,10 @@ use asklake::{
     http::{self, Front},
     model::{self, Entry, Listener, Model, Reply, Request},
     queue::sqlite::SqliteQueue,
-    runtime::{standalone, worker},
+    runtime::{
+        connections::{self, Limits},
+        standalone, worker,
+    },
     service::{Ports, Service, Settings},
     sql::{Catalog, Lake},
     sqlite::{Database, Options},
@@ -33,7 +36,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::{Request as HttpRequest, body::Incoming, client::conn::http1::SendRequest};
-use hyper_util::rt::TokioIo;
+use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use scripted::{ScriptedModel, ScriptedWarehouse};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -100,7 +103,8 @@ async fn serve(folder: &str, works: bool) {
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
     if works {
         let worker = worker::Settings { concurrency: STREAMS + TIMED, ..worker::Settings::default() };
-        let server = standalone::Server::start(App { service, receiver: queue, worker, http: http::Settings::default() }, address).await;
+        let app = App { service, receiver: queue, worker, http: http::Settings::default(), limits: Limits::default() };
+        let server = standalone::Server::start(app, address).await;
         println!("{}", server.as_ref().unwrap().address());
         ended().await;
     } else {
@@ -108,7 +112,7 @@ async fn serve(folder: &str, works: bool) {
         println!("{}", listener.local_addr().unwrap());
         let routes = http::routes(service, http::Settings::default(), Front::Direct, CancellationToken::new());
         tokio::select! {
-            () = warp::serve(routes).incoming(listener).run() => {}
+            () = connections::serve(listener, TowerToHyperService::new(warp::service(routes)), Limits::default(), CancellationToken::new()) => {}
             () = ended() => {}
         }
     }

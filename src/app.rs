@@ -17,7 +17,7 @@ use crate::{
     },
     queue::{Receiver, Sender},
     redis::Redis,
-    runtime::worker,
+    runtime::{connections, worker},
     service::{Fails, Policy, Ports, Quotas, Recall, Scope, Service, Settings},
     sql::{Catalog, Guard, Lake, catalog::Fault, prompt::Profile},
     store::Store,
@@ -39,6 +39,8 @@ pub struct App {
     pub worker: worker::Settings,
     /// What HTTP is told.
     pub http: http::Settings,
+    /// What clients may take of the connections.
+    pub limits: connections::Limits,
 }
 
 impl App {
@@ -112,7 +114,7 @@ impl App {
             ..http::Settings::default()
         };
         let worker = worker::Settings { concurrency: config.worker_concurrency, ..worker::Settings::default() };
-        Ok((Self { service, receiver, worker, http }, Parts { lake, warehouse }))
+        Ok((Self { service, receiver, worker, http, limits: connections::Limits::default() }, Parts { lake, warehouse }))
     }
 }
 

@@ -169,9 +169,8 @@ struct Evaluation {
 /// What is logged by a server. The Cosmos SDK tells at this level of every connection.
 const SERVER_LOG: &str = "info,azure_data_cosmos_driver=warn";
 
-/// What is logged under commands that a person reads. The server within `ask` is quiet: warp calls it an error when a connection
-/// that was never used is closed at the end.
-const TERMINAL_LOG: &str = "warn,warp::server::run=off";
+/// What is logged under commands that a person reads.
+const TERMINAL_LOG: &str = "warn";
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();

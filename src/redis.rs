@@ -1,6 +1,6 @@
 //! The way to Redis: one connection that all tasks of the process share, made with the first command and made again after a loss.
 //!
-//! It starts nothing and blocks no start: where Redis is away, a command fails within [`LIMIT`]. A command is never sent twice by it,
+//! It starts nothing and blocks no start: where Redis is away, a command fails within `LIMIT`. A command is never sent twice by it,
 //! because a lost answer does not tell whether Redis has run the command. What the keys mean is for whoever uses it.
 
 use std::{fmt, sync::OnceLock, time::Duration};

@@ -2,7 +2,7 @@
 //!
 //! An answer is JSON under `asklake:answer:1:DIGEST`, a lease the id of its holder under `asklake:lease:1:DIGEST`; Redis forgets both
 //! by itself. The number is that of the format: builds that write another one do not meet. Redis is not trusted: what is too large or
-//! does not read as an answer that may be given again counts as not found. After a failure it is left alone for [`REST`], so that
+//! does not read as an answer that may be given again counts as not found. After a failure it is left alone for `REST`, so that
 //! where it is away one question in many waits for it.
 
 use std::{

@@ -1,10 +1,11 @@
 //! What a stream of a conversation is told and when, whatever it is written to: server-sent events or a WebSocket.
 //!
-//! Owns the life of a stream: its place among a limited number, the heartbeat, the end with the turn, after its time, or with the
+//! Owns the life of a stream: its place among a limited number, of all callers and of one, the heartbeat, the end with the turn, after its time, or with the
 //! server. A feed holds a few hundred bytes and gives out the next event when the client has taken the last.
 
 use std::{
-    sync::Arc,
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -20,7 +21,7 @@ use super::{
     status::{self, LARGEST_REVISION},
 };
 use crate::{
-    conversation::{Caller, ConversationId, Revision},
+    conversation::{Caller, ConversationId, Owner, Revision},
     service::{DraftPiece, News, Part, Service, Watch},
     telemetry::OpenStream,
 };
@@ -33,7 +34,26 @@ const LIFE: Duration = Duration::from_secs(200);
 /// The streams of this server.
 pub(super) struct Streams {
     places: Arc<Semaphore>,
+    of_callers: Arc<OfCallers>,
     stop: CancellationToken,
+}
+
+/// How many each principal has open, of those that have any.
+struct OfCallers {
+    limit: usize,
+    open: Mutex<HashMap<Owner, usize>>,
+}
+
+/// One of them, until it is dropped.
+struct OfCaller {
+    caller: Owner,
+    all: Arc<OfCallers>,
+}
+
+/// The place of a stream.
+struct Place {
+    _of_all: OwnedSemaphorePermit,
+    _of_caller: Option<OfCaller>,
 }
 
 /// What a stream is told.
@@ -56,7 +76,7 @@ pub(super) struct Feed {
     ends_at: Instant,
     is_done: bool,
     stop: CancellationToken,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
     _open: OpenStream,
 }
 
@@ -74,9 +94,16 @@ struct DoneView {
 }
 
 impl Streams {
-    /// Room for `places` streams, which end with `stop`.
-    pub(super) fn new(places: usize, stop: CancellationToken) -> Self {
-        Self { places: Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS))), stop }
+    /// Room for `places` streams, `of_caller` of them for one principal, which end with `stop`.
+    pub(super) fn new(places: usize, of_caller: usize, stop: CancellationToken) -> Self {
+        let of_callers = Arc::new(OfCallers { limit: of_caller, open: Mutex::default() });
+        Self { places: Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS))), of_callers, stop }
+    }
+
+    fn place(&self, caller: &Caller) -> Result<Place, Problem> {
+        let of_caller = caller.owner().map(|owner| self.of_callers.take(owner)).transpose()?;
+        let of_all = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Problem::too_many_streams())?;
+        Ok(Place { _of_all: of_all, _of_caller: of_caller })
     }
 
     /// A feed of the conversation for a client that knows `known` of it.
@@ -87,7 +114,7 @@ impl Streams {
         id: ConversationId,
         known: Option<Revision>,
     ) -> Result<Feed, Problem> {
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Problem::too_many_streams())?;
+        let place = self.place(caller)?;
         let watch = service.watch(caller, id, known).await?.ok_or_else(Problem::no_conversation)?;
         let now = Instant::now();
         let (heartbeat_at, ends_at) = (now + HEARTBEAT, now + LIFE);
@@ -100,6 +127,28 @@ impl Streams {
             _place: place,
             _open: service.instruments().stream(),
         })
+    }
+}
+
+impl OfCallers {
+    fn take(self: &Arc<Self>, caller: &Owner) -> Result<OfCaller, Problem> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.get(caller).copied().unwrap_or_default();
+        if count >= self.limit {
+            return Err(Problem::too_many_streams_of_caller(self.limit));
+        }
+        open.insert(caller.clone(), count + 1);
+        Ok(OfCaller { caller: caller.clone(), all: Arc::clone(self) })
+    }
+}
+
+impl Drop for OfCaller {
+    fn drop(&mut self) {
+        let mut open = self.all.open.lock().unwrap_or_else(PoisonError::into_inner);
+        match open.get_mut(&self.caller) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(open.remove(&self.caller)),
+        }
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) async fn feedback(
     caller: &Caller,
     id: ConversationId,
     headers: &HeaderMap,
-    body: impl request::Body,
+    body: request::Body,
 ) -> Result<Response, Problem> {
     let given: Given = request::json(headers, body).await?;
     let comment = given.comment.as_deref().map(str::trim).filter(|comment| !comment.is_empty());

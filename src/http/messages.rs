@@ -109,7 +109,7 @@ pub(super) async fn follow_up(
     asker: &Asker<'_>,
     id: ConversationId,
     headers: &HeaderMap,
-    body: impl request::Body,
+    body: request::Body,
 ) -> Result<Response, Problem> {
     let key = start::idempotency_key(headers)?;
     let ask: Ask = request::json(headers, body).await?;

@@ -9,6 +9,7 @@ mod credentials;
 mod events;
 mod feed;
 mod feedback;
+mod headers;
 mod health;
 mod history;
 mod messages;
@@ -41,7 +42,7 @@ use warp::{
 use self::{
     observed::Observed,
     problem::Problem,
-    request::{Query, RequestId},
+    request::{Body, Query, RequestId},
     route::{Chat, Route},
 };
 use crate::{
@@ -65,6 +66,10 @@ pub struct Settings {
     pub authenticator: Arc<Authenticator>,
     /// Streams open at once (server-sent events and WebSockets); further ones get a 503.
     pub concurrent_streams: usize,
+    /// Streams that one principal may have open at once; further ones get a 429. Anonymous callers cannot be told apart.
+    pub streams_per_caller: usize,
+    /// How long a body may take to arrive; then its request gets a 408.
+    pub body_timeout: Duration,
     /// Proxies before the server, each of which adds to `X-Forwarded-For` whom it saw. With none, that header is not believed.
     pub trusted_proxies: usize,
 }
@@ -78,6 +83,8 @@ impl Default for Settings {
             lake_title: String::new(),
             authenticator: Arc::default(),
             concurrent_streams: 4096,
+            streams_per_caller: 256,
+            body_timeout: BODY_TIMEOUT,
             trusted_proxies: 0,
         }
     }
@@ -95,7 +102,7 @@ pub enum Front {
 /// Requests worked on at once; further ones get a 503. A long poll counts, a stream does not: those have a limit of their own.
 const CONCURRENT_REQUESTS: usize = 4096;
 
-/// How long a body may take to arrive.
+/// How long a body may take to arrive, unless the settings say otherwise.
 const BODY_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Shared by all requests.
@@ -107,15 +114,18 @@ struct Context {
     streams: feed::Streams,
 }
 
+/// Who has connected: whatever serves the routes puts it among a request's extensions. Without it no address is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer(pub SocketAddr);
+
 /// A request whose body has not been read.
-struct Request<B> {
+struct Request {
     method: Method,
     route: Route,
     query: Query,
     headers: HeaderMap,
-    /// Who has connected; none where that is not a socket.
-    peer: Option<SocketAddr>,
-    body: B,
+    peer: Option<Peer>,
+    body: Body,
     /// What a WebSocket is made of, where the client asks for one.
     upgrade: Option<Ws>,
 }
@@ -127,7 +137,8 @@ pub fn routes(
     front: Front,
     stop: CancellationToken,
 ) -> impl Filter<Extract = (impl Reply,), Error = Infallible> + Clone {
-    let (places, streams) = (Semaphore::new(CONCURRENT_REQUESTS), feed::Streams::new(settings.concurrent_streams, stop));
+    let (places, streams) =
+        (Semaphore::new(CONCURRENT_REQUESTS), feed::Streams::new(settings.concurrent_streams, settings.streams_per_caller, stop));
     let context = Arc::new(Context { service, settings, front, places, streams });
     warp::any()
         .map(move || Arc::clone(&context))
@@ -135,11 +146,13 @@ pub fn routes(
         .and(warp::path::full())
         .and(warp::query::raw().or(warp::any().map(String::new)).unify())
         .and(warp::header::headers_cloned())
-        .and(warp::addr::remote())
+        .and(warp::ext::optional::<Peer>())
         .and(warp::ws().map(Some).or(warp::any().map(|| None)).unify())
         .and(warp::body::stream())
         .then(|context: Arc<Context>, method: Method, path: warp::path::FullPath, query: String, headers: HeaderMap, peer, upgrade, body| async move {
             let id = RequestId::of(&headers);
+            let is_secure = headers::is_secure(&headers);
+            let body = Body::new(body, context.settings.body_timeout);
             let origins = &context.settings.cors_allowed_origins;
             let origin = cors::allowed(origins, &headers);
             let observed = Observed::begin(&method, path.as_str(), &headers, &id);
@@ -147,8 +160,11 @@ pub fn routes(
             // which with a stream of events is long.
             let answer = answer(&context, method.clone(), path.as_str(), &query, (headers, peer), upgrade, body).instrument(observed.span());
             let response = Box::pin(answer).await;
-            let mut response = finish(response.unwrap_or_else(|problem| problem.respond(path.as_str(), &id)), &id);
+            let mut response = headers::finish(response.unwrap_or_else(|problem| problem.respond(path.as_str(), &id)), &id);
             cors::admit(&mut response, &method, origins, origin);
+            if is_secure {
+                headers::keep_secure(&mut response);
+            }
             observed.end(context.service.instruments(), response.status());
             response
         })
@@ -158,18 +174,19 @@ pub fn routes(
 /// Every request is answered above; whatever warp itself may refuse gets a problem too.
 async fn rejected(_rejection: Rejection) -> Result<Response, Infallible> {
     let id = RequestId::random();
-    Ok(finish(Problem::bad_request("the request cannot be read").respond("/", &id), &id))
+    Ok(headers::finish(Problem::bad_request("the request cannot be read").respond("/", &id), &id))
 }
 
-async fn answer<B: request::Body>(
+async fn answer(
     context: &Context,
     method: Method,
     path: &str,
     query: &str,
-    (headers, peer): (HeaderMap, Option<SocketAddr>),
+    (headers, peer): (HeaderMap, Option<Peer>),
     upgrade: Option<Ws>,
-    body: B,
+    body: Body,
 ) -> Result<Response, Problem> {
+    request::check_head(path, query, &headers)?;
     let route = Route::parse(path).ok_or_else(Problem::not_found)?;
     if method == Method::OPTIONS {
         return Ok(options(&route));
@@ -182,7 +199,7 @@ async fn answer<B: request::Body>(
     dispatch(context, request).await
 }
 
-async fn dispatch<B: request::Body>(context: &Context, request: Request<B>) -> Result<Response, Problem> {
+async fn dispatch(context: &Context, request: Request) -> Result<Response, Problem> {
     let Context { service, settings, .. } = context;
     match request.route {
         Route::Page => Ok(page::page(settings).await),
@@ -201,7 +218,7 @@ async fn dispatch<B: request::Body>(context: &Context, request: Request<B>) -> R
 }
 
 /// Counts the request, and has it answered where it is admitted.
-async fn admit<B: request::Body>(context: &Context, caller: &Caller, chat: Chat, request: Request<B>) -> Result<Response, Problem> {
+async fn admit(context: &Context, caller: &Caller, chat: Chat, request: Request) -> Result<Response, Problem> {
     let asker = quota::asker(context, caller, request.peer, &request.headers);
     match context.service.admit_request(&asker).await {
         Ok(standings) => quota::telling(standings, dispatch_chat(context, &asker, chat, request)).await,
@@ -213,12 +230,7 @@ async fn admit<B: request::Body>(context: &Context, caller: &Caller, chat: Chat,
 }
 
 /// Whatever belongs to somebody. The service answers none of it without being told who asks.
-async fn dispatch_chat<B: request::Body>(
-    context: &Context,
-    asker: &Asker<'_>,
-    chat: Chat,
-    request: Request<B>,
-) -> Result<Response, Problem> {
+async fn dispatch_chat(context: &Context, asker: &Asker<'_>, chat: Chat, request: Request) -> Result<Response, Problem> {
     let caller = asker.caller;
     let service = &context.service;
     let Request { method, query, headers, body, upgrade, .. } = request;
@@ -247,15 +259,6 @@ fn no_content() -> Response {
 fn options(route: &Route) -> Response {
     let mut response = no_content();
     response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(route.allow()));
-    response
-}
-
-/// Headers that every response carries.
-fn finish(mut response: Response, id: &RequestId) -> Response {
-    let headers = response.headers_mut();
-    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    headers.insert("x-content-type-options", HeaderValue::from_static("nosniff"));
-    headers.insert("x-request-id", id.header());
     response
 }
 

@@ -100,6 +100,16 @@ impl Problem {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "content-too-large", "Content too large", detail)
     }
 
+    pub(super) fn address_too_long(limit: usize) -> Self {
+        let detail = format!("path and query are longer than {limit} bytes");
+        Self::new(StatusCode::URI_TOO_LONG, "uri-too-long", "URI too long", detail)
+    }
+
+    pub(super) fn fields_too_large(limit: usize) -> Self {
+        let detail = format!("the header fields of the request are larger than {limit} bytes");
+        Self::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "header-fields-too-large", "Header fields too large", detail)
+    }
+
     pub(super) fn unsupported_media_type() -> Self {
         let detail = "send the request body as Content-Type: application/json";
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "Unsupported media type", detail)
@@ -121,6 +131,11 @@ impl Problem {
     pub(super) fn too_many_streams() -> Self {
         let detail = "too many streams are open; try again later, or ask GET status with wait";
         Self { retry_after: Some(5), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Overloaded", detail) }
+    }
+
+    pub(super) fn too_many_streams_of_caller(limit: usize) -> Self {
+        let detail = format!("you have {limit} streams open, and may not have more; close one, or ask GET status with wait");
+        Self { retry_after: Some(5), ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-streams", "Too many streams", detail) }
     }
 
     /// A host before the server collects every response until it is whole.

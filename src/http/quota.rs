@@ -17,7 +17,7 @@ use warp::{
     reply::Response,
 };
 
-use super::{Context, problem::Problem};
+use super::{Context, Peer, problem::Problem};
 use crate::{
     conversation::Caller,
     limit::{Measure, Standing},
@@ -29,8 +29,8 @@ const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const STANDING: HeaderName = HeaderName::from_static("ratelimit");
 
 /// Who sent a request, and from where.
-pub(super) fn asker<'a>(context: &Context, caller: &'a Caller, peer: Option<SocketAddr>, headers: &HeaderMap) -> Asker<'a> {
-    let address = client(peer.map(|peer| peer.ip()), headers, context.settings.trusted_proxies);
+pub(super) fn asker<'a>(context: &Context, caller: &'a Caller, peer: Option<Peer>, headers: &HeaderMap) -> Asker<'a> {
+    let address = client(peer.map(|Peer(peer)| peer.ip()), headers, context.settings.trusted_proxies);
     Asker { caller, network: address.map(network) }
 }
 

@@ -1,12 +1,9 @@
 //! Reading requests: query parameters, headers and bodies, each within its limits.
 
-use std::{
-    fmt,
-    pin::{Pin, pin},
-    time::Duration,
-};
+use std::{fmt, time::Duration};
 
-use futures_util::StreamExt;
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt, stream::BoxStream};
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 use warp::{
@@ -14,28 +11,38 @@ use warp::{
     http::{HeaderMap, HeaderValue, header},
 };
 
-use super::{BODY_TIMEOUT, problem::Problem};
+use super::problem::Problem;
 
 /// Largest body, in bytes.
 pub(super) const BODY_LIMIT: usize = 64 * 1024;
 /// What is read on of a refused body at most, in bytes, and for how long.
 const DRAIN_LIMIT: usize = 1 << 20;
 const DRAIN_TIME: Duration = Duration::from_secs(2);
-/// Longest query string, in bytes.
-const QUERY_LIMIT: usize = 8 * 1024;
+/// Longest path and query together, in bytes.
+const ADDRESS_LIMIT: usize = 8 * 1024;
+/// Largest header fields, in bytes, names and values alone.
+const FIELDS_LIMIT: usize = 32 * 1024;
 
-/// A body as warp hands it over, in parts.
-pub(super) trait Body: futures_util::Stream<Item = Result<Self::Part, warp::Error>> + Send {
-    /// A part of it.
-    type Part: Buf + Send;
+/// Refuses a head that is larger than any request needs. One of more than `runtime::connections` takes does not come here.
+pub(super) fn check_head(path: &str, query: &str, headers: &HeaderMap) -> Result<(), Problem> {
+    if path.len() + query.len() > ADDRESS_LIMIT {
+        return Err(Problem::address_too_long(ADDRESS_LIMIT));
+    }
+    let fields: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if fields > FIELDS_LIMIT { Err(Problem::fields_too_large(FIELDS_LIMIT)) } else { Ok(()) }
 }
 
-impl<S, P> Body for S
-where
-    S: futures_util::Stream<Item = Result<P, warp::Error>> + Send,
-    P: Buf + Send,
-{
-    type Part = P;
+/// A body that has not been read, and how long it may take to arrive.
+pub(super) struct Body {
+    parts: BoxStream<'static, Result<Bytes, warp::Error>>,
+    patience: Duration,
+}
+
+impl Body {
+    /// The body that warp hands over in `parts`.
+    pub(super) fn new<P: Buf>(parts: impl Stream<Item = Result<P, warp::Error>> + Send + 'static, patience: Duration) -> Self {
+        Self { parts: parts.map(|part| part.map(|mut part| part.copy_to_bytes(part.remaining()))).boxed(), patience }
+    }
 }
 
 /// Names of a request that are taken over, the first one that is there: the caller's, else that of the Functions host, by which its
@@ -79,9 +86,6 @@ pub(super) struct Query(Vec<(String, String)>);
 
 impl Query {
     pub(super) fn parse(raw: &str) -> Result<Self, Problem> {
-        if raw.len() > QUERY_LIMIT {
-            return Err(Problem::bad_request(format!("the query string is longer than {QUERY_LIMIT} bytes")));
-        }
         serde_urlencoded::from_str(raw).map(Self).map_err(|_| Problem::bad_request("the query string is not URL-encoded UTF-8"))
     }
 
@@ -104,26 +108,23 @@ impl Query {
 }
 
 /// Reads a JSON body of at most [`BODY_LIMIT`] bytes.
-pub(super) async fn json<T: DeserializeOwned>(headers: &HeaderMap, body: impl Body) -> Result<T, Problem> {
+pub(super) async fn json<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<T, Problem> {
     let bytes = json_bytes(headers, body, BODY_LIMIT).await?;
     serde_json::from_slice(&bytes).map_err(|error| Problem::bad_request(format!("the request body is not the expected JSON: {error}")))
 }
 
 /// Reads a body of at most `limit` bytes that says it is JSON.
-pub(super) async fn json_bytes(headers: &HeaderMap, body: impl Body, limit: usize) -> Result<Vec<u8>, Problem> {
-    let mut body = pin!(body);
-    let read = async {
-        let read = read(headers, body.as_mut(), limit).await;
-        if read.is_err() {
-            // Whoever has not sent it by then is answered all the same.
-            let _ = tokio::time::timeout(DRAIN_TIME, drain(body)).await;
-        }
-        read
-    };
-    tokio::time::timeout(BODY_TIMEOUT, read).await.map_err(|_| Problem::body_timeout())?
+pub(super) async fn json_bytes(headers: &HeaderMap, mut body: Body, limit: usize) -> Result<Vec<u8>, Problem> {
+    let read = tokio::time::timeout(body.patience, read(headers, &mut body, limit)).await;
+    // Who is late already is not waited for again.
+    let read = read.map_err(|_| Problem::body_timeout())?;
+    if read.is_err() {
+        discard(body).await;
+    }
+    read
 }
 
-async fn read(headers: &HeaderMap, body: Pin<&mut impl Body>, limit: usize) -> Result<Vec<u8>, Problem> {
+async fn read(headers: &HeaderMap, body: &mut Body, limit: usize) -> Result<Vec<u8>, Problem> {
     if !is_json(headers) {
         return Err(Problem::unsupported_media_type());
     }
@@ -135,17 +136,17 @@ async fn read(headers: &HeaderMap, body: Pin<&mut impl Body>, limit: usize) -> R
 }
 
 /// Reads away a body that nobody will look at.
-pub(super) async fn discard(body: impl Body) {
+pub(super) async fn discard(body: Body) {
     // Whoever has not sent it by then is answered all the same.
-    let _ = tokio::time::timeout(DRAIN_TIME, drain(pin!(body))).await;
+    let _ = tokio::time::timeout(DRAIN_TIME.min(body.patience), drain(body)).await;
 }
 
 /// Reads on what is left of a refused body, up to a limit. Who is still sending would find the connection reset instead of an answer;
 /// the Functions host, which sends a body before it reads, answers its client 502 then.
-async fn drain(mut body: Pin<&mut impl Body>) {
+async fn drain(mut body: Body) {
     let mut drained = 0;
-    while let Some(Ok(part)) = body.next().await {
-        drained += part.remaining();
+    while let Some(Ok(part)) = body.parts.next().await {
+        drained += part.len();
         if drained > DRAIN_LIMIT {
             return;
         }
@@ -157,19 +158,14 @@ fn is_json(headers: &HeaderMap) -> bool {
     content_type.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
 }
 
-async fn collect(mut body: Pin<&mut impl Body>, limit: usize) -> Result<Vec<u8>, Problem> {
+async fn collect(body: &mut Body, limit: usize) -> Result<Vec<u8>, Problem> {
     let mut bytes = Vec::new();
-    while let Some(part) = body.next().await {
-        let mut part = part.map_err(|_| Problem::bad_request("the request body ended early"))?;
-        if bytes.len() + part.remaining() > limit {
+    while let Some(part) = body.parts.next().await {
+        let part = part.map_err(|_| Problem::bad_request("the request body ended early"))?;
+        if bytes.len() + part.len() > limit {
             return Err(Problem::too_large(limit));
         }
-        while part.has_remaining() {
-            let chunk = part.chunk();
-            let length = chunk.len();
-            bytes.extend_from_slice(chunk);
-            part.advance(length);
-        }
+        bytes.extend_from_slice(&part);
     }
     Ok(bytes)
 }

@@ -43,12 +43,7 @@ struct Accepted {
     events_url: String,
 }
 
-pub(super) async fn start(
-    service: &Service,
-    asker: &Asker<'_>,
-    headers: &HeaderMap,
-    body: impl request::Body,
-) -> Result<Response, Problem> {
+pub(super) async fn start(service: &Service, asker: &Asker<'_>, headers: &HeaderMap, body: request::Body) -> Result<Response, Problem> {
     let key = idempotency_key(headers)?;
     let start: Start = request::json(headers, body).await?;
     let is_fresh = start.fresh || asks_anew(headers);

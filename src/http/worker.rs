@@ -18,6 +18,7 @@ use warp::{
 };
 
 use super::{
+    BODY_TIMEOUT, headers,
     problem::Problem,
     request::{self, Body, RequestId},
 };
@@ -54,8 +55,8 @@ pub fn routes(service: Service, deadline: Duration) -> impl Filter<Extract = (Re
         .and(warp::body::stream())
         .then(|lane: Lane, invocations: Arc<Invocations>, method: Method, headers: HeaderMap, body| async move {
             let id = RequestId::of(&headers);
-            let invoked = invocations.invoke(lane, &id, &method, &headers, body).await;
-            super::finish(invoked.unwrap_or_else(|problem| problem.respond(lane_path(lane), &id)), &id)
+            let invoked = invocations.invoke(lane, &id, &method, &headers, Body::new(body, BODY_TIMEOUT)).await;
+            headers::finish(invoked.unwrap_or_else(|problem| problem.respond(lane_path(lane), &id)), &id)
         })
 }
 
@@ -72,7 +73,7 @@ struct Invocations {
 }
 
 impl Invocations {
-    async fn invoke(&self, lane: Lane, id: &RequestId, method: &Method, headers: &HeaderMap, body: impl Body) -> Result<Response, Problem> {
+    async fn invoke(&self, lane: Lane, id: &RequestId, method: &Method, headers: &HeaderMap, body: Body) -> Result<Response, Problem> {
         if !is_from_the_host(headers) {
             return Err(Problem::not_found());
         }

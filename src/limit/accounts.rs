@@ -1,7 +1,7 @@
 //! Changes the book of an account, whatever else changes it at the same time.
 //!
 //! Within a process those who change the same book go one after another, so that over the ledger only instances meet, and of
-//! those one succeeds each time. A ledger that does not answer is left alone for [`REST`], so that where it is away one request in many
+//! those one succeeds each time. A ledger that does not answer is left alone for `REST`, so that where it is away one request in many
 //! waits for it.
 
 use std::{

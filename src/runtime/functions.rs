@@ -6,11 +6,12 @@
 use std::{net::Ipv4Addr, path::Path, time::Duration};
 
 use anyhow::Context;
+use hyper_util::service::TowerToHyperService;
 use serde::Deserialize;
 use tokio::net::TcpListener;
 use warp::Filter;
 
-use super::DRAIN;
+use super::{DRAIN, connections};
 use crate::{app::App, http, service};
 
 /// What applies when `host.json` does not say: the shortest default there is, that of the Consumption plan.
@@ -100,12 +101,12 @@ pub async fn bind(port: u16) -> anyhow::Result<TcpListener> {
 /// When the signals cannot be listened for.
 pub async fn serve(app: App, listener: TcpListener, deadline: Duration) -> anyhow::Result<()> {
     let stopped = super::stopped()?;
-    let App { service, http, .. } = app;
+    let App { service, http, limits, .. } = app;
     let stop = tokio_util::sync::CancellationToken::new();
     let api = http::routes(service.clone(), http, http::Front::FunctionsHost, stop.clone());
     let routes = http::worker::routes(service, deadline).or(api);
     let address = listener.local_addr()?;
-    let server = tokio::spawn(warp::serve(routes).incoming(listener).graceful(stop.clone().cancelled_owned()).run());
+    let server = tokio::spawn(connections::serve(listener, TowerToHyperService::new(warp::service(routes)), limits, stop.clone()));
     tracing::info!(%address, deadline_s = deadline.as_secs(), "the handler listens");
     stopped.await;
     stop.cancel();

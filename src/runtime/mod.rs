@@ -1,6 +1,7 @@
 //! Ways to run: the standalone server and the custom handler of the Functions host. It owns the process's life: listening, receiving
 //! wakes, ending cleanly.
 
+pub mod connections;
 pub mod functions;
 pub mod standalone;
 pub mod worker;

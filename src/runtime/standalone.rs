@@ -3,10 +3,11 @@
 use std::{net::SocketAddr, time::Duration};
 
 use anyhow::Context;
+use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{DRAIN, worker};
+use super::{DRAIN, connections, worker};
 use crate::{app::App, http, service};
 
 /// The times of a step: here nothing ends one from outside, so how long a model may take is for the configuration to say.
@@ -52,8 +53,8 @@ impl Server {
 }
 
 async fn serve(app: App, listener: TcpListener, stop: CancellationToken) {
-    let App { service, receiver, worker, http, .. } = app;
+    let App { service, receiver, worker, http, limits } = app;
     let routes = http::routes(service.clone(), http, http::Front::Direct, stop.clone());
-    let server = warp::serve(routes).incoming(listener).graceful(stop.clone().cancelled_owned()).run();
+    let server = connections::serve(listener, TowerToHyperService::new(warp::service(routes)), limits, stop.clone());
     tokio::join!(server, worker::run(service, receiver, worker, stop));
 }

@@ -9,7 +9,6 @@
 
 #[cfg(feature = "azure")]
 pub mod cosmos;
-#[cfg(any(feature = "azure", feature = "local"))]
 mod cursor;
 pub mod document;
 #[cfg(feature = "local")]
@@ -18,6 +17,8 @@ pub mod sqlite;
 use std::time::Duration;
 
 use async_trait::async_trait;
+
+pub use cursor::Cursor;
 
 use crate::conversation::{Conversation, ConversationId, Owner, ResultSet};
 

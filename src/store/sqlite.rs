@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter, types::Value};
 use uuid::Uuid;
 
-use super::{ETag, Error, HistoryFilter, HistoryPage, Store, Versioned, cursor::Cursor, document, document::Document};
+use super::{Cursor, ETag, Error, HistoryFilter, HistoryPage, Store, Versioned, document, document::Document};
 use crate::{
     conversation::{Conversation, ConversationId, Owner, ResultSet},
     sqlite::{self, Database},

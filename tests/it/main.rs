@@ -35,12 +35,14 @@ mod function_app;
 #[cfg(feature = "azure")]
 mod functions;
 mod guard;
+mod headers;
 mod host;
 mod http;
 mod import;
 mod injection;
 mod lake;
 mod limit;
+mod limits;
 mod live;
 mod lookup;
 mod machine;

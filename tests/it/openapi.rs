@@ -424,6 +424,9 @@ async fn what_is_refused_is_refused_as_in_the_document() {
     document.assert_conforms("/api/chat/{id}/messages", get(&format!("{unknown}/messages")), 404).await;
     document.assert_conforms("/api/chat/{id}/results/{n}", get(&format!("{unknown}/results/1")), 404).await;
     document.assert_conforms("/api/chat/history", get("/api/chat/history"), 400).await;
+    document.assert_conforms("/api/health", get(&format!("/api/health?{}", "x".repeat(9000))), 414).await;
+    document.assert_conforms("/api/health", get("/api/health").header("X-Long", "x".repeat(40_000)), 431).await;
+    document.assert_conforms("/api/health", get("/api/health").header("X-Forwarded-Proto", "https"), 200).await;
     let post = |path: &str| server.request(Method::POST, path).header("Content-Type", "application/json");
     for (path, own) in [("/api/chat/{id}/messages", "messages"), ("/api/chat/{id}/feedback", "feedback")] {
         let url = format!("{unknown}/{own}");
@@ -440,12 +443,15 @@ async fn who_is_not_signed_in_or_not_permitted_is_told_as_in_the_document() {
     let issuer = Issuer::start().await;
     let authenticator = accepting(asklake::auth::jwt::Settings { required: vec!["ask".into()], ..issuer.settings() });
     let model = Arc::new(ScriptedModel::querying(1, Duration::ZERO));
-    let settings = Settings { authenticator, ..Settings::default() };
+    let settings = Settings { authenticator, streams_per_caller: 0, ..Settings::default() };
     let server = TestServer::start_with(model, Arc::new(ScriptedWarehouse::new(Duration::ZERO)), settings).await;
     let document = Document::strict(&server).await;
-    let mut claims = issuer.claims("ann");
-    claims["scope"] = "other".into();
-    let without_scope = issuer.keys.rs256(r#"{"alg":"RS256","kid":"rsa"}"#, &claims.to_string());
+    let scope = |scope: &str| {
+        let mut claims = issuer.claims("ann");
+        claims["scope"] = scope.into();
+        issuer.keys.rs256(r#"{"alg":"RS256","kid":"rsa"}"#, &claims.to_string())
+    };
+    let without_scope = scope("other");
     let id = "00000000-0000-4000-8000-000000000000";
     for (path, operations) in document.paths().iter().filter(|(path, _)| path.starts_with("/api/chat/")) {
         for method in operations.as_object().unwrap().keys() {
@@ -459,6 +465,8 @@ async fn who_is_not_signed_in_or_not_permitted_is_told_as_in_the_document() {
         }
     }
     document.assert_conforms("/api/ready", server.request(Method::GET, "/api/ready"), 200).await;
+    let stream = server.request(Method::GET, &format!("/api/chat/{id}/events")).bearer_auth(scope("ask"));
+    document.assert_conforms("/api/chat/{id}/events", stream, 429).await;
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ use std::{
 
 use asklake::config::{Config, VARIABLES};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use reqwest::header::{HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
 use crate::cli::{User, within};
@@ -155,14 +156,10 @@ struct Served {
 }
 
 impl Served {
-    fn start(variables: &Variables) -> Self {
+    fn start(arguments: &[&str], variables: &Variables) -> Self {
         let user = User::new();
         let file = |name: &str| File::create(user.folder().join(name)).unwrap();
-        let child = command(&user, &["serve", "--listen", "127.0.0.1:0"], variables)
-            .stdout(Stdio::from(file("out")))
-            .stderr(Stdio::from(file("err")))
-            .spawn()
-            .unwrap();
+        let child = command(&user, arguments, variables).stdout(Stdio::from(file("out"))).stderr(Stdio::from(file("err"))).spawn().unwrap();
         Self { user, child }
     }
 
@@ -174,9 +171,11 @@ impl Served {
     fn base(&mut self) -> Option<String> {
         within(Duration::from_secs(60), "the server starts or ends", || {
             let printed = self.printed();
-            let address = printed.split_once("listens on ").and_then(|(_, rest)| rest.split_once("/ "));
+            let told = printed.split_once("listens on ").and_then(|(_, rest)| rest.split_once("/ "));
+            let logged = printed.split_once(r#""the handler listens","address":""#).and_then(|(_, rest)| rest.split_once('"'));
+            let base = told.map(|(base, _)| base.to_owned()).or(logged.map(|(address, _)| format!("http://{address}")));
             let has_ended = self.child.try_wait().unwrap().is_some();
-            address.map(|(base, _)| Some(base.to_owned())).or(has_ended.then_some(None))
+            base.map(Some).or(has_ended.then_some(None))
         })
     }
 }
@@ -188,20 +187,20 @@ impl Drop for Served {
     }
 }
 
-/// Asks a question and all that can be asked of it; returns heads and bodies of the answers.
-async fn drive(base: &str) -> String {
-    let http = reqwest::Client::new();
-    let key = canary("OPENAI_API_KEY").value;
+/// Asks a question and all that can be asked of it with these headers; returns heads and bodies of the answers.
+async fn drive(base: &str, headers: &[(&'static str, String)]) -> String {
+    let headers = headers.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())).collect();
+    let http = reqwest::Client::builder().default_headers(headers).build().unwrap();
     let mut seen = String::new();
     let mut get = async |path: &str| {
-        let response = http.get(format!("{base}{path}")).header("x-api-key", &key).send().await.unwrap();
+        let response = http.get(format!("{base}{path}")).send().await.unwrap();
         seen += &format!("{:?}\n", response.headers());
         let body = response.text().await.unwrap();
         seen += &body;
         serde_json::from_str::<Value>(&body).unwrap_or_default()
     };
     let question = json!({"question": "What are the top 10 science fiction films?"});
-    let started = http.post(format!("{base}/api/chat/start")).header("authorization", format!("Bearer {key}")).json(&question).send().await;
+    let started = http.post(format!("{base}/api/chat/start")).json(&question).send().await;
     let started = started.unwrap().text().await.unwrap();
     let id = serde_json::from_str::<Value>(&started).unwrap()["conversation_id"].as_str().unwrap_or("none").to_owned();
     // A turn whose warehouse cannot be reached is tried again for longer than anybody would wait here: a few states are enough.
@@ -225,11 +224,13 @@ async fn drive(base: &str) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_that_a_server_prints_or_answers_has_a_secret_in_it() {
     let careless = Careless::start();
+    let key = canary("OPENAI_API_KEY").value;
+    let headers = [("x-api-key", key.clone()), ("authorization", format!("Bearer {key}"))];
     for variables in configurations(&careless.base) {
         let names = format!("{:?}", variables.keys());
-        let mut served = Served::start(&variables);
+        let mut served = Served::start(&["serve", "--listen", "127.0.0.1:0"], &variables);
         if let Some(base) = tokio::task::block_in_place(|| served.base()) {
-            assert_clean(&format!("an answer of the server with {names}"), &drive(&base).await);
+            assert_clean(&format!("an answer of the server with {names}"), &drive(&base, &headers).await);
         }
         let printed = served.printed();
         assert!(printed.contains("\"level\":\"TRACE\""), "nothing was logged with {names}: {printed}");
@@ -239,6 +240,41 @@ async fn nothing_that_a_server_prints_or_answers_has_a_secret_in_it() {
     for name in ["AZURE_OPENAI_API_KEY", "DATABRICKS_CLIENT_SECRET", "DATABRICKS_TOKEN", "OPENAI_API_KEY"] {
         assert!(canary(name).hidden.iter().any(|hidden| heard.contains(hidden)), "{name} was not sent: the test tries nothing");
     }
+}
+
+/// What App Service adds to a request: who asks, and the tokens that it holds for them ("Work with OAuth tokens in Azure App Service
+/// authentication").
+fn signed_in_by_app_service() -> Vec<(&'static str, String)> {
+    let token = canary("OPENAI_API_KEY").value;
+    let claims = json!({"auth_typ": "aad", "claims": [{"typ": "access_token", "val": &token}]}).to_string();
+    vec![
+        ("x-ms-client-principal-id", "7".into()),
+        ("x-ms-client-principal-idp", "aad".into()),
+        ("x-ms-client-principal", STANDARD.encode(claims)),
+        ("x-ms-token-aad-access-token", token.clone()),
+        ("cookie", format!("AppServiceAuthSession={token}")),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_that_the_handler_of_a_function_app_prints_or_answers_has_a_secret_in_it() {
+    let careless = Careless::start();
+    let sign_in = [("AUTH_MODE", "easyauth"), ("WEBSITE_AUTH_ENABLED", "True"), ("FUNCTIONS_CUSTOMHANDLER_PORT", "0")];
+    // Together, because the queue that cannot be reached takes its time in each.
+    let handlers = configurations(&careless.base).into_iter().map(async |mut variables| {
+        variables.extend(sign_in.map(|(name, value)| (name, value.to_owned())));
+        variables.insert("AzureWebJobsStorage", canary("AzureWebJobsStorage").value);
+        let names = format!("{:?}", variables.keys());
+        let mut served = Served::start(&["functions"], &variables);
+        let base = tokio::task::block_in_place(|| served.base()).unwrap_or_else(|| panic!("{names}: {}", served.printed()));
+        let answers = drive(&base, &signed_in_by_app_service()).await;
+        assert!(answers.contains("\"conversations\"") || answers.contains("\"status\":503"), "nobody was let in: {answers}");
+        assert_clean(&format!("an answer of the handler with {names}"), &answers);
+        let printed = served.printed();
+        assert!(printed.contains("\"level\":\"TRACE\""), "nothing was logged with {names}: {printed}");
+        assert_clean(&format!("the log of the handler with {names}"), &printed);
+    });
+    futures_util::future::join_all(handlers).await;
 }
 
 #[test]

@@ -12,7 +12,7 @@ use asklake::{
         self,
         azure::{Account, AzureQueue},
     },
-    runtime::{functions, worker},
+    runtime::{connections::Limits, functions, worker},
     service::{Ports, Service, Settings},
     sqlite::{Database, Options},
     store::{
@@ -112,7 +112,7 @@ pub async fn run_if_asked() {
     let service = Service::new(ports, lake(), Budgets::default(), script.store.settings(times.parts));
     // Nobody receives: the host does.
     let receiver = Embedded::open().receiver;
-    let app = App { service, receiver, worker: worker::Settings::default(), http: http::Settings::default() };
+    let app = App { service, receiver, worker: worker::Settings::default(), http: http::Settings::default(), limits: Limits::default() };
     functions::serve(app, listener, times.deadline).await.unwrap();
 }
 

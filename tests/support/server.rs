@@ -7,7 +7,7 @@ use asklake::{
     conversation::Budgets,
     http,
     model::Model,
-    runtime::{standalone::Server, worker},
+    runtime::{connections::Limits, standalone::Server, worker},
     service::{Ports, Service, Settings},
     warehouse::Warehouse,
 };
@@ -35,6 +35,14 @@ impl TestServer {
         Self::start_on(Embedded::open(), model, warehouse, http, worker::Settings::default(), Settings::default()).await
     }
 
+    /// Starts a server whose clients may take no more than `limits`.
+    pub async fn start_limited(model: Arc<dyn Model>, warehouse: Arc<dyn Warehouse>, http: http::Settings, limits: Limits) -> Self {
+        let embedded = Embedded::open();
+        let ports = Ports { store: Arc::clone(&embedded.store), wakes: Arc::clone(&embedded.sender), model, warehouse };
+        let service = Service::new(ports, lake(), Budgets::default(), Settings::default());
+        Self::limited(embedded, service, http, worker::Settings::default(), limits).await
+    }
+
     /// Starts a server whose service works by `settings`.
     pub async fn start_as(model: Arc<dyn Model>, warehouse: Arc<dyn Warehouse>, settings: Settings) -> Self {
         Self::start_on(Embedded::open(), model, warehouse, http::Settings::default(), worker::Settings::default(), settings).await
@@ -55,7 +63,11 @@ impl TestServer {
 
     /// Starts a server of `service`, whose queue and store are those of `embedded`.
     pub async fn serve(embedded: Embedded, service: Service, http: http::Settings, worker: worker::Settings) -> Self {
-        let app = App { service, receiver: Arc::clone(&embedded.receiver), worker, http };
+        Self::limited(embedded, service, http, worker, Limits::default()).await
+    }
+
+    async fn limited(embedded: Embedded, service: Service, http: http::Settings, worker: worker::Settings, limits: Limits) -> Self {
+        let app = App { service, receiver: Arc::clone(&embedded.receiver), worker, http, limits };
         let server = Server::start(app, SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         Self { base: format!("http://{}", server.address()), client: reqwest::Client::new(), server, _embedded: embedded }
     }

@@ -12,7 +12,7 @@ use std::{
 use backon::{ExponentialBuilder, Retryable};
 use reqwest::{
     RequestBuilder, Response,
-    header::{AUTHORIZATION, HeaderMap, HeaderValue},
+    header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue},
     redirect::Policy,
 };
 use serde_json::{Map, Value, json};
@@ -29,6 +29,8 @@ use super::{
 /// What an access token for Azure OpenAI is asked for. From Azure's documents on keyless connections.
 #[cfg(feature = "azure")]
 const SCOPE: &str = "https://cognitiveservices.azure.com/.default";
+/// The header of a key for Azure OpenAI.
+const API_KEY: HeaderName = HeaderName::from_static("api-key");
 /// Time to open a connection: a server that is not there is told soon.
 const CONNECT: Duration = Duration::from_secs(10);
 /// Requests after the first.
@@ -114,43 +116,50 @@ impl Client {
     }
 
     async fn ask(&self, body: &Map<String, Value>, audience: Audience<'_>) -> Result<Completion, Failure> {
-        let request = self.authenticated(self.http.post(self.endpoint.chat_url()).json(body)).await?;
+        let credential = self.credential().await?;
+        let request = self.authenticated(self.http.post(self.endpoint.chat_url()).json(body), &credential)?;
         let mut response = request.send().await.map_err(|error| no_connection(&error))?;
         if response.status().as_u16() != 200 {
-            return Err(self.refused(response).await);
+            return Err(self.refused(response, &credential).await);
         }
         let mut assembler = Assembler::default();
         let mut telling = Telling::begin(audience);
         while let Some(piece) = response.chunk().await.map_err(|error| no_connection(&error))? {
-            if assembler.push(&piece).map_err(|fault| self.broken(fault))? {
+            if assembler.push(&piece).map_err(|fault| self.broken(fault, &credential))? {
                 break;
             }
             telling.go_on(assembler.so_far());
         }
-        assembler.finish().map_err(|fault| self.broken(fault))
+        assembler.finish().map_err(|fault| self.broken(fault, &credential))
     }
 
-    async fn authenticated(&self, request: RequestBuilder) -> Result<RequestBuilder, Failure> {
-        let secret = |value: String| -> Result<HeaderValue, Failure> {
-            let mut header = HeaderValue::from_str(&value).map_err(|_| {
-                Failure::Final(Error::Misconfigured(format!("{} holds a character that no header can carry", self.endpoint.key_name())))
-            })?;
-            header.set_sensitive(true);
-            Ok(header)
-        };
+    /// The key or token that goes with a request; empty where none does.
+    async fn credential(&self) -> Result<String, Failure> {
         Ok(match &self.authentication {
-            Authentication::None => request,
-            Authentication::ApiKey(key) => request.header("api-key", secret(key.clone())?),
-            Authentication::Bearer(key) => request.header(AUTHORIZATION, secret(format!("Bearer {key}"))?),
+            Authentication::None => String::new(),
+            Authentication::ApiKey(key) | Authentication::Bearer(key) => key.clone(),
             #[cfg(feature = "azure")]
-            Authentication::Identity(credential) => {
-                let token = credential.get_token(&[SCOPE], None).await.map_err(|error| {
+            Authentication::Identity(identity) => {
+                let token = identity.get_token(&[SCOPE], None).await.map_err(|error| {
                     tracing::warn!(%error, "no access token for the model");
                     may_pass("the managed identity gave no access token; see the log")
                 })?;
-                request.header(AUTHORIZATION, secret(format!("Bearer {}", token.token.secret()))?)
+                token.token.secret().to_owned()
             }
         })
+    }
+
+    fn authenticated(&self, request: RequestBuilder, credential: &str) -> Result<RequestBuilder, Failure> {
+        let (name, value) = match &self.authentication {
+            Authentication::None => return Ok(request),
+            Authentication::ApiKey(_) => (API_KEY, credential.to_owned()),
+            _ => (AUTHORIZATION, format!("Bearer {credential}")),
+        };
+        let mut value = HeaderValue::from_str(&value).map_err(|_| {
+            Failure::Final(Error::Misconfigured(format!("{} holds a character that no header can carry", self.endpoint.key_name())))
+        })?;
+        value.set_sensitive(true);
+        Ok(request.header(name, value))
     }
 
     /// Asks what costs nothing: for the list of models, or of Azure for a completion without messages, which is refused before any
@@ -160,26 +169,19 @@ impl Client {
             Endpoint::OpenAi { base_url, .. } => self.http.get(format!("{base_url}/models")),
             Endpoint::Azure { .. } => self.http.post(self.endpoint.chat_url()).json(&json!({"model": self.endpoint.model()})),
         };
-        let request = self.authenticated(request).await.map_err(Failure::into_error)?;
+        let credential = self.credential().await.map_err(Failure::into_error)?;
+        let request = self.authenticated(request, &credential).map_err(Failure::into_error)?;
         let response = request.send().await.map_err(|error| no_connection(&error).into_error())?;
         match (response.status().as_u16(), &self.endpoint) {
             (200, _) | (400 | 422, Endpoint::Azure { .. }) => Ok(()),
             // A server without that list: at least it is there and takes the key.
             (404 | 405 | 501, Endpoint::OpenAi { .. }) => Ok(()),
-            _ => Err(self.refused(response).await.into_error()),
-        }
-    }
-
-    /// `text` of the server without the configured key, which careless ones say back.
-    fn without_key(&self, text: &str) -> String {
-        match &self.authentication {
-            Authentication::ApiKey(key) | Authentication::Bearer(key) if !key.is_empty() => text.replace(key.as_str(), "…"),
-            _ => text.to_owned(),
+            _ => Err(self.refused(response, &credential).await.into_error()),
         }
     }
 
     /// What a status other than 200 means.
-    async fn refused(&self, mut response: Response) -> Failure {
+    async fn refused(&self, mut response: Response, credential: &str) -> Failure {
         let status = response.status().as_u16();
         let retry_after = retry_after(response.headers(), OffsetDateTime::now_utc());
         let mut text = Vec::new();
@@ -189,7 +191,7 @@ impl Client {
                 break;
             }
         }
-        let text = self.without_key(&String::from_utf8_lossy(&text));
+        let text = without(credential, &String::from_utf8_lossy(&text));
         let body: Value = serde_json::from_str(&text).unwrap_or_default();
         let error = body.get("error").cloned().unwrap_or(body);
         tracing::debug!(status, error = %error, "the model's server refused a request");
@@ -232,7 +234,7 @@ impl Client {
         }
     }
 
-    fn broken(&self, fault: Fault) -> Failure {
+    fn broken(&self, fault: Fault, credential: &str) -> Failure {
         match fault {
             Fault::TooLong => may_pass("its reply was longer than any reply can be"),
             Fault::CutOff => may_pass("its reply was cut off"),
@@ -241,7 +243,7 @@ impl Client {
                 self.endpoint.names()
             ))),
             Fault::Error(error) => {
-                tracing::debug!(error = self.without_key(&error.to_string()), "the model's server ended a reply with an error");
+                tracing::debug!(error = without(credential, &error.to_string()), "the model's server ended a reply with an error");
                 filtered(&error).map_or_else(|| may_pass("its server ended the reply with an error"), Failure::Final)
             }
         }
@@ -256,6 +258,11 @@ impl Failure {
             Self::Final(error) => error,
         }
     }
+}
+
+/// `text` of the server without the credential that it was sent, which careless ones say back.
+fn without(credential: &str, text: &str) -> String {
+    if credential.is_empty() { text.to_owned() } else { text.replace(credential, "…") }
 }
 
 fn may_pass(detail: &str) -> Failure {

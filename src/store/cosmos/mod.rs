@@ -49,7 +49,7 @@ use self::{
     connection::Connection,
     items::{ConversationItem, ResultItem, Stored, StoredResult},
 };
-use super::{ETag, Error, HistoryFilter, HistoryPage, Store, Versioned, cursor::Cursor, document};
+use super::{Cursor, ETag, Error, HistoryFilter, HistoryPage, Store, Versioned, document};
 use crate::conversation::{Conversation, ConversationId, JobStatus, ResultSet};
 
 /// How long an operation of the store may take altogether: connecting, retries and waits included.

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::{Act, Client, server, told_server};
 use crate::support::{
+    issuer::{Issuer, accepting},
     scripted::{ScriptedModel, ScriptedWarehouse, answer},
     server::TestServer,
 };
@@ -116,6 +117,33 @@ async fn a_stream_too_many_is_refused_and_a_place_is_free_again_when_a_client_le
     assert_eq!(server.json(&format!("/api/chat/{id}/status")).await["revision"], 1, "other requests have places of their own");
     drop(first);
     let opened = async { while server.get(&path).await.status() != StatusCode::OK {} };
+    tokio::time::timeout(super::LONG, opened).await.expect("the place is free again");
+}
+
+#[tokio::test]
+async fn a_principal_has_streams_of_its_own_and_no_more() {
+    let issuer = Issuer::start().await;
+    let model = Arc::new(ScriptedModel::querying(0, Duration::from_secs(3600)));
+    let settings = Settings { streams_per_caller: 1, authenticator: accepting(issuer.settings()), ..Settings::default() };
+    let server = TestServer::start_with(model, Arc::new(ScriptedWarehouse::new(Duration::ZERO)), settings).await;
+    let started = async |token: &str| {
+        let start =
+            server.request(Method::POST, "/api/chat/start").bearer_auth(token).json(&serde_json::json!({"question": "which films?"}));
+        let started: Value = start.send().await.unwrap().json().await.unwrap();
+        format!("/api/chat/{}/events", started["conversation_id"].as_str().unwrap())
+    };
+    let (ann, bob) = (issuer.token("ann"), issuer.token("bob"));
+    let (of_ann, of_bob) = (started(&ann).await, started(&bob).await);
+    let open = async |path: &str, token: &str| server.request(Method::GET, path).bearer_auth(token).send().await.unwrap();
+    let first = open(&of_ann, &ann).await;
+    assert_eq!(first.status(), StatusCode::OK);
+    let refused = open(&of_ann, &ann).await;
+    assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(refused.headers()["retry-after"], "5");
+    assert_eq!(refused.json::<Value>().await.unwrap()["title"], "Too many streams");
+    assert_eq!(open(&of_bob, &bob).await.status(), StatusCode::OK, "another principal has room");
+    drop(first);
+    let opened = async { while open(&of_ann, &ann).await.status() != StatusCode::OK {} };
     tokio::time::timeout(super::LONG, opened).await.expect("the place is free again");
 }
 

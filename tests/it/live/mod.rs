@@ -105,10 +105,10 @@ pub enum Act {
 }
 
 /// A model that writes and replies when it is told to.
-struct Typist(Mutex<mpsc::UnboundedReceiver<Act>>);
+pub struct Typist(Mutex<mpsc::UnboundedReceiver<Act>>);
 
 impl Typist {
-    fn new() -> (Arc<Self>, mpsc::UnboundedSender<Act>) {
+    pub fn new() -> (Arc<Self>, mpsc::UnboundedSender<Act>) {
         let (tell, told) = mpsc::unbounded_channel();
         (Arc::new(Self(Mutex::new(told))), tell)
     }

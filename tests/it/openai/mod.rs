@@ -125,9 +125,9 @@ async fn azure_is_asked_at_its_own_paths_with_its_own_header() {
     }
 }
 
+/// A model on `server` that the machine's identity signs in to.
 #[cfg(feature = "azure")]
-#[tokio::test]
-async fn the_identity_of_the_machine_signs_in() {
+fn with_identity(server: &Fake) -> OpenAi {
     use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
 
     #[derive(Debug)]
@@ -141,10 +141,52 @@ async fn the_identity_of_the_machine_signs_in() {
         }
     }
 
-    let server = Fake::start(vec![Answer::text("Two.", "stop")]).await;
     let endpoint = Endpoint::Azure { resource: server.base.clone(), deployment: "d".into(), api_version: "v1".into() };
     let authentication = Authentication::Identity(Arc::new(Identity));
-    let model = OpenAi::new(settings(endpoint, AnswerFormat::Text), authentication, &Arc::new(Catalog::embedded().unwrap())).unwrap();
+    OpenAi::new(settings(endpoint, AnswerFormat::Text), authentication, &Arc::new(Catalog::embedded().unwrap())).unwrap()
+}
+
+/// What is logged while it is the subscriber's.
+#[cfg(feature = "azure")]
+#[derive(Clone, Default)]
+struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+
+#[cfg(feature = "azure")]
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(feature = "azure")]
+#[tokio::test]
+async fn an_access_token_that_the_server_says_back_is_not_logged() {
+    // With a single subscriber tracing asks the thread that first logs, which may be another test's, whether anybody listens.
+    let _another = tracing::Dispatch::new(tracing_subscriber::registry());
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_writer(move || writer.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let said = json!({"error": {"code": "content_filter", "message": "not accepted: Bearer a-token"}}).to_string();
+    for answer in [Answer::new(401, said.clone()), Answer::new(200, format!("data: {said}\n\n"))] {
+        let server = Fake::start(vec![answer]).await;
+        with_identity(&server).reply(&asked(), &asklake::model::unheard).await.unwrap_err();
+    }
+    let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(logged.matches("not accepted").count(), 2, "{logged}");
+    assert!(!logged.contains("a-token"), "{logged}");
+}
+
+#[cfg(feature = "azure")]
+#[tokio::test]
+async fn the_identity_of_the_machine_signs_in() {
+    let server = Fake::start(vec![Answer::text("Two.", "stop")]).await;
+    let model = with_identity(&server);
     assert_eq!(text(model.reply(&asked(), &asklake::model::unheard).await.unwrap().decision), "Two.");
     assert_eq!(server.seen()[0].headers["authorization"], "Bearer a-token");
 }
