@@ -14,7 +14,7 @@ ARGS ?=
 
 TOOLS := .tools
 
-.PHONY: help run func emulators package page tools test test-browser screenshots bench model eval lint audit clean cosmos-emulator chromium redis
+.PHONY: help run func emulators package page tools test test-browser screenshots bench load model eval lint audit clean cosmos-emulator chromium redis
 
 help: ## list these recipes
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -116,7 +116,12 @@ eval: tools $(TOOLS)/venv-model/.done $(QWEN) ## ask a small language model ever
 	@sed -i -e '/<!-- figures -->/,/<!-- end of figures -->/{//!d}' -e '/<!-- figures -->/r target/eval.md' docs/eval.md
 
 bench: tools page $(TOOLS)/azurite/.done ## run all benchmarks
-	$(CARGO) bench --locked $(ARGS)
+	$(CARGO) bench --locked --bench functions --bench functions_host --bench server --bench store --bench streams $(ARGS)
+
+# The emulator as fast as the server: in a debug build it would be what is measured. LOAD_SECONDS and LOAD_USERS make it smaller.
+load: tools page redis $(TOOLS)/azurite/.done ## 200 users for five minutes, while parts fail; fails where a conversation is lost
+	$(CARGO) build --locked --release --package cosmos-emulator
+	$(CARGO) bench --locked --bench load
 
 # Clippy and rustdoc share their artefacts; the tests build others, in the same target folder.
 lint: page $(TOOLS)/venv-lint/.done $(TOOLS)/cargo-deny/.done tests/browser/node_modules/.done ## check format, code of both feature sets, spelling, licences, documentation and deployment
