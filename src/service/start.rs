@@ -10,7 +10,7 @@ use super::{
 use crate::{
     conversation::{Account, Answered, Conversation, ConversationId, ErrorCode, NewConversation, Outcome, Stage, apply, recall},
     queue::{self, Wake},
-    store::{self, ETag},
+    store::{self, ETag, Versioned},
 };
 
 /// A conversation that got its 202.
@@ -130,15 +130,38 @@ impl Service {
     }
 
     /// A request that was sent again finds what the first one made. Its wake is sent again too as long as no worker has
-    /// begun: the first request may have died before it could.
+    /// begun: the first request may have died before it could. What was withdrawn, because nobody could be woken, begins anew: its client was
+    /// told to try again.
     async fn join(&self, asked: &Conversation) -> Result<(), StartError> {
-        let found = self.load_since(asked.id, asked.revision).await?.map(|found| found.conversation);
-        let Some(found) = found.filter(|found| (&found.owner, &found.request_digest) == (&asked.owner, &asked.request_digest)) else {
+        let found = self.load_since(asked.id, asked.revision).await?;
+        let is_ours = |found: &Conversation| (&found.owner, &found.request_digest) == (&asked.owner, &asked.request_digest);
+        let Some(Versioned { conversation: found, etag }) = found.filter(|found| is_ours(&found.conversation)) else {
             return Err(StartError::IdempotencyMismatch);
         };
+        if is_withdrawn(&found) {
+            return self.begin_anew(Conversation { revision: found.revision.next(), ..asked.clone() }, &etag).await;
+        }
         if found.revision == asked.revision && found.stage == Stage::Planning {
             self.wake(Wake::of(&found), Duration::ZERO).await?;
         }
         Ok(())
     }
+
+    async fn begin_anew(&self, conversation: Conversation, withdrawn: &ETag) -> Result<(), StartError> {
+        match self.commit(&conversation, withdrawn).await {
+            Ok(etag) => {
+                let wake = Wake::of(&conversation);
+                Ok(self.wake_or_withdraw(conversation, &etag, wake).await?)
+            }
+            // Another request with the same key was faster.
+            Err(store::Error::Conflict(_)) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Whether a first turn ended before anybody had begun with it.
+fn is_withdrawn(conversation: &Conversation) -> bool {
+    let is_abandoned = conversation.error_detail.as_ref().is_some_and(|detail| detail.code == ErrorCode::Abandoned);
+    is_abandoned && conversation.turn == 1 && conversation.usage.model_calls == 0
 }

@@ -393,6 +393,27 @@ async fn a_follow_up_that_nobody_could_be_woken_for_is_withdrawn_and_may_be_sent
     assert_eq!((&status["turn"], &status["status"]), (&json!(3), &json!("completed")));
 }
 
+#[tokio::test]
+async fn a_start_that_nobody_could_be_woken_for_begins_anew_when_it_is_sent_again() {
+    let mut embedded = Embedded::open();
+    let queue = Arc::new(Failing { sender: Arc::clone(&embedded.sender), fails: Mutex::new(true) });
+    embedded.sender = Arc::clone(&queue) as _;
+    let warehouse = Arc::new(ScriptedWarehouse::new(Duration::ZERO));
+    let (http, worker) = (http::Settings::default(), worker::Settings::default());
+    let server = TestServer::start_on(embedded, model().0, warehouse, http, worker, Settings::default()).await;
+    let send = || {
+        let request = server.request(Method::POST, "/api/chat/start").header("Idempotency-Key", "k");
+        request.json(&json!({"question": "which films?"})).send()
+    };
+    problem(send().await.unwrap(), 503, "dependency-unavailable").await;
+    *queue.fails.lock().unwrap() = false;
+    let accepted = send().await.unwrap();
+    assert_eq!(accepted.status(), StatusCode::ACCEPTED);
+    let id = accepted.json::<Value>().await.unwrap()["conversation_id"].as_str().unwrap().to_owned();
+    let status = server.ended(&id).await;
+    assert_eq!((&status["turn"], &status["status"]), (&json!(1), &json!("completed")), "{status:#}");
+}
+
 /// Two processes over one store and one queue: the worker is in the other one than the client.
 #[tokio::test]
 async fn a_worker_of_another_process_notices_that_its_turn_is_canceled() {
