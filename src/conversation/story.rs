@@ -44,10 +44,10 @@ pub enum EventKind {
     CancelRequested,
     /// The warehouse confirmed that it stopped a run.
     CancelConfirmed,
+    /// The answer of another conversation was given again, with its queries.
+    Recalled,
     /// The model answered.
     Answered,
-    /// The answer of another conversation was given again.
-    Recalled,
     /// The turn ended without an answer.
     Ended,
     /// The user judged the answer.
@@ -60,7 +60,12 @@ pub enum EventKind {
 #[must_use]
 pub fn story(conversation: &Conversation) -> Vec<Event> {
     let mut events: Vec<Event> = conversation.messages.iter().filter_map(said).collect();
-    events.extend(conversation.databricks_jobs.iter().enumerate().flat_map(|(index, job)| ran(index + 1, job)));
+    let asked_at = |turn| conversation.messages.iter().find(|said| said.turn == turn && said.role == Role::User).map(|said| said.timestamp);
+    events.extend(conversation.databricks_jobs.iter().enumerate().flat_map(|(index, job)| {
+        // One that was decided on before its question came with the answer of another conversation, and its times are of that one.
+        let recalled_at = asked_at(job.turn).filter(|asked_at| job.started_at < *asked_at);
+        recalled_at.map_or_else(|| ran(index + 1, job), |at| vec![came(at, index + 1, job)])
+    }));
     let turn = conversation.turn;
     if let Some(at) = conversation.cancel_requested_at {
         events.push(Event { at, turn, kind: EventKind::CancelRequested, detail: String::new() });
@@ -97,6 +102,11 @@ fn said(message: &Message) -> Option<Event> {
         _ => return None,
     };
     Some(Event { at: message.timestamp, turn: message.turn, kind, detail: message.content.clone() })
+}
+
+fn came(at: Timestamp, number: usize, job: &Job) -> Event {
+    let detail = format!("query {number}: {}{}", job.sql_query, outcome(job));
+    Event { at, turn: job.turn, kind: EventKind::Recalled, detail }
 }
 
 fn ran(number: usize, job: &Job) -> Vec<Event> {

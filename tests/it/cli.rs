@@ -210,6 +210,13 @@ async fn trace_tells_what_happened_when_from_the_store_beside_a_server_that_runs
     assert_eq!((kinds.first(), kinds.last()), (Some(&"asked"), Some(&"answered")), "{kinds:?}");
     assert_eq!(document["usage"]["queries"], 1, "{document:#}");
 
+    // Asked again, it is answered with what stands above: those queries ran for another conversation, before this one.
+    let started = client.post(format!("{}/api/chat/start", served.base)).json(&json!({"question": QUESTION})).send().await.unwrap();
+    let again = started.json::<Value>().await.unwrap()["conversation_id"].as_str().unwrap().to_owned();
+    let document: Value = serde_json::from_str(&tokio::task::block_in_place(|| user.run(&["trace", &again, "--json"])).out).unwrap();
+    let kinds: Vec<&str> = document["events"].as_array().unwrap().iter().map(|event| event["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["asked", "recalled", "recalled", "answered"], "{document:#}");
+
     let unknown = uuid::Uuid::new_v4().to_string();
     tokio::task::block_in_place(|| user.run(&["trace", &unknown])).assert_failed(&["no conversation", &unknown]);
 }
