@@ -115,17 +115,16 @@ fn ran(number: usize, job: &Job) -> Vec<Event> {
     };
     let run = job.run_id.as_ref().map(|run| format!(" as {run}")).unwrap_or_default();
     let end = match job.status {
-        JobStatus::Completed => EventKind::Succeeded,
-        JobStatus::Failed => EventKind::Failed,
-        JobStatus::Canceled => EventKind::Stopped,
-        JobStatus::Pending | JobStatus::Running => EventKind::Executing,
+        JobStatus::Completed => Some(EventKind::Succeeded),
+        JobStatus::Failed => Some(EventKind::Failed),
+        JobStatus::Canceled => Some(EventKind::Stopped),
+        JobStatus::Pending | JobStatus::Running => None,
     };
-    let finished_at = job.finished_at.filter(|_| job.status.is_over());
     [
         event(Some(job.started_at), EventKind::Decided, format!(": {}", job.sql_query)),
         event(job.launched_at, EventKind::Launched, run),
         event(job.executing_since, EventKind::Executing, String::new()),
-        event(finished_at, end, outcome(job)),
+        end.and_then(|end| event(job.finished_at, end, outcome(job))),
         event(job.cancel_confirmed_at, EventKind::CancelConfirmed, String::new()),
     ]
     .into_iter()

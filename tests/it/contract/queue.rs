@@ -61,14 +61,7 @@ pub(crate) use queue_contract;
 
 /// A wake for some conversation.
 pub fn wake(revision: u64) -> Wake {
-    Wake {
-        conversation_id: ConversationId::random(),
-        revision: Revision(revision),
-        repair: false,
-        follows: false,
-        rows: None,
-        traceparent: None,
-    }
+    Wake::at(ConversationId::random(), Revision(revision))
 }
 
 /// The wake in a delivery.
@@ -114,14 +107,7 @@ pub async fn an_empty_queue_gives_nothing(harness: &impl Harness) {
 }
 
 pub async fn what_was_sent_is_delivered_as_json(harness: &impl Harness) {
-    let wake = Wake {
-        conversation_id: ConversationId::random(),
-        revision: Revision(7),
-        repair: false,
-        follows: false,
-        rows: None,
-        traceparent: None,
-    };
+    let wake = wake(7);
     harness.sender().send(&wake, Duration::ZERO).await.unwrap();
     let delivery = one(harness, Lane::Work).await;
     assert_eq!(delivery.dequeue_count, 1);
