@@ -22,7 +22,7 @@ use crate::{
 
 const HOUR: Duration = Duration::from_secs(3600);
 const SHORT: Duration = Duration::from_millis(500);
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_secs(300);
 
 /// Limits that are met by size and number alone.
 const PATIENT: Limits = Limits { connections: 100, head: HOUR, stall: HOUR, head_bytes: 64 << 10 };

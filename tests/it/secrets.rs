@@ -178,7 +178,7 @@ impl Served {
 
     /// Its address; none when it has ended.
     fn base(&mut self) -> Option<String> {
-        within(Duration::from_secs(60), "the server starts or ends", || {
+        within(Duration::from_secs(300), "the server starts or ends", || {
             let printed = self.printed();
             let told = printed.split_once("listens on ").and_then(|(_, rest)| rest.split_once("/ "));
             let logged = printed.split_once(r#""the handler listens","address":""#).and_then(|(_, rest)| rest.split_once('"'));
