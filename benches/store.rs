@@ -32,14 +32,7 @@ fn asked() -> Conversation {
 }
 
 fn wake() -> Wake {
-    Wake {
-        conversation_id: ConversationId::random(),
-        revision: Revision::FIRST,
-        repair: false,
-        follows: false,
-        rows: None,
-        traceparent: None,
-    }
+    Wake::at(ConversationId::random(), Revision::FIRST)
 }
 
 fn store(criterion: &mut Criterion) {

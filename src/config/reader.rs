@@ -67,7 +67,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
             self.check_address("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint);
         }
         let takes_entra_alone = self.text("APPLICATIONINSIGHTS_AUTHENTICATION_STRING").is_some();
-        let connection = self.text("APPLICATIONINSIGHTS_CONNECTION_STRING").map(Secret).filter(|_| !is_disabled);
+        let connection = self.secret("APPLICATIONINSIGHTS_CONNECTION_STRING").filter(|_| !is_disabled);
         Telemetry {
             otlp: endpoint.is_some() && !is_disabled,
             is_refused_application_insights: connection.is_some() && takes_entra_alone,

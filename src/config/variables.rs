@@ -40,7 +40,7 @@ pub const VARIABLES: &[Variable] = &[
         "none",
         "Set by a deployment whose Application Insights takes Entra tokens alone: then the Functions host sends its own telemetry there, and asklake none itself.",
     ),
-    variable(
+    secret(
         "APPLICATIONINSIGHTS_CONNECTION_STRING",
         "none",
         "Application Insights resource that traces and metrics are sent to, and logs where no Functions host sends them.",
@@ -175,7 +175,7 @@ pub const VARIABLES: &[Variable] = &[
         "none",
         "OpenTelemetry collector that traces, metrics and logs are sent to, such as http://localhost:4318; docs/observability.md has the other variables of the SDK.",
     ),
-    variable("OTEL_EXPORTER_OTLP_HEADERS", "none", "Headers for that collector as NAME=VALUE, separated by commas: its key, for example."),
+    secret("OTEL_EXPORTER_OTLP_HEADERS", "none", "Headers for that collector as NAME=VALUE, separated by commas: its key, for example."),
     variable("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf", "Protocol of that collector; asklake speaks no other."),
     variable("OTEL_SDK_DISABLED", "0", "1 sends no telemetry, whatever else is set."),
     variable("OTEL_SERVICE_NAME", "asklake", "What this service is called in telemetry."),

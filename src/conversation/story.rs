@@ -44,10 +44,10 @@ pub enum EventKind {
     CancelRequested,
     /// The warehouse confirmed that it stopped a run.
     CancelConfirmed,
+    /// The answer of another conversation was given again, with its queries.
+    Recalled,
     /// The model answered.
     Answered,
-    /// The answer of another conversation was given again.
-    Recalled,
     /// The turn ended without an answer.
     Ended,
     /// The user judged the answer.
@@ -60,7 +60,12 @@ pub enum EventKind {
 #[must_use]
 pub fn story(conversation: &Conversation) -> Vec<Event> {
     let mut events: Vec<Event> = conversation.messages.iter().filter_map(said).collect();
-    events.extend(conversation.databricks_jobs.iter().enumerate().flat_map(|(index, job)| ran(index + 1, job)));
+    let asked_at = |turn| conversation.messages.iter().find(|said| said.turn == turn && said.role == Role::User).map(|said| said.timestamp);
+    events.extend(conversation.databricks_jobs.iter().enumerate().flat_map(|(index, job)| {
+        // One that was decided on before its question came with the answer of another conversation, and its times are of that one.
+        let recalled_at = asked_at(job.turn).filter(|asked_at| job.started_at < *asked_at);
+        recalled_at.map_or_else(|| ran(index + 1, job), |at| vec![came(at, index + 1, job)])
+    }));
     let turn = conversation.turn;
     if let Some(at) = conversation.cancel_requested_at {
         events.push(Event { at, turn, kind: EventKind::CancelRequested, detail: String::new() });
@@ -99,23 +104,27 @@ fn said(message: &Message) -> Option<Event> {
     Some(Event { at: message.timestamp, turn: message.turn, kind, detail: message.content.clone() })
 }
 
+fn came(at: Timestamp, number: usize, job: &Job) -> Event {
+    let detail = format!("query {number}: {}{}", job.sql_query, outcome(job));
+    Event { at, turn: job.turn, kind: EventKind::Recalled, detail }
+}
+
 fn ran(number: usize, job: &Job) -> Vec<Event> {
     let event = |at: Option<Timestamp>, kind: EventKind, detail: String| {
         at.map(|at| Event { at, turn: job.turn, kind, detail: format!("query {number}{detail}") })
     };
     let run = job.run_id.as_ref().map(|run| format!(" as {run}")).unwrap_or_default();
     let end = match job.status {
-        JobStatus::Completed => EventKind::Succeeded,
-        JobStatus::Failed => EventKind::Failed,
-        JobStatus::Canceled => EventKind::Stopped,
-        JobStatus::Pending | JobStatus::Running => EventKind::Executing,
+        JobStatus::Completed => Some(EventKind::Succeeded),
+        JobStatus::Failed => Some(EventKind::Failed),
+        JobStatus::Canceled => Some(EventKind::Stopped),
+        JobStatus::Pending | JobStatus::Running => None,
     };
-    let finished_at = job.finished_at.filter(|_| job.status.is_over());
     [
         event(Some(job.started_at), EventKind::Decided, format!(": {}", job.sql_query)),
         event(job.launched_at, EventKind::Launched, run),
         event(job.executing_since, EventKind::Executing, String::new()),
-        event(finished_at, end, outcome(job)),
+        end.and_then(|end| event(job.finished_at, end, outcome(job))),
         event(job.cancel_confirmed_at, EventKind::CancelConfirmed, String::new()),
     ]
     .into_iter()

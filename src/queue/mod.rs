@@ -65,14 +65,13 @@ impl Wake {
     /// The wake that takes `conversation` on.
     #[must_use]
     pub fn of(conversation: &Conversation) -> Self {
-        Self {
-            conversation_id: conversation.id,
-            revision: conversation.revision,
-            repair: false,
-            follows: false,
-            rows: None,
-            traceparent: None,
-        }
+        Self::at(conversation.id, conversation.revision)
+    }
+
+    /// The wake that takes a conversation on that is stored at `revision`.
+    #[must_use]
+    pub fn at(conversation_id: ConversationId, revision: Revision) -> Self {
+        Self { conversation_id, revision, repair: false, follows: false, rows: None, traceparent: None }
     }
 }
 

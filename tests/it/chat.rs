@@ -201,7 +201,7 @@ impl Terminal {
     /// Waits until `text` is shown, and forgets all up to it.
     #[track_caller]
     fn shows(&self, text: &str) {
-        let deadline = std::time::Instant::now() + Duration::from_secs(30);
+        let deadline = std::time::Instant::now() + Duration::from_secs(300);
         loop {
             let mut screen = self.screen.lock().unwrap();
             if let Some((_, rest)) = screen.split_once(text) {
@@ -215,7 +215,7 @@ impl Terminal {
     }
 
     fn ended(&mut self) -> Option<i32> {
-        within(Duration::from_secs(30), "the session ends", || self.process.try_wait().unwrap()).code()
+        within(Duration::from_secs(300), "the session ends", || self.process.try_wait().unwrap()).code()
     }
 }
 

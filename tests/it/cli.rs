@@ -88,7 +88,7 @@ impl User {
 
     /// The guard beside Sail removes its folder, a moment after the command has ended.
     pub fn assert_scratch_is_emptied(&self) {
-        within(Duration::from_secs(15), "Sail's folder is removed", || {
+        within(Duration::from_secs(120), "Sail's folder is removed", || {
             fs::read_dir(self.scratch()).unwrap().next().is_none().then_some(())
         });
     }
@@ -138,7 +138,7 @@ impl Served {
     /// Waits for the end of the process.
     pub fn ended(&mut self) -> Option<i32> {
         let code = || self.child.try_wait().unwrap();
-        within(Duration::from_secs(30), "the server ends", code).code()
+        within(Duration::from_secs(120), "the server ends", code).code()
     }
 }
 
@@ -183,7 +183,7 @@ fn is_alive(pid: Pid) -> bool {
 }
 
 fn assert_gone(processes: &[Pid]) {
-    within(Duration::from_secs(15), "the processes of the server end with it", || {
+    within(Duration::from_secs(120), "the processes of the server end with it", || {
         (!processes.iter().any(|pid| is_alive(*pid))).then_some(())
     });
 }
@@ -209,6 +209,13 @@ async fn trace_tells_what_happened_when_from_the_store_beside_a_server_that_runs
     let kinds: Vec<&str> = document["events"].as_array().unwrap().iter().map(|event| event["kind"].as_str().unwrap()).collect();
     assert_eq!((kinds.first(), kinds.last()), (Some(&"asked"), Some(&"answered")), "{kinds:?}");
     assert_eq!(document["usage"]["queries"], 1, "{document:#}");
+
+    // Asked again, it is answered with what stands above: those queries ran for another conversation, before this one.
+    let started = client.post(format!("{}/api/chat/start", served.base)).json(&json!({"question": QUESTION})).send().await.unwrap();
+    let again = started.json::<Value>().await.unwrap()["conversation_id"].as_str().unwrap().to_owned();
+    let document: Value = serde_json::from_str(&tokio::task::block_in_place(|| user.run(&["trace", &again, "--json"])).out).unwrap();
+    let kinds: Vec<&str> = document["events"].as_array().unwrap().iter().map(|event| event["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["asked", "recalled", "recalled", "answered"], "{document:#}");
 
     let unknown = uuid::Uuid::new_v4().to_string();
     tokio::task::block_in_place(|| user.run(&["trace", &unknown])).assert_failed(&["no conversation", &unknown]);
@@ -279,7 +286,7 @@ fn a_server_that_cannot_be_reached_is_named_soon() {
     let began = Instant::now();
     let ended = User::new().run(&["ask", "--server", "http://127.0.0.1:1", "which films?"]);
     ended.assert_failed(&["cannot reach http://127.0.0.1:1; is the server running?"]);
-    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
 }
 
 #[test]

@@ -82,7 +82,7 @@ pub fn catalog() -> Catalog {
 pub fn config(lake: &TempDir) -> sail::Config {
     sail::Config {
         memory_limit: 2 << 30,
-        query_time_limit: Duration::from_secs(60),
+        query_time_limit: Duration::from_secs(600),
         max_concurrency: 4,
         ..sail::Config::new(sail_binary(), lake.path().to_path_buf())
     }

@@ -398,7 +398,7 @@ fn reads(state: &State, mut read: impl FnMut(u64)) {
 }
 
 fn check(protocol: Protocol) -> impl Checker<Protocol> {
-    protocol.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).timeout(Duration::from_secs(240)).spawn_bfs().join()
+    protocol.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).timeout(Duration::from_secs(1200)).spawn_bfs().join()
 }
 
 #[test]

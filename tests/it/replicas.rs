@@ -118,7 +118,7 @@ impl World {
             request_digest: None,
         };
         let conversation_id = self.service.start(new).await.unwrap().id;
-        Wake { conversation_id, revision: Revision(1), repair: false, follows: false, rows: None, traceparent: None }
+        Wake::at(conversation_id, Revision(1))
     }
 }
 

@@ -144,7 +144,7 @@ impl World {
 
     /// Gets `path` until what comes is `wanted`.
     async fn until(&self, path: &str, wanted: impl Fn(u16, &Value) -> bool) -> Value {
-        let until = std::time::Instant::now() + Duration::from_secs(60);
+        let until = std::time::Instant::now() + Duration::from_secs(300);
         while std::time::Instant::now() < until {
             let response = self.server.get(path).await;
             let (status, body) = (response.status().as_u16(), response.json().await.unwrap());

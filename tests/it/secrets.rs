@@ -46,6 +46,11 @@ fn canary(name: &str) -> Canary {
             Canary { value: format!("{endpoint};AccountKey={key}"), hidden: vec![key] }
         }
         "COSMOS_KEY" => Canary { value: key.clone(), hidden: vec![key] },
+        "APPLICATIONINSIGHTS_CONNECTION_STRING" => {
+            let key = "0b9d7c2e-5a41-4f3e-8f0a-3c1d2e4f5a6b";
+            Canary { value: format!("InstrumentationKey={key};IngestionEndpoint=http://127.0.0.1:1/"), hidden: vec![key.into()] }
+        }
+        "OTEL_EXPORTER_OTLP_HEADERS" => Canary { value: format!("x-key={plain}"), hidden: vec![plain] },
         "REDIS_URL" => Canary { value: format!("redis://:{plain}@127.0.0.1:1"), hidden: vec![plain] },
         _ => Canary { value: plain.clone(), hidden: vec![STANDARD.encode(format!("principal:{plain}")), plain] },
     }
@@ -122,6 +127,10 @@ fn configurations(base: &str) -> Vec<Variables> {
         with(&[&flight, &plain(&[("COSMOS_ENDPOINT", base)])], &["COSMOS_KEY", "AzureWebJobsStorage"]),
         with(&[&flight, &plain(&[("AUTH_MODE", "api_key")])], &["API_KEYS"]),
         with(&[&flight], &["REDIS_URL"]),
+        with(
+            &[&flight, &plain(&[("OTEL_EXPORTER_OTLP_ENDPOINT", base)])],
+            &["APPLICATIONINSIGHTS_CONNECTION_STRING", "OTEL_EXPORTER_OTLP_HEADERS"],
+        ),
     ]
 }
 
@@ -169,7 +178,7 @@ impl Served {
 
     /// Its address; none when it has ended.
     fn base(&mut self) -> Option<String> {
-        within(Duration::from_secs(60), "the server starts or ends", || {
+        within(Duration::from_secs(300), "the server starts or ends", || {
             let printed = self.printed();
             let told = printed.split_once("listens on ").and_then(|(_, rest)| rest.split_once("/ "));
             let logged = printed.split_once(r#""the handler listens","address":""#).and_then(|(_, rest)| rest.split_once('"'));

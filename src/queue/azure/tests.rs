@@ -57,7 +57,7 @@ fn queue(answers: &[(u16, &'static str, &'static str)]) -> (AzureQueue, Arc<Serv
 }
 
 fn wake() -> Wake {
-    Wake { conversation_id: ConversationId::random(), revision: Revision(1), repair: false, follows: false, rows: None, traceparent: None }
+    Wake::at(ConversationId::random(), Revision(1))
 }
 
 fn held() -> Lease {

@@ -15,7 +15,7 @@ pub mod warehouse;
 use std::time::{Duration, Instant};
 
 /// How long a case waits for what has to happen.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Asks again until the answer is there; fails with `what` after [`PATIENCE`].
 pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> F) -> T {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 /// Longer than any query of this suite takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 /// Computes for minutes, and stops soon when told to.
 pub const SLOW: &str = "SELECT sum(a.id * b.id) FROM range(1000000) a, range(1000000) b";
 

@@ -19,7 +19,7 @@ use crate::support::{
 
 const BOTH: [Mode; 2] = [Mode::Forwarding, Mode::Proxying];
 const QUESTION: &str = "How many comedies came out in 1994?";
-const LONG: Duration = Duration::from_secs(120);
+const LONG: Duration = Duration::from_secs(600);
 
 /// The program, with what it needs.
 struct Product {
@@ -48,7 +48,7 @@ impl Product {
         let mut settings = Settings::of_this_repository(&storage, &environment);
         settings.app.queues.visibility_timeout = Duration::from_secs(1);
         change(&mut settings);
-        let client = Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().unwrap();
+        let client = Client::builder().no_proxy().timeout(Duration::from_secs(300)).build().unwrap();
         Self { host: Running::start(settings).await, warehouse, client, folder }
     }
 

@@ -12,7 +12,7 @@ async fn toy(mode: Mode) -> (Running, tempfile::TempDir) {
     Toy::new().with(|settings| settings.mode = mode).start().await
 }
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_secs(300);
 const BOTH: [Mode; 2] = [Mode::Forwarding, Mode::Proxying];
 
 fn body() -> reqwest::Body {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::toy::{Toy, invocations};
 use crate::support::host::reply::Verdict;
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_secs(300);
 
 /// The function and the dequeue count of every invocation.
 fn deliveries(invocations: &[Value]) -> Vec<(String, String)> {

