@@ -280,8 +280,7 @@ fn variable(name: &str, default: usize) -> usize {
 async fn measure() -> bool {
     let whole = Duration::from_secs(variable("LOAD_SECONDS", 300) as u64);
     let users = variable("LOAD_USERS", 200);
-    let (cosmos, azurite, redis, warehouse) =
-        (Emulator::start(), Azurite::start(), RedisServer::start(), Counted::start(WAREHOUSE).await);
+    let (cosmos, azurite, redis, warehouse) = (Emulator::start(), Azurite::start(), RedisServer::start(), Counted::start(WAREHOUSE).await);
     let address = SocketAddr::from(([127, 0, 0, 1], 0));
     let (endpoint, storage) = (cosmos.endpoint().to_owned(), azurite.account());
     let parts = Parts { cosmos: endpoint, storage, redis: redis.url(), warehouse: warehouse.url(), address };

@@ -51,12 +51,14 @@ def check_names(file: str) -> set[str]:
 
 
 main, resources = read("deploy/main.bicep"), read("deploy/resources.bicep")
-parameters = {file: check_names(f"deploy/{file}") for file in ("main.bicep", "resources.bicep")}
+parameters = {file: check_names(f"deploy/{file}") for file in ("main.bicep", "resources.bicep", "alerts.bicep")}
 
-for module, path in re.findall(r"^module (\w+) '([^']+)'", main, re.M):
-    require((ROOT / "deploy" / path).is_file(), f"main.bicep: {module} is to be in {path}, which is not there")
-passed = set(re.findall(r"^    (\w+):", main.split("  params: {")[1].split("\n  }")[0], re.M))
-require(passed == parameters["resources.bicep"], f"main.bicep: passes and takes differ by {passed ^ parameters['resources.bicep']}")
+for file, text in (("main.bicep", main), ("resources.bicep", resources)):
+    for module, path, given in re.findall(r"^module (\w+) '([^']+)' = \{\n.*?  params: \{\n(.*?)\n  \}", text, re.M | re.S):
+        require(path in parameters, f"{file}: {module} is to be in {path}, which is not there")
+        passed = set(re.findall(r"^    (\w+):", given, re.M))
+        differ = passed ^ parameters.get(path, set())
+        require(not differ, f"{file}: what it passes to {path} and what that takes differ by {differ}")
 for output in re.findall(r"resources\.outputs\.(\w+)", main):
     require(f"\noutput {output} " in resources, f"resources.bicep: has no output {output}")
 
@@ -92,5 +94,19 @@ require(len(expressions) >= 10, "dashboard.json, alerts.yaml: their expressions 
 for metric in re.findall(r"\b(?:asklake|azure|db|gen_ai|http)_\w+(?=[\[{)])", re.sub(r"by \([^)]*\)", "", " ".join(expressions))):
     name = re.sub(r"_(bucket|count|sum)$", "", metric)
     require(name in names, f"dashboard.json, alerts.yaml: the code has no metric {metric}")
+
+# Application Insights has the names as they are; its rules are those of Prometheus.
+rules = read("deploy/alerts.bicep")
+dotted = {name.removesuffix("_seconds").removesuffix("_total") for name in names}
+queried = re.findall(r"where name == '([\w.]+)'", rules)
+require(len(queried) >= 5, "alerts.bicep: its queries are not found")
+for name in queried:
+    require(name.replace(".", "_") in dotted, f"alerts.bicep: the code has no metric {name}")
+alerts = re.findall(r"- alert: (\w+)", read("deploy/alerts.yaml"))
+require(re.findall(r"name: '(\w+)'\n    summary", rules) == alerts, "alerts.bicep: its rules are not those of alerts.yaml")
+summaries = re.findall(r'summary: "([^"]+)"', read("deploy/alerts.yaml"))
+require(re.findall(r"summary: '([^']+)'", rules) == summaries, "alerts.bicep: its rules say other things than those of alerts.yaml")
+for alert in alerts:
+    require(f"\n| {alert} |" in read("docs/observability.md"), f"docs/observability.md: does not say what to do about {alert}")
 
 sys.exit("\n".join(faults) or 0)

@@ -42,6 +42,9 @@ param databricksJobId string = ''
 @description('Address of a Flight SQL endpoint, such as http://10.0.0.4:32010; none when empty.')
 param flightSqlUrl string = ''
 
+@description('Id of the action group that alerts tell; when empty, they are only shown.')
+param actionGroupId string = ''
+
 @description('Origins, separated by commas, whose pages may call the API; none when empty.')
 param corsAllowedOrigins string = ''
 
@@ -97,6 +100,7 @@ module resources 'resources.bicep' = {
     databricksWarehouseId: databricksWarehouseId
     databricksJobId: databricksJobId
     flightSqlUrl: flightSqlUrl
+    actionGroupId: actionGroupId
     corsAllowedOrigins: corsAllowedOrigins
     authMode: authMode
     authTenants: empty(authTenants) ? tenant().tenantId : authTenants

@@ -15,6 +15,7 @@ param databricksHost string
 param databricksWarehouseId string
 param databricksJobId string
 param flightSqlUrl string
+param actionGroupId string
 param corsAllowedOrigins string
 param authMode string
 param authTenants string
@@ -229,6 +230,16 @@ resource insightsPublisher 'Microsoft.Authorization/roleAssignments@2022-04-01' 
     principalId: identity.properties.principalId
     principalType: 'ServicePrincipal'
     roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles.monitoringMetricsPublisher)
+  }
+}
+
+module alerts 'alerts.bicep' = {
+  name: 'alerts'
+  params: {
+    location: location
+    tags: tags
+    insightsId: insights.id
+    actionGroupId: actionGroupId
   }
 }
 

@@ -264,13 +264,32 @@ pub struct Telemetry {
     /// Whether it goes to the collector at `OTEL_EXPORTER_OTLP_ENDPOINT`.
     pub otlp: bool,
     /// The Application Insights resource that it goes to.
-    pub application_insights: Option<Secret>,
-    /// Whether such a resource is configured that takes nothing by its connection string alone.
-    pub is_refused_application_insights: bool,
+    pub application_insights: Option<ApplicationInsights>,
     /// What this service is called there.
     pub service_name: String,
     /// Whether spans may have the text of questions, SQL, rows and answers.
     pub tells_content: bool,
+}
+
+/// An Application Insights resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApplicationInsights {
+    /// Its connection string: where it is, and its key.
+    pub connection: Secret,
+    /// What it lets this in by.
+    pub credential: InsightsCredential,
+}
+
+/// What Application Insights lets somebody in by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InsightsCredential {
+    /// The key in the connection string.
+    InstrumentationKey,
+    /// A token of the managed identity: of the one that the system assigned where there is no id.
+    ManagedIdentity {
+        /// Which one.
+        client_id: Option<String>,
+    },
 }
 
 impl Telemetry {

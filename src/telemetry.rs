@@ -5,6 +5,8 @@
 
 mod context;
 mod export;
+#[cfg(feature = "azure")]
+mod insights;
 mod instruments;
 
 use std::io::IsTerminal;
@@ -69,11 +71,6 @@ pub fn start(output: Output, default_level: &str, config: &config::Telemetry) ->
     tracing_subscriber::registry().with(lines(output, default_level)).with(traces).with(logs).init();
     if let Some(fault) = fault {
         tracing::warn!(fault, "telemetry is not exported");
-    }
-    if config.is_refused_application_insights {
-        tracing::info!(
-            "Application Insights takes Entra tokens alone here: asklake sends it nothing itself; docs/observability.md says how"
-        );
     }
     Telemetry(providers)
 }

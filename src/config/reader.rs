@@ -3,8 +3,8 @@
 use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
 use super::{
-    AzureCredential, CacheScope, DatabricksCompute, DatabricksCredential, DatabricksParameter, Error, Model, ModelCall, ModelProfile,
-    Queue, Secret, Store, Telemetry, Warehouse,
+    ApplicationInsights, AzureCredential, CacheScope, DatabricksCompute, DatabricksCredential, DatabricksParameter, Error,
+    InsightsCredential, Model, ModelCall, ModelProfile, Queue, Secret, Store, Telemetry, Warehouse,
     variables::{AZURE_INSTANCE, VARIABLES},
 };
 
@@ -66,15 +66,31 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
         if let Some(endpoint) = &endpoint {
             self.check_address("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint);
         }
-        let takes_entra_alone = self.text("APPLICATIONINSIGHTS_AUTHENTICATION_STRING").is_some();
+        let credential = self.insights_credential();
         let connection = self.secret("APPLICATIONINSIGHTS_CONNECTION_STRING").filter(|_| !is_disabled);
         Telemetry {
             otlp: endpoint.is_some() && !is_disabled,
-            is_refused_application_insights: connection.is_some() && takes_entra_alone,
-            application_insights: connection.filter(|_| !takes_entra_alone),
+            application_insights: connection.map(|connection| ApplicationInsights { connection, credential }),
             service_name: self.text("OTEL_SERVICE_NAME").unwrap_or_else(|| "asklake".to_owned()),
             tells_content: self.flag("TELEMETRY_CONTENT"),
         }
+    }
+
+    /// `Authorization=AAD`, with `ClientId=…` for an identity that a user assigned (Microsoft Learn, "App settings reference for Azure
+    /// Functions", `APPLICATIONINSIGHTS_AUTHENTICATION_STRING`).
+    fn insights_credential(&mut self) -> InsightsCredential {
+        let name = "APPLICATIONINSIGHTS_AUTHENTICATION_STRING";
+        let Some(text) = self.text(name) else { return InsightsCredential::InstrumentationKey };
+        let mut client_id = None;
+        let is_understood = text.split(';').all(|part| match part.split_once('=') {
+            Some((key, "AAD")) => key.eq_ignore_ascii_case("Authorization"),
+            Some((key, id)) if key.eq_ignore_ascii_case("ClientId") => client_id.replace(id.to_owned()).is_none(),
+            _ => false,
+        });
+        if !is_understood || !text.contains("=AAD") {
+            self.fault(name, "must be Authorization=AAD, or ClientId=ID;Authorization=AAD");
+        }
+        InsightsCredential::ManagedIdentity { client_id }
     }
 
     pub(super) fn origins(&mut self, name: &'static str) -> Vec<String> {

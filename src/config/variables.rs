@@ -38,7 +38,8 @@ pub const VARIABLES: &[Variable] = &[
     variable(
         "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
         "none",
-        "Set by a deployment whose Application Insights takes Entra tokens alone: then the Functions host sends its own telemetry there, and asklake none itself.",
+        "Authorization=AAD, or ClientId=ID;Authorization=AAD: Application Insights is sent tokens of this managed identity, by asklake and by the \
+         Functions host alike. Without it the key in the connection string counts.",
     ),
     secret(
         "APPLICATIONINSIGHTS_CONNECTION_STRING",

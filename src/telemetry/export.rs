@@ -44,11 +44,12 @@ impl Providers {
             logs = logs.with_batch_exporter(LogExporter::builder().with_http().build().map_err(fault)?);
         }
         #[cfg(feature = "azure")]
-        if let Some(connection) = &config.application_insights {
-            traces = traces.with_batch_exporter(application_insights(connection)?);
-            metrics = metrics.with_periodic_exporter(application_insights(connection)?);
+        if let Some(insights) = &config.application_insights {
+            let client = super::insights::Client::new(insights)?;
+            traces = traces.with_batch_exporter(client.exporter(insights)?);
+            metrics = metrics.with_periodic_exporter(client.exporter(insights)?);
             if !host_has_logs {
-                logs = logs.with_batch_exporter(application_insights(connection)?);
+                logs = logs.with_batch_exporter(client.exporter(insights)?);
             }
         }
         let providers = Self { traces: traces.build(), metrics: metrics.build(), logs: logs.build() };
@@ -72,13 +73,4 @@ fn resource(config: &config::Telemetry) -> Resource {
             KeyValue::new("service.instance.id", Uuid::new_v4().to_string()),
         ])
         .build()
-}
-
-#[cfg(feature = "azure")]
-fn application_insights(
-    connection: &config::Secret,
-) -> Result<opentelemetry_application_insights::Exporter<reqwest::blocking::Client>, String> {
-    let client = reqwest::blocking::Client::builder().timeout(Duration::from_secs(10)).build().map_err(|error| error.to_string())?;
-    opentelemetry_application_insights::Exporter::new_from_connection_string(connection.expose(), client)
-        .map_err(|error| format!("APPLICATIONINSIGHTS_CONNECTION_STRING: {error}"))
 }

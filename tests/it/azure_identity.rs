@@ -15,7 +15,7 @@ use serde_json::json;
 const CHILD: &str = "ASKLAKE_TEST_IDENTITY";
 
 /// Answers every request with a token that lives for `life` seconds, and returns the request lines and secrets it saw.
-fn endpoint(life: u64) -> (String, Arc<Mutex<Vec<String>>>) {
+pub fn endpoint(life: u64) -> (String, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}/msi/token", listener.local_addr().unwrap());
     let seen = Arc::new(Mutex::new(vec![]));

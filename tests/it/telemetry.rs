@@ -1,7 +1,9 @@
 //! What leaves the process as telemetry: a server in a process of its own, a collector in this one that decodes what it is sent.
 
+#[cfg(feature = "azure")]
+mod ingestion;
+
 use std::{
-    io::Read as _,
     net::SocketAddr,
     sync::{Arc, Mutex},
     time::Duration,
@@ -17,6 +19,8 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use warp::{Filter, path::FullPath};
 
+#[cfg(feature = "azure")]
+use self::ingestion::Ingestion;
 use crate::{
     cli::User,
     openai::fake::{Answer, Fake},
@@ -166,22 +170,57 @@ async fn content_is_in_traces_where_it_is_asked_for() {
     }
 }
 
-/// The exporter speaks TLS whatever the address says, so that a plain listener sees it begin to and no more.
+#[cfg(feature = "azure")]
+const KEY: &str = "0b9d7c2e-5a41-4f3e-8f0a-3c1d2e4f5a6b";
+
 #[cfg(feature = "azure")]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_string_leads_to_application_insights_over_tls_alone() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let endpoint = listener.local_addr().unwrap();
-    let first = tokio::task::spawn_blocking(move || {
-        let mut byte = [0];
-        listener.accept().unwrap().0.read_exact(&mut byte).unwrap();
-        byte[0]
-    });
-    let connection = format!("InstrumentationKey=0b9d7c2e-5a41-4f3e-8f0a-3c1d2e4f5a6b;IngestionEndpoint=http://{endpoint}/");
-    conversed(&[("APPLICATIONINSIGHTS_CONNECTION_STRING", &connection)]).await;
-    let handshake = 0x16;
-    let first = tokio::time::timeout(Duration::from_secs(300), first).await.expect("it connects").unwrap();
-    assert_eq!(first, handshake);
+async fn a_connection_string_leads_to_application_insights() {
+    let ingestion = Ingestion::start().await;
+    conversed(&ingestion.variables()).await;
+    let received = ingestion.received();
+    assert!(received.iter().all(|(authorization, _)| authorization.is_empty()), "the key in the envelopes is enough");
+    let envelopes: Vec<&Value> = received.iter().flat_map(|(_, envelopes)| envelopes).collect();
+    assert!(envelopes.iter().all(|envelope| envelope["iKey"] == KEY), "{envelopes:?}");
+    let of = |kind: &str| envelopes.iter().filter(|envelope| envelope["data"]["baseType"] == kind).copied().collect::<Vec<_>>();
+    let start = of("RequestData").into_iter().find(|request| request["data"]["baseData"]["name"] == "POST /api/chat/start");
+    let start = start.unwrap_or_else(|| panic!("the request is there: {envelopes:#?}"));
+    assert_eq!((&start["tags"]["ai.operation.id"], &start["tags"]["ai.operation.parentId"]), (&json!(PARENT.0), &json!(PARENT.1)));
+    for name in ["chat m", "launch spark", "poll spark"] {
+        let calls = of("RemoteDependencyData");
+        let call = calls.iter().find(|call| call["data"]["baseData"]["name"] == name).unwrap_or_else(|| panic!("{name} in {calls:#?}"));
+        assert_eq!(call["tags"]["ai.operation.id"], PARENT.0, "{name} is in the client's trace");
+    }
+    for name in ["asklake.turn.duration", "asklake.wake.age", "gen_ai.client.operation.duration"] {
+        let metrics = of("MetricData");
+        let is_told = metrics.iter().any(|metric| metric["data"]["baseData"]["metrics"][0]["name"] == name);
+        assert!(is_told, "{name} in {metrics:#?}");
+    }
+    assert!(!of("MessageData").is_empty(), "log lines, as no Functions host sends them");
+    for canary in CANARIES {
+        assert!(!format!("{envelopes:?}").contains(canary), "{canary} left the process");
+    }
+}
+
+#[cfg(feature = "azure")]
+#[tokio::test(flavor = "multi_thread")]
+async fn application_insights_without_keys_is_sent_tokens_of_the_managed_identity() {
+    let ingestion = Ingestion::start().await;
+    let (identity, asked) = crate::azure_identity::endpoint(3600);
+    let own = [
+        ("IDENTITY_ENDPOINT", identity.as_str()),
+        ("IDENTITY_HEADER", "the-secret"),
+        ("APPLICATIONINSIGHTS_AUTHENTICATION_STRING", "ClientId=the-client;Authorization=AAD"),
+    ];
+    let log = conversed(&[&ingestion.variables()[..], &own].concat()).await;
+    let received = ingestion.received();
+    assert!(!received.is_empty() && received.iter().all(|(authorization, _)| authorization == "Bearer the-token"), "{received:?}");
+    let asked = asked.lock().unwrap().clone();
+    assert_eq!(asked.len(), 1, "all signals share a token: {asked:?}");
+    for part in ["resource=https%3A%2F%2Fmonitor.azure.com", "client_id=the-client"] {
+        assert!(asked[0].contains(part), "{part}: {asked:?}");
+    }
+    assert!(!log.contains("the-token") && !log.contains("the-secret"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
