@@ -13,6 +13,7 @@ mod scripted;
 use std::{
     io::{BufRead, BufReader},
     net::SocketAddr,
+    path::PathBuf,
     process::{Child, Command, Stdio},
     sync::Arc,
     time::{Duration, Instant},
@@ -20,21 +21,26 @@ use std::{
 
 use asklake::{
     app::App,
+    cache::memory::MemoryCache,
+    config::Telemetry,
     conversation::Budgets,
     http,
     queue::sqlite::SqliteQueue,
     runtime::{connections::Limits, standalone, worker},
-    service::{Ports, Service, Settings},
+    service::{Ports, Recall, Scope, Service, Settings},
     sql::{Catalog, Lake},
     sqlite::{Database, Options},
     store::sqlite::SqliteStore,
+    telemetry,
 };
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, client::conn::http1::SendRequest};
 use hyper_util::rt::TokioIo;
 use scripted::{ScriptedModel, ScriptedWarehouse};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use warp::Filter as _;
 
 const CONNECTIONS: usize = 64;
 const PERIOD: Duration = Duration::from_secs(5);
@@ -43,17 +49,30 @@ const WAREHOUSE: Duration = Duration::from_millis(1000);
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let runtime = || tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     match arguments.iter().position(|argument| argument == "--serve") {
-        Some(at) => runtime.block_on(serve(&arguments[at + 1], arguments.get(at + 2))),
-        None => runtime.block_on(measure()),
+        Some(at) => {
+            let telemetry = telemetry::start(telemetry::Output::Terminal, "error", &Telemetry::from_env());
+            runtime().block_on(serve(serde_json::from_str(&arguments[at + 1]).unwrap()));
+            telemetry.flush();
+        }
+        None => runtime().block_on(measure()),
     }
 }
 
-/// The server side: scripted model and warehouse, embedded store and queue in `folder`; ends with its standard input. With an issuer its
-/// callers must sign in.
-async fn serve(folder: &str, issuer: Option<&String>) {
-    let database = Database::open(folder.as_ref(), Options::default()).unwrap();
+/// What a server is like.
+#[derive(Default, Serialize, Deserialize)]
+struct Kind {
+    folder: PathBuf,
+    /// Whom its callers must sign in with.
+    issuer: Option<String>,
+    /// Whether it gives answers again.
+    recalls: bool,
+}
+
+/// The server side: scripted model and warehouse, embedded store and queue; ends with its standard input.
+async fn serve(kind: Kind) {
+    let database = Database::open(&kind.folder, Options::default()).unwrap();
     let queue = Arc::new(SqliteQueue::new(database.clone()).unwrap());
     let ports = Ports {
         store: Arc::new(SqliteStore::new(database, Duration::from_secs(3600)).unwrap()),
@@ -61,8 +80,13 @@ async fn serve(folder: &str, issuer: Option<&String>) {
         model: Arc::new(ScriptedModel::querying(1, MODEL)),
         warehouse: Arc::new(ScriptedWarehouse::new(WAREHOUSE)),
     };
-    let service = Service::new(ports, Lake::new(Arc::new(Catalog::embedded().unwrap()), 1000), Budgets::default(), Settings::default());
-    let authenticator = issuer.map(|issuer| issuer::accepting(issuer::settings(issuer))).unwrap_or_default();
+    let lake = Lake::new(Arc::new(Catalog::embedded().unwrap()), 1000);
+    let mut service = Service::new(ports, lake, Budgets::default(), Settings::default());
+    if kind.recalls {
+        let recall = Recall { at_most: Duration::from_secs(900), scope: Scope::App, made_from: "bench".into() };
+        service = service.recalling(Arc::new(MemoryCache::default()), recall);
+    }
+    let authenticator = kind.issuer.as_deref().map(|issuer| issuer::accepting(issuer::settings(issuer))).unwrap_or_default();
     let http = http::Settings { authenticator, ..http::Settings::default() };
     let app = App { service, receiver: queue, worker: worker::Settings::default(), http, limits: Limits::default() };
     let server = standalone::Server::start(app, SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
@@ -78,17 +102,18 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
-        Self::start_for(None)
+        Self::start_as(Kind::default(), None)
     }
 
-    /// Starts one whose callers sign in with an issuer.
-    fn start_for(issuer: Option<&str>) -> Self {
+    /// Starts one that is like this, and tells a collector of what it does.
+    fn start_as(kind: Kind, collector: Option<SocketAddr>) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let kind = Kind { folder: folder.path().to_owned(), ..kind };
         let program = std::env::current_exe().unwrap();
         let mut child = Command::new(program)
             .arg("--serve")
-            .arg(folder.path())
-            .args(issuer)
+            .arg(serde_json::to_string(&kind).unwrap())
+            .envs(collector.map(|address| ("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{address}"))))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -273,13 +298,31 @@ async fn first_answer() -> f64 {
     times[3].as_secs_f64() * 1000.0
 }
 
-/// What a status poll of one who is signed in costs, of an anonymous one: the median of rounds in which both are measured in turn.
+/// What a status poll of one who is signed in costs, of an anonymous one.
 async fn cost_of_sign_in() -> f64 {
     let issuer = issuer::Issuer::start().await;
     let token = issuer.token("ann");
-    let (anonymous, signed_in) = (Server::start(), Server::start_for(Some(&issuer.name)));
+    let signed_in = Server::start_as(Kind { issuer: Some(issuer.name.clone()), ..Kind::default() }, None);
+    cost_of(&signed_in, Some(&token)).await
+}
+
+/// What a status poll costs of which a collector is told, with a span for each, of one of which nobody is.
+async fn cost_of_telemetry() -> f64 {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    // An empty message of protobuf: all is accepted.
+    let accept = warp::post().and(warp::body::bytes()).map(|_: Bytes| String::new());
+    let collector = tokio::spawn(warp::serve(accept).incoming(listener).run());
+    let cost = cost_of(&Server::start_as(Kind::default(), Some(address)), None).await;
+    collector.abort();
+    cost
+}
+
+/// What a status poll of `server` costs, of one of a server with nothing: the median of rounds in which both are measured in turn.
+async fn cost_of(server: &Server, token: Option<&str>) -> f64 {
+    let plain = Server::start();
     let mut paths = Vec::new();
-    for (server, token) in [(&anonymous, None), (&signed_in, Some(token.as_str()))] {
+    for (server, token) in [(&plain, None), (server, token)] {
         let mut connection = Connection::open(server.address).await.signed_in(token);
         let id = connection.start().await;
         connection.ended(&id).await;
@@ -287,15 +330,34 @@ async fn cost_of_sign_in() -> f64 {
     }
     let mut ratios = Vec::new();
     for _ in 0..7 {
-        let plain = throughput_of(anonymous.address, &paths[0], None, PERIOD / 3).await;
-        ratios.push(plain / throughput_of(signed_in.address, &paths[1], Some(&token), PERIOD / 3).await);
+        let without = throughput_of(plain.address, &paths[0], None, PERIOD / 3).await;
+        ratios.push(without / throughput_of(server.address, &paths[1], token, PERIOD / 3).await);
     }
     ratios.sort_by(f64::total_cmp);
     ratios[3]
 }
 
+/// Milliseconds from a start to the end of a conversation whose question was answered before: median and 95th percentile.
+async fn recalled() -> (f64, f64) {
+    let server = Server::start_as(Kind { recalls: true, ..Kind::default() }, None);
+    let mut connection = Connection::open(server.address).await;
+    let id = connection.start().await;
+    connection.ended(&id).await;
+    let mut times = Vec::new();
+    for _ in 0..200 {
+        let began = Instant::now();
+        let id = connection.start().await;
+        assert!(!connection.ended(&id).await["cached"].is_null());
+        times.push(began.elapsed().as_secs_f64() * 1000.0);
+    }
+    times.sort_by(f64::total_cmp);
+    (times[100], times[190])
+}
+
 async fn measure() {
     let sign_in = cost_of_sign_in().await;
+    let telemetry = cost_of_telemetry().await;
+    let (recalled, recalled_p95) = recalled().await;
     let server = Server::start();
     let address = server.address;
     let mut connection = Connection::open(address).await;
@@ -321,6 +383,8 @@ async fn measure() {
     table.add_row(["GET health, 64 connections", &format!("{health:.0}/s"), ""]);
     table.add_row(["GET status, 64 connections", &format!("{stored:.0}/s = {:.2} of health", stored / health), "at least 0.5 of health"]);
     table.add_row(["GET status signed in, 64 connections", &format!("{sign_in:.2} of anonymous"), "at most 1.2"]);
+    table.add_row(["GET status with telemetry, 64 connections", &format!("{telemetry:.2} of without"), "at most 1.05"]);
+    table.add_row(["answer given again, p50 and p95", &format!("{recalled:.1} ms, {recalled_p95:.1} ms"), "at most 50 ms"]);
     table.add_row(["GET status at 1,000/s, p99", &format!("{status_p99:.1} ms"), "under 10 ms"]);
     table.add_row(["POST start at 100/s, p99", &format!("{start_p99:.1} ms"), "under 20 ms"]);
     table.add_row(["conversation of 300 + 1000 + 300 ms", &format!("{overhead:.3} of the sum"), "at most 1.05"]);

@@ -446,6 +446,26 @@ mod tests {
         assert!(!format!("{errors:?}").contains("hunter2"));
     }
 
+    #[test]
+    fn application_insights_is_sent_a_key_or_tokens_of_an_identity() {
+        let name = "APPLICATIONINSIGHTS_AUTHENTICATION_STRING";
+        let credential = |text: &str| -> Result<InsightsCredential, Vec<Error>> {
+            let config = read(&[("APPLICATIONINSIGHTS_CONNECTION_STRING", "InstrumentationKey=k"), (name, text)])?;
+            Ok(config.telemetry.application_insights.expect("configured").credential)
+        };
+        let identity = |client_id: Option<&str>| InsightsCredential::ManagedIdentity { client_id: client_id.map(str::to_owned) };
+        assert_eq!(credential("").expect("valid"), InsightsCredential::InstrumentationKey);
+        assert_eq!(credential("Authorization=AAD").expect("valid"), identity(None));
+        assert_eq!(credential("ClientId=i;Authorization=AAD").expect("valid"), identity(Some("i")));
+        assert_eq!(credential("authorization=AAD;clientid=i").expect("valid"), identity(Some("i")));
+        for wrong in
+            ["AAD", "ClientId=i", "ClientId=;Authorization=AAD", "ClientId=i;ClientId=j;Authorization=AAD", "Key=k;Authorization=AAD"]
+        {
+            let errors = credential(wrong).expect_err(wrong);
+            assert_eq!(errors.iter().map(|error| error.variable).collect::<Vec<_>>(), [name], "{wrong}");
+        }
+    }
+
     const HOST: (&str, &str) = ("DATABRICKS_HOST", "adb-1.2.azuredatabricks.net/");
     const WAREHOUSE: (&str, &str) = ("DATABRICKS_WAREHOUSE_ID", "abc");
 

@@ -15,6 +15,7 @@ pub mod app;
 pub mod auth;
 #[cfg(feature = "azure")]
 pub mod azure;
+mod breaker;
 pub mod cache;
 pub mod cli;
 pub mod config;

@@ -2,25 +2,19 @@
 //!
 //! An answer is JSON under `asklake:answer:1:DIGEST`, a lease the id of its holder under `asklake:lease:1:DIGEST`; Redis forgets both
 //! by itself. The number is that of the format: builds that write another one do not meet. Redis is not trusted: what is too large or
-//! does not read as an answer that may be given again counts as not found. After a failure it is left alone for `REST`, so that
-//! where it is away one question in many waits for it.
+//! does not read as an answer that may be given again counts as not found. After a failure it is left alone for a moment.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use redis::{Cmd, FromRedisValue, cmd};
 
 use super::{Cache, Key, MAX_BYTES, Unavailable};
 use crate::{
+    breaker::Breaker,
     conversation::{Answered, ConversationId},
     redis::Redis,
 };
-
-/// How long Redis is not asked after it failed.
-const REST: Duration = Duration::from_secs(1);
 
 /// Deletes a key if it has a value: between a read and a deletion of our own another may take the lease.
 const RELEASE: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) else return 0 end";
@@ -29,27 +23,26 @@ const RELEASE: &str = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redi
 #[derive(Debug)]
 pub struct RedisCache {
     redis: Arc<Redis>,
-    rests_until: Mutex<Option<Instant>>,
+    breaker: Breaker,
 }
 
 impl RedisCache {
     /// A cache in `redis`. Reaches nothing.
     #[must_use]
     pub fn new(redis: Arc<Redis>) -> Self {
-        Self { redis, rests_until: Mutex::default() }
+        Self { redis, breaker: Breaker::default() }
     }
 
     /// What Redis answers; none where it does not, or is left alone.
     async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Option<T> {
-        let rests_until = *self.rests_until.lock().unwrap_or_else(PoisonError::into_inner);
-        if rests_until.is_some_and(|until| Instant::now() < until) {
+        if self.breaker.is_open() {
             return None;
         }
         match self.redis.run(command).await {
             Ok(answer) => Some(answer),
             Err(error) => {
                 tracing::warn!(%error, "the cache does not answer; questions are answered without it");
-                *self.rests_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + REST);
+                self.breaker.trip();
                 None
             }
         }

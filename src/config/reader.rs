@@ -84,7 +84,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
         let mut client_id = None;
         let is_understood = text.split(';').all(|part| match part.split_once('=') {
             Some((key, "AAD")) => key.eq_ignore_ascii_case("Authorization"),
-            Some((key, id)) if key.eq_ignore_ascii_case("ClientId") => client_id.replace(id.to_owned()).is_none(),
+            Some((key, id)) if key.eq_ignore_ascii_case("ClientId") && !id.is_empty() => client_id.replace(id.to_owned()).is_none(),
             _ => false,
         });
         if !is_understood || !text.contains("=AAD") {

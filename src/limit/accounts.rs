@@ -1,26 +1,22 @@
 //! Changes the book of an account, whatever else changes it at the same time.
 //!
 //! Within a process those who change the same book go one after another, so that over the ledger only instances meet, and of
-//! those one succeeds each time. A ledger that does not answer is left alone for `REST`, so that where it is away one request in many
-//! waits for it.
+//! those one succeeds each time. A ledger that does not answer is left alone for a moment.
 
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
-    sync::{Arc, Mutex as StdMutex, PoisonError},
-    time::{Duration, Instant},
+    sync::Arc,
+    time::Duration,
 };
 
 use tokio::{sync::Mutex, time::sleep};
 use uuid::Uuid;
 
 use super::{Ledger, Unavailable, book::Book};
-use crate::conversation::Account;
+use crate::{breaker::Breaker, conversation::Account};
 
 /// How long a change may take: waiting for others, reading, writing, and doing so again.
 const LIMIT: Duration = Duration::from_secs(2);
-
-/// How long a ledger is not asked after it failed.
-const REST: Duration = Duration::from_secs(1);
 
 /// How long a book is kept after its last change: longer than its longest window.
 const LIFE: Duration = Duration::from_secs(26 * 3600);
@@ -32,14 +28,14 @@ const TURNS: usize = 64;
 pub struct Accounts {
     ledger: Arc<dyn Ledger>,
     turns: Vec<Mutex<()>>,
-    rests_until: StdMutex<Option<Instant>>,
+    breaker: Breaker,
 }
 
 impl Accounts {
     /// The books of `ledger`.
     #[must_use]
     pub fn new(ledger: Arc<dyn Ledger>) -> Self {
-        Self { ledger, turns: (0..TURNS).map(|_| Mutex::default()).collect(), rests_until: StdMutex::default() }
+        Self { ledger, turns: (0..TURNS).map(|_| Mutex::default()).collect(), breaker: Breaker::default() }
     }
 
     /// The ledger.
@@ -74,11 +70,11 @@ impl Accounts {
             }
         });
         let changed = changed.await.unwrap_or_else(|_| Err(Unavailable(format!("no answer within {} s", LIMIT.as_secs()))));
-        changed.inspect_err(|_| self.rest())
+        changed.inspect_err(|_| self.breaker.trip())
     }
 
     async fn make<T>(&self, account: &Account, change: impl Fn(&mut Book) -> T) -> Result<T, Unavailable> {
-        if self.rests() {
+        if self.breaker.is_open() {
             return Err(Unavailable("it did not answer a moment ago".into()));
         }
         // `LIMIT` ends it: each time that this one was not the quickest, another was.
@@ -101,16 +97,5 @@ impl Accounts {
         account.hash(&mut hasher);
         let index = usize::try_from(hasher.finish() % self.turns.len() as u64).unwrap_or_default();
         &self.turns[index]
-    }
-
-    fn rests(&self) -> bool {
-        self.rests_until.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|until| Instant::now() < until)
-    }
-
-    fn rest(&self) {
-        let mut rests_until = self.rests_until.lock().unwrap_or_else(PoisonError::into_inner);
-        if rests_until.is_none_or(|until| Instant::now() >= until) {
-            *rests_until = Some(Instant::now() + REST);
-        }
     }
 }
