@@ -6,6 +6,7 @@
 //! over a Flight SQL server of this process, and this program started again with `--handler`, whose model takes time as well.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs, unreachable_pub, dead_code)]
 
+mod process;
 #[path = "../tests/support/mod.rs"]
 mod support;
 
@@ -49,7 +50,11 @@ async fn measure() {
         ("FLIGHT_SQL_URL", statements.url()),
     ];
     let product = Running::start(Settings::of_this_repository(&storage, &environment)).await;
-    table.add_row(["handler idle, resident memory", &format!("{} MiB", resident(product.live().await.pid)), "under 40 MiB"]);
+    table.add_row([
+        "handler idle, resident memory",
+        &format!("{} MiB", process::memory(product.live().await.pid, "VmRSS") / 1024),
+        "under 40 MiB",
+    ]);
     table.add_row(["handler killed until the next answers", &format!("{:.0} ms", restart(&product).await), "under 100 ms"]);
     let times = overhead(&product, "How many comedies came out in 1994?", WAREHOUSE).await;
     table.add_row(["conversation of 1000 ms and a pick-up, offline planner", &times, "at most 1.3 of the sum"]);
@@ -131,11 +136,4 @@ async fn restart(host: &Running) -> f64 {
 fn median(mut numbers: Vec<f64>) -> f64 {
     numbers.sort_by(f64::total_cmp);
     numbers[numbers.len() / 2]
-}
-
-/// The resident memory of a process, in MiB; 0 where the system does not tell.
-fn resident(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
-    memory.unwrap_or(0) / 1024
 }

@@ -12,6 +12,7 @@ mod azurite;
 mod cosmos;
 #[path = "../tests/support/counted.rs"]
 mod counted;
+mod process;
 #[path = "../tests/support/redis.rs"]
 mod redis;
 #[path = "../tests/support/scripted.rs"]
@@ -123,9 +124,7 @@ impl Server {
 
     /// Memory of the process, in MiB; 0 where the system does not tell.
     fn memory(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.0.lock().unwrap().id())).unwrap_or_default();
-        let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
-        kib.unwrap_or(0) / 1024
+        process::memory(self.0.lock().unwrap().id(), "VmRSS") / 1024
     }
 
     fn kill(&self) {

@@ -7,6 +7,7 @@
 #[path = "../tests/support/issuer.rs"]
 #[allow(dead_code, reason = "the tests use all of it")]
 mod issuer;
+mod process;
 #[path = "../tests/support/scripted.rs"]
 mod scripted;
 
@@ -125,9 +126,7 @@ impl Server {
 
     /// The most memory the process has had, in MiB; 0 where the system does not tell.
     fn peak_memory(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok());
-        peak.unwrap_or(0) / 1024
+        process::memory(self.child.id(), "VmHWM") / 1024
     }
 }
 

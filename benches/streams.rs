@@ -5,6 +5,7 @@
 //! before it is committed. Nothing is asserted: timings on a shared machine vary.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, missing_docs, unreachable_pub)]
 
+mod process;
 #[path = "../tests/support/scripted.rs"]
 mod scripted;
 
@@ -139,8 +140,7 @@ impl Server {
 
     /// Memory of the process, in KiB; 0 where the system does not tell.
     fn memory(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap_or_default();
-        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.trim().parse().ok()).unwrap_or(0)
+        process::memory(self.child.id(), "VmRSS")
     }
 
     /// Processor time of the process so far; zero where the system does not tell. Linux counts in hundredths of a second.

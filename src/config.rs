@@ -458,9 +458,14 @@ mod tests {
         assert_eq!(credential("Authorization=AAD").expect("valid"), identity(None));
         assert_eq!(credential("ClientId=i;Authorization=AAD").expect("valid"), identity(Some("i")));
         assert_eq!(credential("authorization=AAD;clientid=i").expect("valid"), identity(Some("i")));
-        for wrong in
-            ["AAD", "ClientId=i", "ClientId=;Authorization=AAD", "ClientId=i;ClientId=j;Authorization=AAD", "Key=k;Authorization=AAD"]
-        {
+        for wrong in [
+            "AAD",
+            "ClientId=AAD0",
+            "ClientId=i",
+            "ClientId=;Authorization=AAD",
+            "ClientId=i;ClientId=j;Authorization=AAD",
+            "Key=k;Authorization=AAD",
+        ] {
             let errors = credential(wrong).expect_err(wrong);
             assert_eq!(errors.iter().map(|error| error.variable).collect::<Vec<_>>(), [name], "{wrong}");
         }

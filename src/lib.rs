@@ -8,7 +8,8 @@
 //! their port, `conversation` and the catalog, never each other; only `http` knows status codes; only `app` names a concrete
 //! adapter. `http` and `service` tell `telemetry` what they do. Exceptions: the embedded store, queue and ledger share `sqlite`, the
 //! adapters of Azure and the way to Application Insights share `azure`, what asks Redis shares `redis`, the ledger in Cosmos DB has its
-//! items beside those of `store::cosmos`, Sail is spoken to through `warehouse::flight`, and Databricks tells of types and unknown names as that does.
+//! items beside those of `store::cosmos`, Sail is spoken to through `warehouse::flight`, and Databricks tells of types and unknown
+//! names as that does.
 //! `tests/it/architecture.rs` holds the code to these sentences; `docs/architecture.md` is the map.
 
 pub mod app;

@@ -81,13 +81,16 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
     fn insights_credential(&mut self) -> InsightsCredential {
         let name = "APPLICATIONINSIGHTS_AUTHENTICATION_STRING";
         let Some(text) = self.text(name) else { return InsightsCredential::InstrumentationKey };
-        let mut client_id = None;
+        let (mut client_id, mut is_entra) = (None, false);
         let is_understood = text.split(';').all(|part| match part.split_once('=') {
-            Some((key, "AAD")) => key.eq_ignore_ascii_case("Authorization"),
+            Some((key, "AAD")) if key.eq_ignore_ascii_case("Authorization") => {
+                is_entra = true;
+                true
+            }
             Some((key, id)) if key.eq_ignore_ascii_case("ClientId") && !id.is_empty() => client_id.replace(id.to_owned()).is_none(),
             _ => false,
         });
-        if !is_understood || !text.contains("=AAD") {
+        if !(is_understood && is_entra) {
             self.fault(name, "must be Authorization=AAD, or ClientId=ID;Authorization=AAD");
         }
         InsightsCredential::ManagedIdentity { client_id }
