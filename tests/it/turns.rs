@@ -367,14 +367,20 @@ impl Sender for Failing {
     }
 }
 
-#[tokio::test]
-async fn a_follow_up_that_nobody_could_be_woken_for_is_withdrawn_and_may_be_sent_again() {
+/// A server whose queue fails from the start or from when it is told to.
+async fn server_over_a_queue_that_fails(fails: bool) -> (TestServer, Arc<Failing>) {
     let mut embedded = Embedded::open();
-    let queue = Arc::new(Failing { sender: Arc::clone(&embedded.sender), fails: Mutex::new(false) });
+    let queue = Arc::new(Failing { sender: Arc::clone(&embedded.sender), fails: Mutex::new(fails) });
     embedded.sender = Arc::clone(&queue) as _;
     let warehouse = Arc::new(ScriptedWarehouse::new(Duration::ZERO));
     let (http, worker) = (http::Settings::default(), worker::Settings::default());
     let server = TestServer::start_on(embedded, model().0, warehouse, http, worker, Settings::default()).await;
+    (server, queue)
+}
+
+#[tokio::test]
+async fn a_follow_up_that_nobody_could_be_woken_for_is_withdrawn_and_may_be_sent_again() {
+    let (server, queue) = server_over_a_queue_that_fails(false).await;
     let id = server.ask("which films?").await;
     server.ended(&id).await;
     let send = || {
@@ -395,12 +401,7 @@ async fn a_follow_up_that_nobody_could_be_woken_for_is_withdrawn_and_may_be_sent
 
 #[tokio::test]
 async fn a_start_that_nobody_could_be_woken_for_begins_anew_when_it_is_sent_again() {
-    let mut embedded = Embedded::open();
-    let queue = Arc::new(Failing { sender: Arc::clone(&embedded.sender), fails: Mutex::new(true) });
-    embedded.sender = Arc::clone(&queue) as _;
-    let warehouse = Arc::new(ScriptedWarehouse::new(Duration::ZERO));
-    let (http, worker) = (http::Settings::default(), worker::Settings::default());
-    let server = TestServer::start_on(embedded, model().0, warehouse, http, worker, Settings::default()).await;
+    let (server, queue) = server_over_a_queue_that_fails(true).await;
     let send = || {
         let request = server.request(Method::POST, "/api/chat/start").header("Idempotency-Key", "k");
         request.json(&json!({"question": "which films?"})).send()
