@@ -63,7 +63,7 @@ test: tools page $(TOOLS)/venv-test/.done $(TOOLS)/venv-databricks/.done $(TOOLS
 	$(MAKE) test-browser
 
 # Playwright's options in ARGS: `make test-browser ARGS='--grep offline'`.
-test-browser: tools page tests/browser/node_modules/.done chromium ## run the tests of the page in Chromium alone
+test-browser: tools page $(TOOLS)/oidc/.done tests/browser/node_modules/.done chromium ## run the tests of the page in Chromium alone
 	$(CARGO) build --locked
 	cd tests/browser && npx playwright test $(ARGS)
 

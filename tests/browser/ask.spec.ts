@@ -54,6 +54,7 @@ test("a table sorts by numbers as numbers, keeps equal rows in order, and goes b
   const table = page.getByRole("table", { name: "Rows of query 1" });
   const column = (index: number) =>
     table.locator("tbody tr").evaluateAll((rows, at) => rows.map((row) => row.children[at]?.textContent ?? ""), index);
+  await expect(table.locator("tbody tr")).toHaveCount(12);
   const [titles, ratings] = [await column(0), (await column(2)).map(Number)];
   const byRating = titles.map((title, at) => ({ title, rating: ratings[at] ?? 0 })).sort((a, b) => b.rating - a.rating);
 
@@ -84,6 +85,7 @@ test("a thousand rows are all there, can be found, and sort", async ({ page, scr
     "The first 1,000 rows; there were more, which asklake's limit cut off",
   );
   await table.getByRole("columnheader", { name: "numVotes" }).getByRole("button").click();
+  await expect(table.getByRole("columnheader", { name: "numVotes" })).toHaveAttribute("aria-sort", "ascending");
   const votes = await table.locator("tbody tr td:last-child").allTextContents();
   expect(votes.map(Number)).toEqual(votes.map(Number).sort((a, b) => a - b));
 });

@@ -4,7 +4,7 @@
 // sight is not laid out at all. A table that is no `display: table` needs its roles told as well. The body is made once, without components;
 // sorting moves its rows.
 
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Cell, Rows } from "../api/types";
 import { announce } from "../state/announce";
 import { SortIcon } from "../view/icons";
@@ -30,11 +30,11 @@ export function RowsTable({ result, label }: { result: Rows; label: string }) {
   useLayoutEffect(() => {
     if (table.current) setWidths(table.current, result);
     lines.current = result.rows.map((row) => line(row, result.columns.map(isNumeric)));
-    body.current?.replaceChildren(...lines.current);
     setSorting(null);
   }, [result]);
 
-  useEffect(() => {
+  // In the same breath as the header: an effect after the paint would show rows in an order other than the one the header names.
+  useLayoutEffect(() => {
     const indices = sorting
       ? order(result.rows, result.columns, sorting.column, sorting.direction)
       : result.rows.map((_, index) => index);
