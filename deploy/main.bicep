@@ -58,6 +58,10 @@ param authTenants string = ''
 @description('With entra: application id of the registration that stands for asklake and its page.')
 param authClientId string = ''
 
+@description('With entra and a SQL warehouse: 32 random bytes in Base64. Queries run in the name of whoever asks; as the app\'s identity when empty.')
+@secure()
+param delegationKey string = ''
+
 @description('With anonymous: says once more that everybody who knows the address may ask.')
 param allowAnonymous bool = false
 
@@ -105,6 +109,7 @@ module resources 'resources.bicep' = {
     authMode: authMode
     authTenants: empty(authTenants) ? tenant().tenantId : authTenants
     authClientId: authClientId
+    delegationKey: delegationKey
     allowAnonymous: allowAnonymous
     instanceMemoryMb: instanceMemoryMb
     maximumInstanceCount: maximumInstanceCount

@@ -20,6 +20,8 @@ param corsAllowedOrigins string
 param authMode string
 param authTenants string
 param authClientId string
+@secure()
+param delegationKey string
 param allowAnonymous bool
 param instanceMemoryMb int
 param maximumInstanceCount int
@@ -274,6 +276,8 @@ var warehouseSettings = empty(databricksWarehouseId) ? {} : { DATABRICKS_WAREHOU
 var jobSettings = empty(databricksJobId) ? {} : { DATABRICKS_JOB_ID: databricksJobId }
 var flightSettings = empty(flightSqlUrl) ? {} : { FLIGHT_SQL_URL: flightSqlUrl }
 var entraSettings = authMode == 'entra' ? { AUTH_MODE: 'entra', AUTH_TENANTS: authTenants, AUTH_CLIENT_ID: authClientId } : {}
+// The identity is a federated credential of the application, in the place of a secret of it.
+var behalfSettings = empty(delegationKey) ? {} : { WAREHOUSE_IDENTITY: 'user', DELEGATION_KEY: delegationKey }
 var anonymousSettings = allowAnonymous ? { ALLOW_ANONYMOUS: '1' } : {}
 var corsSettings = empty(corsAllowedOrigins) ? {} : { CORS_ALLOWED_ORIGINS: corsAllowedOrigins }
 
@@ -311,7 +315,7 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
 
   resource settings 'config' = {
     name: 'appsettings'
-    properties: union(baseSettings, openAiSettings, databricksSettings, warehouseSettings, jobSettings, flightSettings, corsSettings, entraSettings, anonymousSettings)
+    properties: union(baseSettings, openAiSettings, databricksSettings, warehouseSettings, jobSettings, flightSettings, corsSettings, entraSettings, behalfSettings, anonymousSettings)
   }
 
   // Without a role the host cannot read its package, and the handler nothing at all.

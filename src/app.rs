@@ -23,6 +23,7 @@ use crate::{
     store::Store,
     warehouse::{
         Warehouse,
+        behalf::OnBehalf,
         flight::{self, FlightSql},
     },
 };
@@ -104,6 +105,10 @@ impl App {
         let made_from = made_from(config, &catalog, ports.model.name())?;
         let service = Service::new(ports, lake.clone(), Budgets::default(), times);
         let service = within_quotas(ledger, policy(config), recalling(config, redis, made_from, service));
+        let service = match &config.behalf {
+            Some(behalf) => service.on_behalf(databricks::persons(&config.warehouse, behalf, &catalog)?),
+            None => service,
+        };
         let http = http::Settings {
             cors_allowed_origins: config.cors_allowed_origins.clone(),
             example_questions: catalog.questions.iter().take(6).cloned().collect(),
@@ -419,9 +424,35 @@ mod databricks {
     use super::*;
     use crate::{
         azure,
-        config::{DatabricksCompute, DatabricksCredential, DatabricksParameter},
-        warehouse::databricks::{Credential, Job, Parameters, SqlWarehouse, Workspace},
+        config::{Behalf, DatabricksCompute, DatabricksCredential, DatabricksParameter, TokenExchange},
+        warehouse::databricks::{ClientProof, Credential, Exchange, Job, Parameters, Persons, Seal, SqlWarehouse, Workspace},
     };
+
+    /// The SQL warehouse of `warehouse` in the name of whoever asks.
+    pub(super) fn persons(warehouse: &config::Warehouse, behalf: &Behalf, names: &Catalog) -> anyhow::Result<Arc<dyn OnBehalf>> {
+        let config::Warehouse::Databricks { host, credential, compute: DatabricksCompute::SqlWarehouse { id, catalog, schema } } =
+            warehouse
+        else {
+            bail!("WAREHOUSE_IDENTITY: only a SQL warehouse of Databricks is queried in the name of a user")
+        };
+        let workspace = Workspace { host: host.clone(), credential: sign_in(credential)? };
+        let warehouse = SqlWarehouse::new(workspace, id.clone(), catalog.clone(), schema.clone(), names)?;
+        let exchange = match &behalf.exchange {
+            TokenExchange::Workspace => Exchange::Workspace { host: host.clone() },
+            TokenExchange::Entra { token_endpoint, client_id, secret, identity } => Exchange::Entra {
+                token_endpoint: token_endpoint.clone(),
+                client_id: client_id.clone(),
+                proof: match secret {
+                    Some(secret) => ClientProof::Secret(secret.expose().to_owned()),
+                    None => {
+                        ClientProof::Identity(azure::managed_identity(identity.as_deref()).context("no identity to exchange tokens with")?)
+                    }
+                },
+            },
+        };
+        let seal = Seal::parse(behalf.key.expose()).context("DELEGATION_KEY: it must be 32 bytes in Base64")?;
+        Ok(Arc::new(Persons::new(warehouse, exchange, seal)?))
+    }
 
     pub(super) fn warehouse(
         host: &str,
@@ -472,6 +503,10 @@ mod databricks {
         _names: &Catalog,
     ) -> anyhow::Result<Arc<dyn Warehouse>> {
         bail!("DATABRICKS_HOST is set, but this build was made without the feature `azure`")
+    }
+
+    pub(super) fn persons(_warehouse: &config::Warehouse, _behalf: &config::Behalf, _names: &Catalog) -> anyhow::Result<Arc<dyn OnBehalf>> {
+        bail!("WAREHOUSE_IDENTITY is user, but this build was made without the feature `azure`")
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Each variable stands in [`VARIABLES`] with its meaning, so that `asklake check` and `docs/configuration.md` cannot miss one.
 
+mod behalf;
 mod quota;
 mod reader;
 mod sign_in;
@@ -9,6 +10,7 @@ mod variables;
 
 use std::{fmt, path::PathBuf, time::Duration};
 
+pub use behalf::{Behalf, TokenExchange};
 use reader::Reader;
 pub use sign_in::{ApiKeySource, Auth, AuthMode, Grants, TokenAuth};
 pub use variables::{VARIABLES, Variable};
@@ -335,6 +337,8 @@ pub struct Config {
     pub data_only: bool,
     /// Which warehouse.
     pub warehouse: Warehouse,
+    /// How queries come to run in the name of whoever asks; none where they run as asklake.
+    pub behalf: Option<Behalf>,
     /// How old an answer may be that is given again; none where each is made anew.
     pub cache_ttl: Option<Duration>,
     /// Who may be given an answer that was made for somebody else.
@@ -364,6 +368,8 @@ impl Config {
         let mut reader = Reader { lookup: &lookup, errors: Vec::new() };
         let model = reader.model();
         let auth = reader.auth();
+        let warehouse = reader.warehouse();
+        let behalf = reader.behalf(&auth, &warehouse);
         let config = Self {
             data_dir: reader.text("ASKLAKE_DATA_DIR").map_or_else(|| DATA_DIR.into(), PathBuf::from),
             catalog_file: reader.text("CATALOG_FILE").map(PathBuf::from),
@@ -374,11 +380,12 @@ impl Config {
             queue: reader.queue(),
             model_call: reader.model_call(&model),
             cache_ttl: Some(reader.number("CACHE_TTL_SECONDS", 900, 0, 86_400)).filter(|ttl| *ttl > 0).map(Duration::from_secs),
-            cache_scope: reader.cache_scope(),
+            cache_scope: reader.cache_scope(behalf.is_some()),
             redis_url: reader.redis_url(),
             data_only: reader.flag("DATA_ONLY"),
             model,
-            warehouse: reader.warehouse(),
+            warehouse,
+            behalf,
             max_rows: reader.number("MAX_ROWS", 1000, 1, 10_000),
             query_timeout: Duration::from_secs(reader.number("QUERY_TIMEOUT_SECONDS", 120, 1, 1500)),
             worker_concurrency: reader.number("WORKER_CONCURRENCY", 64, 1, 1024),
@@ -419,7 +426,7 @@ mod tests {
         let errors =
             read(&[("MAX_ROWS", "many"), ("FLIGHT_SQL_URL", "host:1"), ("COSMOS_ENDPOINT", "x"), ("CORS_ALLOWED_ORIGINS", "here")]);
         let names: Vec<&str> = errors.expect_err("four faults").iter().map(|error| error.variable).collect();
-        assert_eq!(names, ["CORS_ALLOWED_ORIGINS", "COSMOS_ENDPOINT", "FLIGHT_SQL_URL", "MAX_ROWS"]);
+        assert_eq!(names, ["FLIGHT_SQL_URL", "CORS_ALLOWED_ORIGINS", "COSMOS_ENDPOINT", "MAX_ROWS"]);
     }
 
     #[test]

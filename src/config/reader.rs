@@ -316,9 +316,10 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
         }
     }
 
-    /// Who may be given an answer that was made for somebody else.
-    pub(super) fn cache_scope(&mut self) -> CacheScope {
+    /// Who may be given an answer that was made for somebody else; nobody, where each may see other rows.
+    pub(super) fn cache_scope(&mut self, is_on_behalf: bool) -> CacheScope {
         match self.text("CACHE_SCOPE").as_deref() {
+            None if is_on_behalf => CacheScope::Principal,
             None | Some("app") => CacheScope::App,
             Some("principal") => CacheScope::Principal,
             Some(other) => {

@@ -70,6 +70,13 @@ pub enum ApiKeySource {
     File(PathBuf),
 }
 
+impl TokenAuth {
+    /// The first tenant whose tokens are accepted, where the issuer is Entra ID.
+    pub(super) fn entra_tenant(&self) -> Option<&str> {
+        self.names.first().and_then(|(_, tenant)| tenant.as_deref())
+    }
+}
+
 impl Auth {
     /// Everybody on this machine.
     pub const LOCAL: Self = Self { mode: AuthMode::Anonymous { is_open: false }, api_keys: None };

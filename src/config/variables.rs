@@ -58,6 +58,11 @@ pub const VARIABLES: &[Variable] = &[
         "Whom a token must be for (claim aud): one of these, separated by commas.",
     ),
     variable("AUTH_CLIENT_ID", "none", "Application id by which the page signs in, as a public client without a secret."),
+    secret(
+        "AUTH_CLIENT_SECRET",
+        "the managed identity as a federated credential",
+        "Secret of AUTH_CLIENT_ID, by which tokens are exchanged with WAREHOUSE_IDENTITY=user and AUTH_MODE=entra.",
+    ),
     variable("AUTH_ISSUER", "none", "Issuer of the tokens for AUTH_MODE=oidc, exactly as it writes itself (claim iss)."),
     variable(
         "AUTH_MODE",
@@ -105,7 +110,11 @@ pub const VARIABLES: &[Variable] = &[
         "none",
         "Address of its queue service, when it is reached by managed identity, such as https://NAME.queue.core.windows.net.",
     ),
-    variable("CACHE_SCOPE", "app", "Who may be given an answer that was made for somebody else: app for everybody, principal for nobody."),
+    variable(
+        "CACHE_SCOPE",
+        "app, and with WAREHOUSE_IDENTITY=user principal",
+        "Who may be given an answer that was made for somebody else: app for everybody, principal for nobody.",
+    ),
     variable("CACHE_TTL_SECONDS", "900", "How old an answer may be that is given again to the same question; 0 makes every answer anew."),
     variable("CATALOG_FILE", "the IMDb catalog in the binary", "Catalog file that describes the lake."),
     variable("CATALOG_PROFILE", "chosen by the size of the lake", "Profile of the catalog whose parameters apply."),
@@ -142,6 +151,12 @@ pub const VARIABLES: &[Variable] = &[
     variable("DATABRICKS_SCHEMA", "the workspace's default", "Schema of tables that are named without one, on the SQL warehouse."),
     secret("DATABRICKS_TOKEN", "none", "Personal access token that signs in to Databricks."),
     variable("DATABRICKS_WAREHOUSE_ID", "none", "SQL warehouse of that workspace that runs statements."),
+    secret(
+        "DELEGATION_KEY",
+        "none",
+        "32 random bytes in Base64, the same on every instance, by which the tokens of WAREHOUSE_IDENTITY=user are encrypted where conversations are \
+         kept; `openssl rand -base64 32` makes one.",
+    ),
     secret("FLIGHT_SQL_TOKEN", "none", "Bearer token for FLIGHT_SQL_URL."),
     variable(
         "FLIGHT_SQL_URL",
@@ -237,6 +252,12 @@ pub const VARIABLES: &[Variable] = &[
         "0",
         "Proxies before the server, each of which adds to X-Forwarded-For whom it saw: the client's address is what the outermost of them \
          added. 0 takes the address that connects, and believes no header.",
+    ),
+    variable(
+        "WAREHOUSE_IDENTITY",
+        "app",
+        "Whose rights queries have on a SQL warehouse of Databricks: app for those of asklake, user for those of whoever asks, with AUTH_MODE=entra \
+         or oidc.",
     ),
     variable(
         "WORKER_CONCURRENCY",

@@ -341,7 +341,12 @@ pub(super) fn commit(mut conversation: Conversation, before: u8, delay: Duration
     conversation.revision = conversation.revision.next();
     conversation.updated_at = now;
     let wake = (!conversation.stage.is_terminal()).then_some(delay);
+    let has_ended = wake.is_none() && conversation.wake_at.is_some();
     conversation.wake_at = wake.map(|delay| now.plus(delay));
+    if has_ended {
+        // The turn asks nothing of the warehouse any more, so nobody is to keep the right to.
+        conversation.delegation = None;
+    }
     Transition { conversation, wake }
 }
 

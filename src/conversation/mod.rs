@@ -22,8 +22,8 @@ pub use caller::{Access, Caller, Owner};
 pub use chart::Chart;
 pub use machine::{Cancellation, Decision, Effect, Outcome, QueryDecision, Transition, apply, effect};
 pub use model::{
-    Answer, AnswerBasis, Conversation, ConversationId, Draft, EndedTurn, ErrorCode, ErrorDetail, Job, JobStatus, LimitSource, Lookup,
-    Message, NewConversation, Phase, PublicJobStatus, ResultSummary, Review, Revision, Role, RunId, Spent, Timestamp, ToolCall,
+    Answer, AnswerBasis, Conversation, ConversationId, Delegation, Draft, EndedTurn, ErrorCode, ErrorDetail, Job, JobStatus, LimitSource,
+    Lookup, Message, NewConversation, Phase, PublicJobStatus, ResultSummary, Review, Revision, Role, RunId, Spent, Timestamp, ToolCall,
     ToolOutcome, ToolStatus, Usage,
 };
 pub use recall::{Answered, Recalled, recall};

@@ -210,6 +210,9 @@ pub struct Conversation {
     /// Accounts that the use of this turn counts for; none where no quota limits it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub accounts: Vec<Account>,
+    /// By what this turn's queries run as the owner; none where they run as asklake, and once the turn has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delegation: Option<Delegation>,
     /// The label the client chose for the user, at most 128 characters.
     pub user_id: Option<String>,
     /// The label the client chose for the device, at most 128 characters.
@@ -290,6 +293,21 @@ pub struct Conversation {
     pub updated_at: Timestamp,
 }
 
+/// The right to query the warehouse as the owner of a conversation, for a while. Only who has the key can use it: `warehouse::behalf`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delegation {
+    /// A token of the warehouse, encrypted for this conversation and its owner.
+    pub sealed: String,
+    /// When it is over.
+    pub until: Timestamp,
+}
+
+impl fmt::Debug for Delegation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Delegation").field("until", &self.until).finish_non_exhaustive()
+    }
+}
+
 /// What a client asks for when it starts a conversation. Validated by `http`, labels and language included.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewConversation {
@@ -318,6 +336,7 @@ impl Conversation {
             id: new.id,
             owner: new.owner,
             accounts: Vec::new(),
+            delegation: None,
             user_id: new.user_id,
             device_id: new.device_id,
             language: new.language,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     machine::{CANCELED, Transition, commit, end, shown_percentage},
-    model::{Conversation, ErrorCode, Message, NewConversation, Timestamp},
+    model::{Conversation, Delegation, ErrorCode, Message, NewConversation, Timestamp},
     retry::Budgets,
     stage::Stage,
 };
@@ -146,15 +146,23 @@ pub fn rate(mut conversation: Conversation, rating: Rating, comment: Option<Stri
     Ok(commit(conversation, before, Duration::ZERO, now))
 }
 
-/// The conversation with what came of computing the rows of job `index` again: an error, or none yet. None where that is known already, or
-/// a turn is running, which nobody but its worker commits.
+/// The conversation with what came of computing the rows of job `index` again: an error, or none yet, and by what `delegation` that is
+/// done where it needs one. None where that is known already, or a turn is running, which nobody but its worker commits.
 #[must_use]
-pub fn note_recompute(mut conversation: Conversation, index: usize, error: Option<String>, now: Timestamp) -> Option<Transition> {
+pub fn note_recompute(
+    mut conversation: Conversation,
+    index: usize,
+    error: Option<String>,
+    delegation: Option<Delegation>,
+    now: Timestamp,
+) -> Option<Transition> {
     if !conversation.stage.is_terminal() {
         return None;
     }
-    let job = conversation.databricks_jobs.get_mut(index).filter(|job| job.recompute_error != error)?;
+    let job = conversation.databricks_jobs.get_mut(index).filter(|job| job.recompute_error != error || delegation.is_some())?;
     job.recompute_error = error;
+    // One that is there may be for rows of another query, which are still being computed.
+    conversation.delegation = delegation.or(conversation.delegation);
     let before = conversation.percentage;
     Some(commit(conversation, before, Duration::ZERO, now))
 }

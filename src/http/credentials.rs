@@ -7,8 +7,9 @@ use warp::http::{HeaderMap, Method, header::AUTHORIZATION};
 
 use super::{Context, cors, problem::Problem, socket::is_own_page};
 use crate::{
-    auth::{Credentials, Error, Fault, Principal, TOKEN_LIMIT},
+    auth::{Credentials, Error, Fault, Principal, TOKEN_LIMIT, api_key},
     conversation::Caller,
+    service::Proof,
 };
 
 const API_KEY: &str = "x-api-key";
@@ -30,6 +31,12 @@ pub(super) async fn caller(context: &Context, method: &Method, headers: &HeaderM
         return Err(Problem::foreign_origin());
     }
     Ok(caller)
+}
+
+/// The token that a caller was accepted for; none where that was an API key or something else.
+pub(super) fn proof(headers: &HeaderMap) -> Option<Proof> {
+    let secret = credentials(headers).ok()?.secret?;
+    (!secret.starts_with(api_key::PREFIX)).then(|| Proof::new(secret))
 }
 
 fn credentials(headers: &HeaderMap) -> Result<Credentials<'_>, Error> {

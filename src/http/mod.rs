@@ -244,7 +244,7 @@ async fn dispatch_chat(context: &Context, asker: &Asker<'_>, chat: Chat, request
         Chat::Messages(id) => messages::messages(service, caller, id).await,
         Chat::Cancel(id) => conversation::cancel(service, caller, id).await,
         Chat::Feedback(id) => feedback::feedback(service, caller, id, &headers, body).await,
-        Chat::Result(id, number) if method == Method::POST => results::recompute(service, caller, id, number).await,
+        Chat::Result(id, number) if method == Method::POST => results::recompute(service, asker, id, number).await,
         Chat::Result(id, number) => results::result(service, caller, id, number, &query).await,
         Chat::History => history::history(service, caller, &query).await,
     }

@@ -16,7 +16,7 @@ use crate::{
     conversation::{ConversationId, Declined},
     limit::Standing,
     queue,
-    service::{Limited, RequestError, StartError},
+    service::{BehalfError, Limited, RequestError, StartError},
     store,
 };
 
@@ -273,6 +273,24 @@ impl From<Limited> for Problem {
     }
 }
 
+impl From<BehalfError> for Problem {
+    fn from(error: BehalfError) -> Self {
+        match &error {
+            BehalfError::NoProof | BehalfError::Refused(_) | BehalfError::Over => {
+                Self::new(StatusCode::FORBIDDEN, "not-represented", "Not admitted to the warehouse", error.to_string())
+            }
+            BehalfError::Unavailable(cause) => {
+                tracing::warn!(cause, "the sign-in to the warehouse failed");
+                Self::unavailable("the sign-in to the warehouse")
+            }
+            BehalfError::Misconfigured(cause) => {
+                tracing::error!(cause, "the sign-in to the warehouse is not set up");
+                Self { detail: error.to_string(), ..Self::unavailable("the sign-in to the warehouse") }
+            }
+        }
+    }
+}
+
 /// Whole seconds after which so long has passed.
 fn seconds(time: Duration) -> u32 {
     u32::try_from(time.as_secs().saturating_add(1)).unwrap_or(u32::MAX)
@@ -283,6 +301,7 @@ impl From<StartError> for Problem {
         match error {
             StartError::IdempotencyMismatch => Self::idempotency_mismatch(&error),
             StartError::Limited(limited) => limited.into(),
+            StartError::Behalf(error) => error.into(),
             StartError::Store(error) => error.into(),
             StartError::Queue(error) => error.into(),
         }
@@ -300,6 +319,7 @@ impl From<RequestError> for Problem {
             RequestError::TurnEnded => Self::conflict("turn-ended", "The turn has ended", &error),
             RequestError::IdempotencyMismatch => Self::idempotency_mismatch(&error),
             RequestError::Limited(limited) => limited.into(),
+            RequestError::Behalf(error) => error.into(),
             RequestError::Contended => Self { retry_after: Some(1), ..Self::unavailable("the store") },
             RequestError::Store(error) => error.into(),
             RequestError::Queue(error) => error.into(),

@@ -17,7 +17,7 @@ use warp::{
     reply::Response,
 };
 
-use super::{Context, Peer, problem::Problem};
+use super::{Context, Peer, credentials, problem::Problem};
 use crate::{
     conversation::Caller,
     limit::{Measure, Standing},
@@ -31,7 +31,8 @@ const STANDING: HeaderName = HeaderName::from_static("ratelimit");
 /// Who sent a request, and from where.
 pub(super) fn asker<'a>(context: &Context, caller: &'a Caller, peer: Option<Peer>, headers: &HeaderMap) -> Asker<'a> {
     let address = client(peer.map(|Peer(peer)| peer.ip()), headers, context.settings.trusted_proxies);
-    Asker { caller, network: address.map(network) }
+    let proof = if context.service.is_on_behalf() { credentials::proof(headers) } else { None };
+    Asker { caller, network: address.map(network), proof }
 }
 
 /// The address that the outermost of `proxies` saw. Where a request came past one of them, so that there are too few entries, or where the

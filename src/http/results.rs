@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     conversation::{Caller, Conversation, ConversationId, Job, PublicJobStatus},
-    service::{Recomputed, Service},
+    service::{Asker, Recomputed, Service},
 };
 
 pub(super) async fn result(
@@ -80,10 +80,10 @@ struct Accepted {
     result_url: String,
 }
 
-pub(super) async fn recompute(service: &Service, caller: &Caller, id: ConversationId, number: u32) -> Result<Response, Problem> {
-    let conversation = service.read(caller, id, None).await?.ok_or_else(Problem::no_conversation)?;
+pub(super) async fn recompute(service: &Service, asker: &Asker<'_>, id: ConversationId, number: u32) -> Result<Response, Problem> {
+    let conversation = service.read(asker.caller, id, None).await?.ok_or_else(Problem::no_conversation)?;
     completed(&conversation, number)?;
-    let (processing_status, message) = match service.recompute(caller, id, number).await? {
+    let (processing_status, message) = match service.recompute(asker, id, number).await? {
         Recomputed::Kept => ("completed", "The rows are there."),
         Recomputed::Started => ("started", "The query is run again. Poll result_url until it has rows."),
     };

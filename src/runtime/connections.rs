@@ -3,7 +3,13 @@
 //! HTTP/1.1 only: that is what proxies and the Functions host speak to a server behind them, and a client can do less harm with it. What is
 //! asked and answered is for `http`, but for heads that cannot be read: those hyper answers itself, with a bare 400, 414 or 431.
 
-use std::{convert::Infallible, io, pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    io,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
 use hyper::{
     Request, Response,
@@ -75,15 +81,19 @@ where
     open.wait().await;
 }
 
-/// `service`, told of who has connected: it finds them among the extensions of every request.
-fn told_of<S, B>(peer: Peer, service: S) -> impl Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future = S::Future>
+/// `service`, told of who has connected: it finds them among the extensions of every request. Its work is on the heap, because a connection
+/// keeps the room for that of one request for as long as it is open, which with a stream of events is long.
+fn told_of<S, B>(
+    peer: Peer,
+    service: S,
+) -> impl Service<Request<Incoming>, Response = Response<B>, Error = Infallible, Future = Pin<Box<S::Future>>>
 where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
     B: Body,
 {
     service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
-        service.call(request)
+        Box::pin(service.call(request))
     })
 }
 

@@ -1,6 +1,7 @@
 //! Use cases: start a conversation, take it on (`step`), read it, go on with it or end it (`requests`). Knows the ports, never an adapter, HTTP or a queue's envelope.
 
 mod answers;
+mod behalf;
 mod changes;
 mod draft;
 mod observed;
@@ -30,7 +31,10 @@ pub use start::{StartError, Started};
 pub use step::{Advance, StepError};
 pub use watch::{News, Watch};
 
-pub use crate::model::Part;
+pub use crate::{
+    model::Part,
+    warehouse::behalf::{Error as BehalfError, Proof},
+};
 
 use crate::{
     cache::Cache,
@@ -40,7 +44,7 @@ use crate::{
     sql::Lake,
     store::Store,
     telemetry::{self, Instruments},
-    warehouse::Warehouse,
+    warehouse::{Warehouse, behalf::OnBehalf},
 };
 
 /// Times that bound what a worker does in one go.
@@ -110,6 +114,8 @@ pub struct Service {
     recent: Arc<recent::Recent>,
     answers: Option<Arc<answers::Answers>>,
     quotas: Option<Arc<Quotas>>,
+    /// By whom the warehouse is asked in another's name; as asklake where there is nobody.
+    behalf: Option<Arc<dyn OnBehalf>>,
     instruments: Arc<Instruments>,
 }
 
@@ -118,7 +124,18 @@ impl Service {
     #[must_use]
     pub fn new(ports: Ports, lake: Lake, budgets: Budgets, settings: Settings) -> Self {
         let recent = Arc::new(recent::Recent::new(settings.read_interval));
-        Self { ports, lake, budgets, settings, changes: Arc::default(), recent, answers: None, quotas: None, instruments: Arc::default() }
+        Self {
+            ports,
+            lake,
+            budgets,
+            settings,
+            changes: Arc::default(),
+            recent,
+            answers: None,
+            quotas: None,
+            behalf: None,
+            instruments: Arc::default(),
+        }
     }
 
     /// The same, but answers are kept in `cache` and given again as `recall` says.

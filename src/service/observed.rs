@@ -220,6 +220,7 @@ fn warehouse_fault(error: &warehouse::Error) -> &'static str {
     match error {
         warehouse::Error::Unavailable { .. } => "unavailable",
         warehouse::Error::Misconfigured(_) => "misconfigured",
+        warehouse::Error::NotAdmitted(_) => "not_admitted",
         warehouse::Error::Refused(_) => "refused",
     }
 }

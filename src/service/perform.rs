@@ -24,8 +24,8 @@ impl Service {
             Effect::AskModel { queries_left } => self.ask_model(conversation, queries_left).await,
             Effect::Launch { job } => Ok(self.launch(conversation, job).await),
             Effect::Poll { job, run, phase } => self.poll(conversation, job, (&run, phase), left).await,
-            Effect::Cancel { run, phase } => Ok(Outcome::Cancellation(self.cancel_run(run.as_ref(), phase, left).await)),
-            Effect::Expire { run } => Ok(self.expire(run.as_ref()).await),
+            Effect::Cancel { run, phase } => Ok(Outcome::Cancellation(self.cancel_run(conversation, run.as_ref(), phase, left).await)),
+            Effect::Expire { run } => Ok(self.expire(conversation, run.as_ref()).await),
         }
     }
 
@@ -93,7 +93,7 @@ impl Service {
             return Outcome::QueryRepeated { job: index, of };
         }
         let statement = self.statement(conversation, index, job.lost, &admitted);
-        let launch = self.ports.warehouse.launch(&statement);
+        let launch = async { self.warehouse(conversation)?.launch(&statement).await };
         match self.call("launch", Some(&statement.sql), self.settings.warehouse_timeout, launch).await {
             Ok(Ok(run)) => Outcome::QueryLaunched {
                 job: index,
@@ -136,7 +136,7 @@ impl Service {
         left: Duration,
     ) -> Result<Outcome, store::Error> {
         let wait = self.time_limit(conversation, index).map_or(left, |limit| limit.left.min(left));
-        let poll = self.ports.warehouse.poll(run, phase, wait);
+        let poll = async { self.warehouse(conversation)?.poll(run, phase, wait).await };
         let polled = self.call("poll", None, wait + self.settings.warehouse_timeout, poll).await;
         let state = match polled {
             Ok(Ok(state)) => state,
@@ -146,7 +146,7 @@ impl Service {
         let passed = self.time_limit(conversation, index).filter(|limit| limit.left.is_zero()).map(|limit| time_limit_passed(limit.of));
         Ok(match state {
             RunState::Running(Phase::Executing) if let Some(error) = passed => {
-                self.stop(run).await;
+                self.stop(conversation, run).await;
                 Outcome::QueryFailed { job: index, error }
             }
             RunState::Running(phase) => Outcome::QueryRunning { job: index, phase },
@@ -164,20 +164,20 @@ impl Service {
         })
     }
 
-    async fn expire(&self, run: Option<&RunId>) -> Outcome {
+    async fn expire(&self, conversation: &Conversation, run: Option<&RunId>) -> Outcome {
         if let Some(run) = run {
-            self.stop(run).await;
+            self.stop(conversation, run).await;
         }
         let detail = format!("The question was not answered within {} minutes.", self.budgets.turn.as_secs() / 60);
         Outcome::Ended { code: ErrorCode::DeadlineExceeded, detail }
     }
 
     /// Asks the warehouse to cancel a run, and waits a little for it to say that it has.
-    async fn cancel_run(&self, run: Option<&RunId>, phase: Phase, left: Duration) -> Cancellation {
+    async fn cancel_run(&self, conversation: &Conversation, run: Option<&RunId>, phase: Phase, left: Duration) -> Cancellation {
         let Some(run) = run else { return Cancellation::Unknown };
-        self.stop(run).await;
+        self.stop(conversation, run).await;
         let wait = left.min(CANCEL_WAIT);
-        let poll = self.ports.warehouse.poll(run, phase, wait);
+        let poll = async { self.warehouse(conversation)?.poll(run, phase, wait).await };
         match self.call("poll", None, wait + self.settings.warehouse_timeout, poll).await {
             Ok(Ok(RunState::Canceled)) => Cancellation::Confirmed,
             Ok(Ok(RunState::Succeeded(_) | RunState::Failed(_))) => Cancellation::TooLate,
@@ -195,8 +195,9 @@ impl Service {
     }
 
     /// Stops a run that nobody waits for any more. Where that fails it ends by the limits of the warehouse.
-    pub(super) async fn stop(&self, run: &RunId) {
-        match self.call("cancel", None, self.settings.warehouse_timeout, self.ports.warehouse.cancel(run)).await {
+    pub(super) async fn stop(&self, conversation: &Conversation, run: &RunId) {
+        let cancel = async { self.warehouse(conversation)?.cancel(run).await };
+        match self.call("cancel", None, self.settings.warehouse_timeout, cancel).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(run.id = %run, %error, "could not cancel a query"),
             Err(_) => tracing::warn!(run.id = %run, "the warehouse did not answer to the cancellation of a query"),
@@ -248,6 +249,9 @@ fn failed_call(job: usize, error: warehouse::Error) -> Outcome {
         },
         warehouse::Error::Misconfigured(detail) => {
             Outcome::Ended { code: ErrorCode::WarehouseUnavailable, detail: format!("The warehouse is not set up: {detail}") }
+        }
+        warehouse::Error::NotAdmitted(detail) => {
+            Outcome::Ended { code: ErrorCode::WarehouseUnavailable, detail: format!("The warehouse does not admit you: {detail}") }
         }
         warehouse::Error::Refused(error) => Outcome::QueryFailed { job, error },
     }

@@ -23,6 +23,7 @@ use crate::{
         accounts::Accounts,
         book::{self, Holder, MINUTE, Used},
     },
+    warehouse::behalf::Proof,
 };
 
 /// Into how many blocks the requests of a minute are cut.
@@ -80,13 +81,15 @@ pub struct Asker<'a> {
     pub caller: &'a Caller,
     /// The address, or the network that counts as one; none where it is not known.
     pub network: Option<String>,
+    /// What the caller is proven by; there where queries run in the caller's name.
+    pub proof: Option<Proof>,
 }
 
 impl<'a> Asker<'a> {
     /// A caller within this process.
     #[must_use]
     pub fn local(caller: &'a Caller) -> Self {
-        Self { caller, network: None }
+        Self { caller, network: None, proof: None }
     }
 
     fn accounts(&self) -> impl Iterator<Item = (Account, Scope)> {
@@ -355,7 +358,11 @@ impl Service {
         let is_again = self.quotas.is_some() && new.request_digest.is_some() && self.ports.store.load(new.id).await?.is_some();
         let admission = if is_again { None } else { self.admit(asker, Holder::new(new.id, 1)).await? };
         let answers = self.answers.as_deref().filter(|_| !is_fresh);
-        let started = Box::pin(self.begin(new, answers, counting(admission.as_ref()))).await;
+        let started = async {
+            let delegation = self.delegation(asker, new.id).await?;
+            self.begin(new, answers, counting(admission.as_ref()), delegation).await
+        };
+        let started = Box::pin(started).await;
         self.concluded(admission, started).await
     }
 
@@ -367,7 +374,7 @@ impl Service {
     pub async fn follow_up(&self, asker: &Asker<'_>, id: ConversationId, asked: &FollowUp) -> Result<Vec<Standing>, RequestError> {
         let admission = self.admit_follow_up(asker, id, asked).await?;
         let accounts = counting(admission.as_ref());
-        let began = Box::pin(self.begin_turn(asker.caller, id, asked, &accounts)).await;
+        let began = Box::pin(self.begin_turn(asker, id, asked, &accounts)).await;
         Ok(self.concluded(admission, began).await?.1)
     }
 

@@ -4,9 +4,9 @@
 //! warehouse that still has the run gives its rows without computing them. No conversation is changed, but for why it failed, and that
 //! only while no turn is running: it cannot get into the way of the worker's protocol.
 
-use super::{Advance, RequestError, Service, StepError, requests::TRIES};
+use super::{Advance, Asker, RequestError, Service, StepError, requests::TRIES};
 use crate::{
-    conversation::{Caller, Conversation, ConversationId, JobStatus, Phase, ResultSet, note_recompute, retry::backoff},
+    conversation::{Conversation, ConversationId, Delegation, JobStatus, Phase, ResultSet, note_recompute, retry::backoff},
     queue::{Recompute, Wake},
     store::{self, Versioned},
     warehouse::{self, RunState},
@@ -38,12 +38,12 @@ impl Service {
     ///
     /// # Errors
     /// [`RequestError`].
-    pub async fn recompute(&self, caller: &Caller, id: ConversationId, number: u32) -> Result<Recomputed, RequestError> {
-        self.load_own(caller, id).await?.ok_or(RequestError::Unknown)?;
+    pub async fn recompute(&self, asker: &Asker<'_>, id: ConversationId, number: u32) -> Result<Recomputed, RequestError> {
+        self.load_own(asker.caller, id).await?.ok_or(RequestError::Unknown)?;
         if self.ports.store.result(id, number).await?.is_some() {
             return Ok(Recomputed::Kept);
         }
-        self.note(id, number, None).await?;
+        self.note(id, number, None, self.delegation(asker, id).await?).await?;
         let stored = self.load_shown(id).await?.ok_or(RequestError::Unknown)?;
         let rows = Some(Recompute { query: number, lost: 0, polls: 0 });
         self.wake(Wake { rows, ..Wake::of(&stored.conversation) }, std::time::Duration::ZERO).await?;
@@ -82,14 +82,14 @@ impl Service {
             Err(refusal) => return Again::Failed(refusal.reason),
         };
         let statement = self.statement(conversation, index, job.lost + rows.lost, &admitted);
-        let warehouse = &self.ports.warehouse;
-        let run = match self.call("launch", Some(&statement.sql), self.settings.warehouse_timeout, warehouse.launch(&statement)).await {
+        let launch = async { self.warehouse(conversation)?.launch(&statement).await };
+        let run = match self.call("launch", Some(&statement.sql), self.settings.warehouse_timeout, launch).await {
             Ok(Ok(run)) => run,
             Ok(Err(error)) => return failed_call(error),
             Err(_) => return Again::Running,
         };
         let wait = self.settings.invocation;
-        let poll = warehouse.poll(&run.id, Phase::Executing, wait);
+        let poll = async { self.warehouse(conversation)?.poll(&run.id, Phase::Executing, wait).await };
         let polled = match self.call("poll", None, wait + self.settings.warehouse_timeout, poll).await {
             Ok(Ok(state)) => state,
             Ok(Err(error)) => return failed_call(error),
@@ -97,7 +97,7 @@ impl Service {
         };
         match polled {
             RunState::Running(_) if rows.polls >= POLLS => {
-                self.stop(&run.id).await;
+                self.stop(conversation, &run.id).await;
                 Again::Running
             }
             RunState::Running(_) => Again::Running,
@@ -121,16 +121,22 @@ impl Service {
 
     async fn failed_again(&self, id: ConversationId, rows: Recompute, error: String) -> Result<Advance, StepError> {
         tracing::warn!(conversation.id = %id, query = rows.query, error, "could not compute expired rows again");
-        self.note(id, rows.query, Some(error)).await?;
+        self.note(id, rows.query, Some(error), None).await?;
         Ok(Advance::Ended)
     }
 
-    /// Notes why query `number` gave no rows again, where no turn is running.
-    async fn note(&self, id: ConversationId, number: u32, error: Option<String>) -> Result<(), store::Error> {
+    /// Notes why query `number` gave no rows again, or by what it is to, where no turn is running.
+    async fn note(
+        &self,
+        id: ConversationId,
+        number: u32,
+        error: Option<String>,
+        delegation: Option<Delegation>,
+    ) -> Result<(), store::Error> {
         let index = usize::try_from(number).unwrap_or(usize::MAX).saturating_sub(1);
         for _ in 0..TRIES {
             let Some(Versioned { conversation, etag }) = self.load_shown(id).await? else { return Ok(()) };
-            let Some(noted) = note_recompute(conversation, index, error.clone(), Self::now()) else { return Ok(()) };
+            let Some(noted) = note_recompute(conversation, index, error.clone(), delegation.clone(), Self::now()) else { return Ok(()) };
             match self.commit(&noted.conversation, &etag).await {
                 Err(store::Error::Conflict(_)) => tokio::time::sleep(self.settings.replica_lag / 4).await,
                 committed => return committed.map(drop),
@@ -146,6 +152,8 @@ fn failed_call(error: warehouse::Error) -> Again {
             tracing::warn!(detail, "the warehouse is unavailable for rows that are to be computed again");
             Again::Running
         }
-        warehouse::Error::Misconfigured(error) | warehouse::Error::Refused(error) => Again::Failed(error),
+        warehouse::Error::Misconfigured(error) | warehouse::Error::NotAdmitted(error) | warehouse::Error::Refused(error) => {
+            Again::Failed(error)
+        }
     }
 }

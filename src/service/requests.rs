@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::{Limited, Service};
+use super::{Asker, Limited, Service};
 use crate::{
     conversation::{
         Account, Caller, Conversation, ConversationId, Declined, FollowUp, Rating, RequestKey, Stage, Transition, cancel, follow_up, rate,
     },
     queue::{self, Wake},
     store::{self, ETag, Versioned},
+    warehouse::behalf,
 };
 
 /// Times a request tries to write over what the worker has just written.
@@ -42,6 +43,9 @@ pub enum RequestError {
     /// Whoever asks may not now.
     #[error(transparent)]
     Limited(#[from] Limited),
+    /// The warehouse cannot be asked in the caller's name.
+    #[error(transparent)]
+    Behalf(#[from] behalf::Error),
     /// The store failed.
     #[error(transparent)]
     Store(store::Error),
@@ -72,18 +76,19 @@ impl Service {
     /// Begins the next turn of a conversation, whose use counts for `accounts`, and wakes a worker.
     pub(super) async fn begin_turn(
         &self,
-        caller: &Caller,
+        asker: &Asker<'_>,
         id: ConversationId,
         asked: &FollowUp,
         accounts: &[Account],
     ) -> Result<(), RequestError> {
         for _ in 0..TRIES {
-            let Versioned { conversation, etag } = self.load_own(caller, id).await?.ok_or(RequestError::Unknown)?;
+            let Versioned { conversation, etag } = self.load_own(asker.caller, id).await?.ok_or(RequestError::Unknown)?;
             if let Some(turn) = asked.key.as_ref().map_or(Ok(None), |key| turn_of(&conversation, key))? {
                 return self.join_turn(&conversation, turn).await;
             }
             let begun = follow_up(conversation, asked.clone(), &self.budgets, Self::now())?.conversation;
-            let next = Conversation { accounts: accounts.to_vec(), ..begun };
+            let delegation = self.delegation(asker, id).await?;
+            let next = Conversation { accounts: accounts.to_vec(), delegation, ..begun };
             if let Some(etag) = self.try_commit(&next, &etag).await? {
                 let wake = Wake::of(&next);
                 return Ok(self.wake_or_withdraw(next, &etag, wake).await?);
@@ -137,7 +142,7 @@ impl Service {
         for _ in 0..TRIES {
             let Versioned { conversation, etag } = self.load_own(caller, id).await?.ok_or(RequestError::Unknown)?;
             if let Some(run) = conversation.running_run() {
-                self.stop(run).await;
+                self.stop(&conversation, run).await;
             }
             match self.ports.store.remove(&conversation, &etag).await {
                 Err(store::Error::Conflict(_)) => sleep(self.settings.replica_lag / 4).await,

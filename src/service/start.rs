@@ -8,9 +8,12 @@ use super::{
     perform::number,
 };
 use crate::{
-    conversation::{Account, Answered, Conversation, ConversationId, ErrorCode, NewConversation, Outcome, Stage, apply, recall},
+    conversation::{
+        Account, Answered, Conversation, ConversationId, Delegation, ErrorCode, NewConversation, Outcome, Stage, apply, recall,
+    },
     queue::{self, Wake},
     store::{self, ETag, Versioned},
+    warehouse::behalf,
 };
 
 /// A conversation that got its 202.
@@ -29,6 +32,9 @@ pub enum StartError {
     /// Whoever asks may not now.
     #[error(transparent)]
     Limited(#[from] Limited),
+    /// The warehouse cannot be asked in the caller's name.
+    #[error(transparent)]
+    Behalf(#[from] behalf::Error),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -43,18 +49,19 @@ impl Service {
     /// # Errors
     /// [`StartError`]: nothing was promised to the client, and no worker will act.
     pub async fn start(&self, new: NewConversation) -> Result<Started, StartError> {
-        self.begin(new, None, Vec::new()).await
+        self.begin(new, None, Vec::new(), None).await
     }
 
     /// [`Service::start`] with the answer out of `answers`, where the same question was answered lately: then the conversation has ended with
-    /// that answer by the time that this returns. Its use counts for `accounts`.
+    /// that answer by the time that this returns. Its use counts for `accounts`, and its queries run by `delegation`.
     pub(super) async fn begin(
         &self,
         new: NewConversation,
         answers: Option<&Answers>,
         accounts: Vec<Account>,
+        delegation: Option<Delegation>,
     ) -> Result<Started, StartError> {
-        let conversation = Conversation { accounts, ..Conversation::start(new, Self::now()) };
+        let conversation = Conversation { accounts, delegation, ..Conversation::start(new, Self::now()) };
         let id = conversation.id;
         let answered = match answers {
             Some(answers) => answers.find(&conversation, Self::now()).await,

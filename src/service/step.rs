@@ -134,7 +134,7 @@ impl Service {
             conversation = transition.conversation;
             etag = match self.commit_step(&conversation, &used_before, &etag).await {
                 Err(store::Error::Conflict(id)) => {
-                    self.stop_unwanted(id, launched).await;
+                    self.stop_unwanted(&conversation, launched).await;
                     return self.overtaken(id, refused_over, delivered).await;
                 }
                 Err(store::Error::TooLarge { id, bytes }) => return self.end_too_large(id, refused_over, bytes, delivered).await,
@@ -199,15 +199,16 @@ impl Service {
     }
 
     /// Stops a run that could not be recorded because its turn was canceled, or its conversation deleted, while it was launched.
-    async fn stop_unwanted(&self, id: ConversationId, launched: Option<(usize, RunId)>) {
+    async fn stop_unwanted(&self, unrecorded: &Conversation, launched: Option<(usize, RunId)>) {
         let Some((index, run)) = launched else { return };
+        let id = unrecorded.id;
         let is_wanted = |stored: &Versioned| {
             let job = stored.conversation.databricks_jobs.get(index);
             job.is_some_and(|job| !job.status.is_over() || job.run_id.as_ref() == Some(&run))
         };
         match self.ports.store.load(id).await {
             Ok(stored) if stored.as_ref().is_some_and(is_wanted) => {}
-            Ok(_) => self.stop(&run).await,
+            Ok(_) => self.stop(unrecorded, &run).await,
             Err(error) => tracing::warn!(conversation.id = %id, run.id = %run, %error, "could not look whether a query is still wanted"),
         }
     }

@@ -7,9 +7,11 @@
 //! known here never fails a query by itself.
 
 mod auth;
+mod behalf;
 mod cells;
 mod client;
 mod jobs;
+mod seal;
 mod statements;
 
 use std::{future::Future, time::Duration};
@@ -17,7 +19,9 @@ use std::{future::Future, time::Duration};
 use tokio::time::{Instant, sleep};
 
 pub use auth::Credential;
+pub use behalf::{ClientProof, Exchange, Persons};
 pub use jobs::{Job, Parameters};
+pub use seal::Seal;
 pub use statements::SqlWarehouse;
 
 use super::{Error, RunState};

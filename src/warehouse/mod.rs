@@ -8,6 +8,7 @@
 //! - rows come typed, at most `max_rows` of them, and `truncated` is known, not guessed (the statement asks for one row more);
 //! - parameters are values: nothing in them is read as SQL, and they come back as they were passed.
 
+pub mod behalf;
 #[cfg(feature = "azure")]
 pub mod databricks;
 pub mod flight;
@@ -98,6 +99,9 @@ pub enum Error {
     /// Something is missing that only a person can put right: it says what to do.
     #[error("{0}")]
     Misconfigured(String),
+    /// It does not admit whoever it is asked in the name of: it says why, to them.
+    #[error("{0}")]
+    NotAdmitted(String),
     /// It will not run this statement, however often it is launched.
     #[error("the warehouse refused the statement: {0}")]
     Refused(String),

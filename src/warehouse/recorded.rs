@@ -101,7 +101,7 @@ impl Warehouse for Recorded {
             Err(Error::Refused(error)) => {
                 self.tape.live(Port::Warehouse, &key, sql, milliseconds(at), Some(&Given::Refused(error.clone())));
             }
-            Err(Error::Unavailable { .. } | Error::Misconfigured(_)) => {}
+            Err(Error::Unavailable { .. } | Error::Misconfigured(_) | Error::NotAdmitted(_)) => {}
         }
         launched
     }

@@ -293,7 +293,7 @@ fn only_http_knows_status_codes_and_only_the_warehouse_and_http_servers_their_pr
         ("azure_identity::", &["azure"]),
         ("azure_storage_queue::", &["queue"]),
         ("jsonwebtoken::", &["auth"]),
-        ("aws_lc_rs::", &["auth", "cache"]),
+        ("aws_lc_rs::", &["auth", "cache", "warehouse"]),
         ("reqwest::", &["auth", "cli", "model", "telemetry", "warehouse"]),
         ("std::env::var", &["config", "cli", "warehouse"]),
     ];

@@ -18,7 +18,10 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use reqwest::header::{HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
-use crate::cli::{User, within};
+use crate::{
+    cli::{User, within},
+    support::issuer::{AUDIENCE, Issuer},
+};
 
 /// What every canary has within.
 const MARK: &str = "canary";
@@ -44,6 +47,10 @@ fn canary(name: &str) -> Canary {
         "AzureWebJobsStorage" => {
             let endpoint = "DefaultEndpointsProtocol=http;QueueEndpoint=http://127.0.0.1:1/devstoreaccount1;AccountName=devstoreaccount1";
             Canary { value: format!("{endpoint};AccountKey={key}"), hidden: vec![key] }
+        }
+        "DELEGATION_KEY" => {
+            let key = STANDARD.encode(format!("{plain:-<32}"));
+            Canary { value: key.clone(), hidden: vec![key] }
         }
         "COSMOS_KEY" => Canary { value: key.clone(), hidden: vec![key] },
         "APPLICATIONINSIGHTS_CONNECTION_STRING" => {
@@ -79,10 +86,18 @@ impl Careless {
     }
 }
 
+/// Whether the head is there, and as much after it as it says.
+fn is_whole(request: &[u8]) -> bool {
+    let Some(head) = request.windows(4).position(|four| four == b"\r\n\r\n") else { return false };
+    let text = String::from_utf8_lossy(&request[..head]).to_ascii_lowercase();
+    let length = text.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
+    request.len() >= head + 4 + length.unwrap_or_default()
+}
+
 fn refuse(mut stream: TcpStream, base: &str, heard: &Mutex<String>) {
     let mut request = Vec::new();
     let mut piece = [0; 4096];
-    while !request.windows(4).any(|four| four == b"\r\n\r\n") {
+    while !is_whole(&request) {
         match stream.read(&mut piece) {
             Ok(read @ 1..) => request.extend_from_slice(&piece[..read]),
             _ => return,
@@ -91,7 +106,8 @@ fn refuse(mut stream: TcpStream, base: &str, heard: &Mutex<String>) {
     let request = String::from_utf8_lossy(&request).into_owned();
     let is_credential =
         |line: &&str| line.to_ascii_lowercase().starts_with("authorization:") || line.to_ascii_lowercase().starts_with("api-key:");
-    let credentials: Vec<&str> = request.lines().filter(is_credential).collect();
+    let form = request.lines().last().filter(|_| request.contains("/oidc/v1/token"));
+    let credentials: Vec<&str> = request.lines().filter(is_credential).chain(form).collect();
     *heard.lock().unwrap() += &credentials.join("\n");
     let told = format!("not accepted: {}", credentials.join(" "));
     // Where Databricks says who gives out tokens (OAuth 2.0, RFC 8414).
@@ -99,6 +115,11 @@ fn refuse(mut stream: TcpStream, base: &str, heard: &Mutex<String>) {
         ("200 OK", json!({"token_endpoint": format!("{base}/token")}))
     } else {
         ("401 Unauthorized", json!({"error": {"message": told, "code": "invalid"}, "message": told, "error_code": "UNAUTHENTICATED"}))
+    };
+    // Where it exchanges tokens (RFC 6749, section 5.2).
+    let (status, body) = match form {
+        Some(_) => ("400 Bad Request", json!({"error": "invalid_grant", "error_description": told})),
+        None => (status, body),
     };
     let body = body.to_string();
     let head =
@@ -115,6 +136,12 @@ fn configurations(base: &str) -> Vec<Variables> {
     let openai = plain(&[("OPENAI_BASE_URL", &format!("{base}/v1")), ("OPENAI_MODEL", "m")]);
     let azure = plain(&[("AZURE_OPENAI_ENDPOINT", base), ("AZURE_OPENAI_DEPLOYMENT", "d")]);
     let databricks = plain(&[("DATABRICKS_HOST", base), ("DATABRICKS_WAREHOUSE_ID", "w")]);
+    let as_the_user = plain(&[
+        ("WAREHOUSE_IDENTITY", "user"),
+        ("AUTH_MODE", "entra"),
+        ("AUTH_CLIENT_ID", "app"),
+        ("AUTH_TENANTS", "9a7b330a-a736-51e5-af7f-feaf819cdc9f"),
+    ]);
     let with = |plain: &[&[(&'static str, String)]], names: &[&'static str]| -> Variables {
         let secrets = names.iter().map(|name| (*name, canary(name).value));
         plain.concat().into_iter().chain(secrets).collect()
@@ -126,6 +153,7 @@ fn configurations(base: &str) -> Vec<Variables> {
         with(&[&databricks, &plain(&[("DATABRICKS_CLIENT_ID", "principal")])], &["DATABRICKS_CLIENT_SECRET"]),
         with(&[&flight, &plain(&[("COSMOS_ENDPOINT", base)])], &["COSMOS_KEY", "AzureWebJobsStorage"]),
         with(&[&flight, &plain(&[("AUTH_MODE", "api_key")])], &["API_KEYS"]),
+        with(&[&databricks, &as_the_user], &["AUTH_CLIENT_SECRET", "DELEGATION_KEY"]),
         with(&[&flight], &["REDIS_URL"]),
         with(
             &[&flight, &plain(&[("OTEL_EXPORTER_OTLP_ENDPOINT", base)])],
@@ -270,7 +298,9 @@ async fn nothing_that_the_handler_of_a_function_app_prints_or_answers_has_a_secr
     let careless = Careless::start();
     let sign_in = [("AUTH_MODE", "easyauth"), ("WEBSITE_AUTH_ENABLED", "True"), ("FUNCTIONS_CUSTOMHANDLER_PORT", "0")];
     // Together, because the queue that cannot be reached takes its time in each.
-    let handlers = configurations(&careless.base).into_iter().map(async |mut variables| {
+    // That of Entra ID's users has a sign-in of its own, which nobody can pass here.
+    let configurations = configurations(&careless.base).into_iter().filter(|variables| !variables.contains_key("WAREHOUSE_IDENTITY"));
+    let handlers = configurations.map(async |mut variables| {
         variables.extend(sign_in.map(|(name, value)| (name, value.to_owned())));
         variables.insert("AzureWebJobsStorage", canary("AzureWebJobsStorage").value);
         let names = format!("{:?}", variables.keys());
@@ -284,6 +314,34 @@ async fn nothing_that_the_handler_of_a_function_app_prints_or_answers_has_a_secr
         assert_clean(&format!("the log of the handler with {names}"), &printed);
     });
     futures_util::future::join_all(handlers).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_of_a_callers_token_shows_where_its_exchange_is_refused() {
+    let (careless, issuer) = (Careless::start(), Issuer::start().await);
+    let token = issuer.token("ann");
+    let variables = BTreeMap::from(
+        [
+            ("DATABRICKS_HOST", careless.base.as_str()),
+            ("DATABRICKS_WAREHOUSE_ID", "w"),
+            ("DATABRICKS_TOKEN", &canary("DATABRICKS_TOKEN").value),
+            ("AUTH_MODE", "oidc"),
+            ("AUTH_ISSUER", &issuer.name),
+            ("AUTH_AUDIENCE", AUDIENCE),
+            ("WAREHOUSE_IDENTITY", "user"),
+            ("DELEGATION_KEY", &canary("DELEGATION_KEY").value),
+        ]
+        .map(|(name, value)| (name, value.to_owned())),
+    );
+    let mut served = Served::start(&["serve", "--listen", "127.0.0.1:0"], &variables);
+    let base = tokio::task::block_in_place(|| served.base()).unwrap_or_else(|| panic!("{}", served.printed()));
+    let answers = drive(&base, &[("authorization", format!("Bearer {token}"))]).await;
+    assert!(answers.contains("/not-represented") && careless.heard.lock().unwrap().contains(&token), "{answers}");
+    let signature = token.rsplit('.').next().unwrap();
+    for (what, text) in [("an answer", answers), ("the log", served.printed())] {
+        assert!(!text.contains(signature), "{what} has the token in it");
+        assert_clean(what, &text);
+    }
 }
 
 #[test]

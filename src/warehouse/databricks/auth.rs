@@ -17,7 +17,7 @@ use super::client::{Failure, read, unreachable};
 use crate::azure::error_text;
 
 /// The Azure Databricks resource in Entra: the same for every workspace.
-const ENTRA_SCOPE: &str = "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d/.default";
+pub(super) const ENTRA_SCOPE: &str = "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d/.default";
 /// A token is renewed this long before it ends, so that it does not end on the way.
 const MARGIN: Duration = Duration::from_secs(120);
 /// What a token endpoint is taken to mean that names no time: an hour is what Databricks gives.
@@ -37,6 +37,8 @@ pub enum Credential {
     },
     /// As an identity of Entra, such as the managed identity of the machine.
     Entra(Arc<dyn TokenCredential>),
+    /// As somebody who asks, with a token that was made for their question.
+    Person(String),
 }
 
 /// Without the secrets.
@@ -48,6 +50,7 @@ impl fmt::Debug for Credential {
                 f.debug_struct("ServicePrincipal").field("client_id", client_id).finish_non_exhaustive()
             }
             Self::Entra(_) => f.write_str("Entra(…)"),
+            Self::Person(_) => f.write_str("Person(…)"),
         }
     }
 }
@@ -87,7 +90,7 @@ impl Session {
     /// # Errors
     /// What kept the token from being fetched.
     pub(super) async fn bearer(&self, http: &reqwest::Client, host: &str) -> Result<String, Failure> {
-        if let Credential::Token(token) = &self.credential {
+        if let Credential::Token(token) | Credential::Person(token) = &self.credential {
             return Ok(token.clone());
         }
         let mut kept = self.kept.lock().await;
@@ -107,12 +110,17 @@ impl Session {
         if kept.as_ref().is_some_and(|token| token.text == refused) {
             *kept = None;
         }
-        !matches!(self.credential, Credential::Token(_))
+        !matches!(self.credential, Credential::Token(_) | Credential::Person(_))
+    }
+
+    /// Whether it is that of somebody who asks, and not the service's own.
+    pub(super) fn is_a_persons(&self) -> bool {
+        matches!(self.credential, Credential::Person(_))
     }
 
     async fn fetch(&self, http: &reqwest::Client, host: &str) -> Result<Token, Failure> {
         match &self.credential {
-            Credential::Token(token) => Ok(Token::new(token.clone(), Duration::from_secs(DEFAULT_LIFE))),
+            Credential::Token(token) | Credential::Person(token) => Ok(Token::new(token.clone(), Duration::from_secs(DEFAULT_LIFE))),
             Credential::ServicePrincipal { client_id, client_secret } => service_principal(http, host, client_id, client_secret).await,
             Credential::Entra(credential) => entra(credential.as_ref()).await,
         }

@@ -9,7 +9,10 @@ use backon::{ExponentialBuilder, Retryable};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Workspace, auth::Session};
+use super::{
+    Workspace,
+    auth::{Credential, Session},
+};
 use crate::{azure::innermost, warehouse::Error};
 
 /// Time for one request and its answer.
@@ -49,6 +52,8 @@ pub(super) enum Failure {
     },
     /// The workspace answered that it will not.
     Refused(Problem),
+    /// It does not admit the person in whose name it is asked.
+    NotAdmitted(String),
 }
 
 /// An error that the workspace told.
@@ -73,6 +78,7 @@ impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Unavailable { detail, retry_after } => Self::Unavailable { detail, retry_after },
+            Failure::NotAdmitted(detail) => Self::NotAdmitted(detail),
             Failure::Refused(Problem { status, code, message }) => {
                 let told = if code.is_empty() { message } else { format!("{code}: {message}") };
                 match status {
@@ -124,6 +130,11 @@ impl Client {
         Ok(Self { http, host, session: Session::new(workspace.credential) })
     }
 
+    /// The same workspace, over the same connections, as the person that `token` is of.
+    pub(super) fn as_person(&self, token: String) -> Self {
+        Self { http: self.http.clone(), host: self.host.clone(), session: Session::new(Credential::Person(token)) }
+    }
+
     /// Gets the JSON at `path`.
     ///
     /// # Errors
@@ -161,6 +172,9 @@ impl Client {
                 let token = self.session.bearer(&self.http, &self.host).await?;
                 self.once(call, &token).await
             }
+            Err(Failure::Refused(problem)) if self.session.is_a_persons() && matches!(problem.status, 401 | 403) => {
+                Err(not_admitted(&problem))
+            }
             end => end,
         }
     }
@@ -174,6 +188,15 @@ impl Client {
         let response = request.send().await.map_err(|error| unreachable(&self.host, &error))?;
         read(&self.host, response, &[token]).await
     }
+}
+
+/// What it means that the workspace turns a person away.
+fn not_admitted(Problem { status, message, .. }: &Problem) -> Failure {
+    Failure::NotAdmitted(if *status == 401 {
+        format!("Databricks does not accept your sign-in any more ({message}); ask again")
+    } else {
+        format!("Databricks forbids it to you ({message}); ask for CAN USE on the warehouse, and for SELECT on the tables")
+    })
 }
 
 /// What a broken connection to `host` means.

@@ -45,8 +45,8 @@ pub struct SqlWarehouse {
     id: String,
     catalog: Option<String>,
     schema: Option<String>,
-    names: Names,
-    launched: Mutex<Launched>,
+    names: Arc<Names>,
+    launched: Arc<Mutex<Launched>>,
 }
 
 /// The launches of this process, oldest first.
@@ -136,9 +136,21 @@ impl SqlWarehouse {
             id,
             catalog: default_catalog,
             schema: default_schema,
-            names: Names::of(catalog),
-            launched: Mutex::default(),
+            names: Arc::new(Names::of(catalog)),
+            launched: Arc::default(),
         })
+    }
+
+    /// The same warehouse, as the person that `token` is of.
+    pub(super) fn as_person(&self, token: String) -> Self {
+        Self {
+            client: self.client.as_person(token),
+            id: self.id.clone(),
+            catalog: self.catalog.clone(),
+            schema: self.schema.clone(),
+            names: Arc::clone(&self.names),
+            launched: Arc::clone(&self.launched),
+        }
     }
 
     async fn submit(&self, statement: &Statement) -> Result<Launch, Error> {

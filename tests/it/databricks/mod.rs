@@ -1,5 +1,6 @@
 //! The Databricks adapters against the stand-in: the contract with Sail behind it, faults, sign-in, and whole conversations.
 
+mod behalf;
 mod conversation;
 mod faults;
 mod jobs;

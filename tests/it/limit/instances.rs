@@ -43,7 +43,7 @@ fn in_redis(server: &RedisServer) -> Arc<dyn Ledger> {
 }
 
 fn from(network: &str) -> Asker<'static> {
-    Asker { caller: &Caller::Anonymous, network: Some(network.into()) }
+    Asker { caller: &Caller::Anonymous, network: Some(network.into()), proof: None }
 }
 
 /// Whether a question is admitted.
@@ -77,7 +77,7 @@ async fn principals_and_addresses_have_quotas_of_their_own_and_what_one_refuses_
     let service = instance(&embedded, Arc::clone(&embedded.ledger), policy);
     let [ann, ben] = ["ann", "ben"].map(|subject| Caller::User(Owner::new("https://issuer", subject).unwrap()));
     let refusal = async |caller: &Caller, network: &str| {
-        let asked = asks(&service, &Asker { caller, network: Some(network.into()) }).await;
+        let asked = asks(&service, &Asker { caller, network: Some(network.into()), proof: None }).await;
         asked.err().map(|limited| match limited {
             Limited::Reached(standing) => standing.quota.name(),
             Limited::Unavailable(error) => panic!("{error}"),

@@ -25,6 +25,8 @@ use warp::{Filter, http::Method};
 pub const TOKEN: &str = "dapi-stand-in";
 /// The service principal.
 pub const CLIENT: (&str, &str) = ("an-application-id", "an-oauth-secret");
+/// Whom the workspace knows of those that a federated issuer's tokens are of.
+pub const PERSONS: [&str; 2] = ["ann", "bob"];
 /// The SQL warehouse.
 pub const WAREHOUSE_ID: &str = "0123456789abcdef";
 /// The job.
@@ -80,6 +82,8 @@ pub struct State {
     faults: Mutex<Vec<(&'static str, Fault)>>,
     /// Requests so far, as `POST /path`.
     pub requests: Mutex<Vec<String>>,
+    /// Who sent each of them, by the bearer token.
+    bearers: Mutex<Vec<String>>,
     tokens: Mutex<HashSet<String>>,
     /// Tokens that were given out.
     pub grants: AtomicUsize,
@@ -111,6 +115,7 @@ impl StandIn {
             host: host.clone(),
             faults: Mutex::default(),
             requests: Mutex::default(),
+            bearers: Mutex::default(),
             tokens: Mutex::new(HashSet::from([TOKEN.to_owned()])),
             grants: AtomicUsize::new(0),
             warehouse: Mutex::new("STOPPED"),
@@ -150,6 +155,12 @@ impl StandIn {
         self.state.requests.lock().unwrap().iter().filter(|request| request.contains(what)).count()
     }
 
+    /// The bearer tokens of the requests whose `POST /path` contains `what`.
+    pub fn bearers(&self, what: &str) -> Vec<String> {
+        let (requests, bearers) = (self.state.requests.lock().unwrap(), self.state.bearers.lock().unwrap());
+        requests.iter().zip(bearers.iter()).filter(|(request, _)| request.contains(what)).map(|(_, bearer)| bearer.clone()).collect()
+    }
+
     /// Forgets every statement and every run, as the workspace does with time.
     pub fn forget_everything(&self) {
         self.state.statements.lock().unwrap().clear();
@@ -187,6 +198,7 @@ impl State {
     async fn answer(self: Arc<Self>, request: Request) -> warp::http::Response<String> {
         let what = format!("{} {}", request.method, request.path);
         self.requests.lock().unwrap().push(what.clone());
+        self.bearers.lock().unwrap().push(request.authorization.trim_start_matches("Bearer ").to_owned());
         let fault = {
             let mut faults = self.faults.lock().unwrap();
             faults.iter().position(|(of, _)| what.contains(of)).map(|at| faults.remove(at).1)
@@ -232,8 +244,32 @@ impl State {
         request.authorization.strip_prefix("Bearer ").is_some_and(|token| self.tokens.lock().unwrap().contains(token))
     }
 
+    /// A token of the person that a token of the federated issuer is of (RFC 8693). Its signature is the issuer's business here.
+    fn exchange(&self, form: &HashMap<String, String>) -> Reply {
+        use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+        let field = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
+        if field("subject_token_type") != "urn:ietf:params:oauth:token-type:jwt" || field("scope") != "all-apis" {
+            return (400, json!({"error": "invalid_request", "error_description": "subject_token_type or scope"}));
+        }
+        let claims = field("subject_token").split('.').nth(1).and_then(|claims| BASE64_URL_SAFE_NO_PAD.decode(claims).ok());
+        let claims: Value = claims.and_then(|claims| serde_json::from_slice(&claims).ok()).unwrap_or_default();
+        match claims["sub"].as_str().filter(|name| PERSONS.contains(name)) {
+            Some(name) => {
+                let token = format!("of-{name}-{}", self.grants.fetch_add(1, Ordering::SeqCst));
+                self.tokens.lock().unwrap().insert(token.clone());
+                (200, json!({"access_token": token, "token_type": "Bearer", "expires_in": 3600}))
+            }
+            None => (400, json!({"error": "invalid_grant", "error_description": format!("no such user, said {}", field("subject_token"))})),
+        }
+    }
+
     fn grant(&self, request: &Request) -> Reply {
         use base64::{Engine, prelude::BASE64_STANDARD};
+        let text = request.body.as_str().unwrap_or_default();
+        let fields: HashMap<String, String> = serde_urlencoded::from_str(text).unwrap_or_default();
+        if fields.get("grant_type").is_some_and(|kind| kind == "urn:ietf:params:oauth:grant-type:token-exchange") {
+            return self.exchange(&fields);
+        }
         let expected = format!("Basic {}", BASE64_STANDARD.encode(format!("{}:{}", CLIENT.0, CLIENT.1)));
         let form = request.body.as_str().unwrap_or_default();
         if request.authorization != expected {
