@@ -57,5 +57,6 @@ async fn answers(config: &Config, out: &mut Vec<u8>) -> anyhow::Result<bool> {
         writeln!(out, "  {:10} {:22} {state}", dependency.name, dependency.kind)?;
     }
     writeln!(out, "  answers are written by: {}", readiness.model)?;
+    writeln!(out, "  queries run as: {}", if app.service.is_on_behalf() { "whoever asks" } else { "asklake" })?;
     Ok(readiness.dependencies.iter().all(|dependency| dependency.fault.is_none()))
 }

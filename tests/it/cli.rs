@@ -294,7 +294,15 @@ fn check_ends_with_0_when_all_answers() {
     let user = User::new();
     let ended = user.run(&["check"]);
     ended.assert_code(0);
-    for part in ["Everything answers.", "store", "queue", "warehouse", "ok, ", "answers are written by: asklake offline planner"] {
+    for part in [
+        "Everything answers.",
+        "store",
+        "queue",
+        "warehouse",
+        "ok, ",
+        "answers are written by: asklake offline planner",
+        "queries run as: asklake",
+    ] {
         assert!(ended.out.contains(part), "{part} in {}", ended.out);
     }
     user.assert_scratch_is_emptied();
