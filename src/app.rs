@@ -165,8 +165,8 @@ fn within_quotas(ledger: Arc<dyn Ledger>, policy: Policy, service: Service) -> S
 
 /// What the answers of this configuration are made from, and by which build. Secrets show nothing of themselves here.
 fn made_from(config: &Config, catalog: &Catalog, model: &str) -> anyhow::Result<String> {
-    let Config { warehouse, model: endpoint, model_call, data_only, max_rows, .. } = config;
-    let sources = format!("{warehouse:?} {endpoint:?} {model_call:?} {data_only} {max_rows}");
+    let Config { warehouse, behalf, model: endpoint, model_call, data_only, max_rows, .. } = config;
+    let sources = format!("{warehouse:?} {behalf:?} {endpoint:?} {model_call:?} {data_only} {max_rows}");
     Ok(serde_json::json!([env!("CARGO_PKG_VERSION"), model, sources, serde_json::to_value(catalog)?]).to_string())
 }
 
@@ -424,7 +424,7 @@ mod databricks {
     use super::*;
     use crate::{
         azure,
-        config::{Behalf, DatabricksCompute, DatabricksCredential, DatabricksParameter, TokenExchange},
+        config::{ApplicationProof, Behalf, DatabricksCompute, DatabricksCredential, DatabricksParameter, TokenExchange},
         warehouse::databricks::{ClientProof, Credential, Exchange, Job, Parameters, Persons, Seal, SqlWarehouse, Workspace},
     };
 
@@ -439,13 +439,13 @@ mod databricks {
         let warehouse = SqlWarehouse::new(workspace, id.clone(), catalog.clone(), schema.clone(), names)?;
         let exchange = match &behalf.exchange {
             TokenExchange::Workspace => Exchange::Workspace { host: host.clone() },
-            TokenExchange::Entra { token_endpoint, client_id, secret, identity } => Exchange::Entra {
+            TokenExchange::Entra { token_endpoint, client_id, proof } => Exchange::Entra {
                 token_endpoint: token_endpoint.clone(),
                 client_id: client_id.clone(),
-                proof: match secret {
-                    Some(secret) => ClientProof::Secret(secret.expose().to_owned()),
-                    None => {
-                        ClientProof::Identity(azure::managed_identity(identity.as_deref()).context("no identity to exchange tokens with")?)
+                proof: match proof {
+                    ApplicationProof::Secret(secret) => ClientProof::Secret(secret.expose().to_owned()),
+                    ApplicationProof::Identity(client_id) => {
+                        ClientProof::Identity(azure::managed_identity(Some(client_id)).context("no identity to exchange tokens with")?)
                     }
                 },
             },

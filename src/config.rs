@@ -10,7 +10,7 @@ mod variables;
 
 use std::{fmt, path::PathBuf, time::Duration};
 
-pub use behalf::{Behalf, TokenExchange};
+pub use behalf::{ApplicationProof, Behalf, TokenExchange};
 use reader::Reader;
 pub use sign_in::{ApiKeySource, Auth, AuthMode, Grants, TokenAuth};
 pub use variables::{VARIABLES, Variable};

@@ -311,8 +311,18 @@ async fn chat(config: Config, options: impl FnOnce(PathBuf) -> cli::chat::Option
 /// A server in this process, for the command that starts it and nobody else.
 #[cfg(feature = "local")]
 async fn own_server(mut config: Config) -> anyhow::Result<standalone::Server> {
+    check_identity(&config)?;
     config.auth = Auth::LOCAL;
     standalone::Server::start(App::build(&config, standalone::times())?, SocketAddr::from(([127, 0, 0, 1], 0))).await
+}
+
+/// Refuses to ask without a caller where queries run in the caller's name.
+#[cfg(feature = "local")]
+fn check_identity(config: &Config) -> anyhow::Result<()> {
+    if config.behalf.is_some() {
+        anyhow::bail!("WAREHOUSE_IDENTITY is user, and nobody signs in here: ask a server with --server, or unset it to query as asklake");
+    }
+    Ok(())
 }
 
 #[cfg(feature = "local")]
@@ -349,6 +359,7 @@ impl Evaluation {
 
 #[cfg(feature = "local")]
 async fn evaluate(config: &Config, evaluation: Evaluation) -> anyhow::Result<ExitCode> {
+    check_identity(config)?;
     let options = evaluation.options(config)?;
     let suite = cli::eval::read(&options)?;
     let Evaluation { replay, record, offline, at_least, .. } = evaluation;

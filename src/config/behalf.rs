@@ -23,13 +23,20 @@ pub enum TokenExchange {
         token_endpoint: String,
         /// The application id of this service.
         client_id: String,
-        /// Its secret; where there is none, the managed identity is a federated credential of the application.
-        secret: Option<Secret>,
-        /// Client id of that identity; absent for the system-assigned one.
-        identity: Option<String>,
+        /// How the service proves to be that application.
+        proof: ApplicationProof,
     },
     /// The workspace itself, by a federation policy.
     Workspace,
+}
+
+/// How the service proves to be an application of Entra ID.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ApplicationProof {
+    /// By its secret.
+    Secret(Secret),
+    /// By a user-assigned managed identity, of this client id, that is a federated credential of it.
+    Identity(String),
 }
 
 const SETTING: &str = "WAREHOUSE_IDENTITY";
@@ -66,8 +73,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
             Some(tenant) => TokenExchange::Entra {
                 token_endpoint: format!("https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token"),
                 client_id: self.entra_application(tokens.names.len() > 2),
-                secret,
-                identity: self.text("AZURE_CLIENT_ID"),
+                proof: self.application_proof(secret),
             },
             None => {
                 if secret.is_some() {
@@ -77,6 +83,21 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
             }
         };
         Some(Behalf { exchange, key: key? })
+    }
+
+    /// A system-assigned identity cannot be a federated credential (Microsoft Learn, "Configure an application to trust a managed identity").
+    fn application_proof(&mut self, secret: Option<Secret>) -> ApplicationProof {
+        match (secret, self.text("AZURE_CLIENT_ID")) {
+            (Some(secret), _) => ApplicationProof::Secret(secret),
+            (None, Some(identity)) => ApplicationProof::Identity(identity),
+            (None, None) => {
+                let fault = format!(
+                    "{SETTING} is user: set this, or AZURE_CLIENT_ID to a user-assigned identity that is a federated credential of AUTH_CLIENT_ID"
+                );
+                self.fault("AUTH_CLIENT_SECRET", fault);
+                ApplicationProof::Identity(String::new())
+            }
+        }
     }
 
     fn check_behalf(&mut self, auth: &Auth, warehouse: &Warehouse) {
@@ -136,14 +157,16 @@ mod tests {
 
     #[test]
     fn entra_exchanges_with_a_secret_or_with_the_managed_identity_and_others_tokens_the_workspace() {
-        let entra = |secret: Option<&str>| TokenExchange::Entra {
+        let entra = |proof| TokenExchange::Entra {
             token_endpoint: format!("https://login.microsoftonline.com/{TENANT}/oauth2/v2.0/token"),
             client_id: "app".into(),
-            secret: secret.map(|secret| Secret(secret.into())),
-            identity: None,
+            proof,
         };
-        assert_eq!(exchange(&[&WAREHOUSE, &ENTRA, &USER]), entra(None));
-        assert_eq!(exchange(&[&WAREHOUSE, &ENTRA, &USER, &[("AUTH_CLIENT_SECRET", "hunter2")]]), entra(Some("hunter2")));
+        let identity = [("AZURE_CLIENT_ID", "i")];
+        let secret = [("AUTH_CLIENT_SECRET", "hunter2")];
+        let (by_identity, by_secret) = (ApplicationProof::Identity("i".into()), ApplicationProof::Secret(Secret("hunter2".into())));
+        assert_eq!(exchange(&[&WAREHOUSE, &ENTRA, &USER, &identity]), entra(by_identity));
+        assert_eq!(exchange(&[&WAREHOUSE, &ENTRA, &USER, &identity, &secret]), entra(by_secret));
         assert_eq!(exchange(&[&WAREHOUSE, &OIDC, &USER]), TokenExchange::Workspace);
         assert_eq!(read(&[&WAREHOUSE, &OIDC]).expect("valid").behalf, None);
     }
@@ -158,6 +181,7 @@ mod tests {
     fn what_would_leave_somebody_with_the_rights_of_another_is_an_error() {
         let job = [("DATABRICKS_HOST", "https://w"), ("DATABRICKS_JOB_ID", "1")];
         let keys = [("API_KEYS", "a:b")];
+        let identity = [("AZURE_CLIENT_ID", "i")];
         for (parts, faults) in [
             (&[&USER[..]][..], &["WAREHOUSE_IDENTITY", "WAREHOUSE_IDENTITY"][..]),
             (&[&job, &OIDC, &USER], &["WAREHOUSE_IDENTITY"]),
@@ -170,10 +194,11 @@ mod tests {
             (&[&WAREHOUSE, &OIDC, &USER, &[("WAREHOUSE_IDENTITY", "me")]], &["WAREHOUSE_IDENTITY"]),
             (&[&WAREHOUSE, &OIDC, &[("DELEGATION_KEY", KEY)]], &["DELEGATION_KEY"]),
             (
-                &[&WAREHOUSE, &ENTRA, &USER, &[("AUTH_TENANTS", &[TENANT, "0a7b330a-a736-51e5-af7f-feaf819cdc9f"].join(","))]],
+                &[&WAREHOUSE, &ENTRA, &USER, &identity, &[("AUTH_TENANTS", &[TENANT, "0a7b330a-a736-51e5-af7f-feaf819cdc9f"].join(","))]],
                 &["AUTH_TENANTS"],
             ),
-            (&[&WAREHOUSE, &ENTRA, &USER, &[("AUTH_CLIENT_ID", ""), ("AUTH_AUDIENCE", "a")]], &["AUTH_CLIENT_ID"]),
+            (&[&WAREHOUSE, &ENTRA, &USER, &identity, &[("AUTH_CLIENT_ID", ""), ("AUTH_AUDIENCE", "a")]], &["AUTH_CLIENT_ID"]),
+            (&[&WAREHOUSE, &ENTRA, &USER], &["AUTH_CLIENT_SECRET"]),
         ] {
             assert_eq!(read(parts).err().as_deref(), Some(faults), "{parts:?}");
         }

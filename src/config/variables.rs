@@ -60,7 +60,7 @@ pub const VARIABLES: &[Variable] = &[
     variable("AUTH_CLIENT_ID", "none", "Application id by which the page signs in, as a public client without a secret."),
     secret(
         "AUTH_CLIENT_SECRET",
-        "the managed identity as a federated credential",
+        "the managed identity AZURE_CLIENT_ID as a federated credential",
         "Secret of AUTH_CLIENT_ID, by which tokens are exchanged with WAREHOUSE_IDENTITY=user and AUTH_MODE=entra.",
     ),
     variable("AUTH_ISSUER", "none", "Issuer of the tokens for AUTH_MODE=oidc, exactly as it writes itself (claim iss)."),

@@ -213,6 +213,9 @@ pub struct Conversation {
     /// By what this turn's queries run as the owner; none where they run as asklake, and once the turn has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delegation: Option<Delegation>,
+    /// The same for rows that have expired and are computed again; the last one, which turns leave as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows_delegation: Option<Delegation>,
     /// The label the client chose for the user, at most 128 characters.
     pub user_id: Option<String>,
     /// The label the client chose for the device, at most 128 characters.
@@ -337,6 +340,7 @@ impl Conversation {
             owner: new.owner,
             accounts: Vec::new(),
             delegation: None,
+            rows_delegation: None,
             user_id: new.user_id,
             device_id: new.device_id,
             language: new.language,

@@ -102,6 +102,7 @@ pub fn follow_up(conversation: Conversation, asked: FollowUp, budgets: &Budgets,
         turn,
         messages,
         keyed_requests,
+        rows_delegation: conversation.rows_delegation,
         feedback: conversation.feedback,
         ended_turns: conversation.ended_turns.into_iter().chain([ended]).collect(),
         databricks_jobs: conversation.databricks_jobs,
@@ -162,7 +163,7 @@ pub fn note_recompute(
     let job = conversation.databricks_jobs.get_mut(index).filter(|job| job.recompute_error != error || delegation.is_some())?;
     job.recompute_error = error;
     // One that is there may be for rows of another query, which are still being computed.
-    conversation.delegation = delegation.or(conversation.delegation);
+    conversation.rows_delegation = delegation.or(conversation.rows_delegation);
     let before = conversation.percentage;
     Some(commit(conversation, before, Duration::ZERO, now))
 }

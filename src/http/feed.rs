@@ -6,13 +6,13 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use serde::Serialize;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::sleep_until,
+    time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -160,11 +160,11 @@ impl Feed {
         }
         let news = tokio::select! {
             news = self.watch.next() => news,
-            () = sleep_until(self.heartbeat_at.into()) => {
+            () = sleep_until(self.heartbeat_at) => {
                 self.heartbeat_at = Instant::now() + HEARTBEAT;
                 return Some(Event::Heartbeat);
             }
-            () = sleep_until(self.ends_at.into()) => return None,
+            () = sleep_until(self.ends_at) => return None,
             () = self.stop.cancelled() => return None,
         };
         self.heartbeat_at = Instant::now() + HEARTBEAT;

@@ -155,10 +155,11 @@ pub fn routes(
             let body = Body::new(body, context.settings.body_timeout);
             let origins = &context.settings.cors_allowed_origins;
             let origin = cors::allowed(origins, &headers);
-            let observed = Observed::begin(&method, path.as_str(), &headers, &id);
+            let route = Route::parse(path.as_str());
+            let observed = Observed::begin(&method, route, &headers, &id);
             // On the heap, so that it is gone once there is a response: a connection keeps the room of the filter for as long as it is open,
             // which with a stream of events is long.
-            let answer = answer(&context, method.clone(), path.as_str(), &query, (headers, peer), upgrade, body).instrument(observed.span());
+            let answer = answer(&context, method.clone(), (path.as_str(), route), &query, (headers, peer), upgrade, body).instrument(observed.span());
             let response = Box::pin(answer).await;
             let mut response = headers::finish(response.unwrap_or_else(|problem| problem.respond(path.as_str(), &id)), &id);
             cors::admit(&mut response, &method, origins, origin);
@@ -180,14 +181,14 @@ async fn rejected(_rejection: Rejection) -> Result<Response, Infallible> {
 async fn answer(
     context: &Context,
     method: Method,
-    path: &str,
+    (path, route): (&str, Option<Route>),
     query: &str,
     (headers, peer): (HeaderMap, Option<Peer>),
     upgrade: Option<Ws>,
     body: Body,
 ) -> Result<Response, Problem> {
     request::check_head(path, query, &headers)?;
-    let route = Route::parse(path).ok_or_else(Problem::not_found)?;
+    let route = route.ok_or_else(Problem::not_found)?;
     if method == Method::OPTIONS {
         return Ok(options(&route));
     }

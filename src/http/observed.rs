@@ -20,10 +20,9 @@ pub(super) struct Observed {
 }
 
 impl Observed {
-    pub(super) fn begin(method: &Method, path: &str, headers: &HeaderMap, id: &RequestId) -> Self {
-        let parsed = Route::parse(path);
-        let (method, route) = (known(method), parsed.map_or("unmatched", Route::template));
-        let is_traced = matches!(parsed, Some(Route::Chat(_)));
+    pub(super) fn begin(method: &Method, route: Option<Route>, headers: &HeaderMap, id: &RequestId) -> Self {
+        let is_traced = matches!(route, Some(Route::Chat(_)));
+        let (method, route) = (known(method), route.map_or("unmatched", Route::template));
         let span = if is_traced { span(method, route, headers, id) } else { Span::none() };
         Self { began: Instant::now(), method, route, span }
     }

@@ -276,6 +276,8 @@ impl From<Limited> for Problem {
 impl From<BehalfError> for Problem {
     fn from(error: BehalfError) -> Self {
         match &error {
+            // A client that can will fetch another.
+            BehalfError::EndsSoon => auth::Error::Refused(auth::Fault::Expired).into(),
             BehalfError::NoProof | BehalfError::Refused(_) | BehalfError::Over => {
                 Self::new(StatusCode::FORBIDDEN, "not-represented", "Not admitted to the warehouse", error.to_string())
             }

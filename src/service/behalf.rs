@@ -31,13 +31,16 @@ impl Service {
         behalf.delegate(proof, Holder { conversation, owner }, Self::now()).await.map(Some)
     }
 
-    /// The warehouse as the queries of `conversation` may use it. Never as asklake where it is to be as somebody else.
+    /// The warehouse as the queries of `conversation` may use it. Never as asklake where it is to be as somebody else, also where this
+    /// process does not know how: another one may have begun the turn, before its configuration was changed.
     pub(super) fn warehouse(&self, conversation: &Conversation) -> Result<Arc<dyn Warehouse>, Error> {
-        let Some(behalf) = &self.behalf else { return Ok(Arc::clone(&self.ports.warehouse)) };
-        let (Some(delegation), Some(owner)) = (&conversation.delegation, &conversation.owner) else {
-            return Err(Error::NotAdmitted(behalf::Error::Over.to_string()));
-        };
-        let holder = Holder { conversation: conversation.id, owner };
-        behalf.warehouse(delegation, holder, Self::now()).map_err(|error| Error::NotAdmitted(error.to_string()))
+        match (&self.behalf, &conversation.delegation, &conversation.owner) {
+            (None, None, _) => Ok(Arc::clone(&self.ports.warehouse)),
+            (Some(behalf), Some(delegation), Some(owner)) => {
+                let holder = Holder { conversation: conversation.id, owner };
+                behalf.warehouse(delegation, holder, Self::now()).map_err(|error| Error::NotAdmitted(error.to_string()))
+            }
+            _ => Err(Error::NotAdmitted(behalf::Error::Over.to_string())),
+        }
     }
 }

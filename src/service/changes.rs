@@ -7,12 +7,12 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError, Weak},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tokio::{
     sync::{Notify, watch},
-    time::sleep_until,
+    time::{Instant, sleep_until},
 };
 
 use super::{Service, draft::Draft, recent::Known};
@@ -179,13 +179,13 @@ impl Service {
         let mut at = first_at;
         loop {
             tokio::select! {
-                () = sleep_until(at.into()) => {}
+                () = sleep_until(at) => {}
                 () = topic.state.closed() => {
                     if topic.release() {
                         return;
                     }
                     // Somebody came at that moment. The next read stays when it was due.
-                    sleep_until(at.into()).await;
+                    sleep_until(at).await;
                 }
             }
             at = match self.read_once(id).await {

@@ -3,12 +3,12 @@
 //! Provisional and bounded: nothing of it is stored, a reader that is slow is given the rest at once, and one that comes late the
 //! whole. It ends with the call of the model; what counts is what is committed then.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
-use tokio::{sync::watch, time::sleep_until};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
 
 use super::{Service, changes::Topic};
 use crate::{
@@ -163,7 +163,7 @@ impl Reader {
 
     /// Resolves when [`Reader::next`] is worth a try.
     pub(super) async fn changed(&mut self) {
-        sleep_until(self.not_before.into()).await;
+        sleep_until(self.not_before).await;
         if !self.has_more {
             // The topic, and with it the sender, is held by whoever reads along.
             let _ = self.draft.changed().await;

@@ -3,9 +3,9 @@
 //! Names are those of OpenTelemetry's semantic conventions for messaging, generative AI and databases. Content (question, SQL, rows,
 //! answer) goes into spans only where the settings say so, cut to [`CONTENT`]; into metrics and log lines it never goes.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use tokio::time::{error::Elapsed, timeout};
+use tokio::time::{Instant, error::Elapsed, timeout};
 use tracing::{Instrument as _, Span, field::Empty, info_span};
 
 use super::{Advance, Service, StepError};

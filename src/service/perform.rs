@@ -3,7 +3,9 @@
 //! Whatever goes wrong there becomes an [`Outcome`] to be recorded. Only a store that cannot be read or written is an error,
 //! because then nothing can be recorded.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::{Service, rows_alone, transcript::Results};
 use crate::{

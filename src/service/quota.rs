@@ -355,11 +355,16 @@ impl Service {
     /// # Errors
     /// [`StartError`]: nothing was promised to the client, no worker will act, and nothing counts.
     pub async fn start_for(&self, asker: &Asker<'_>, new: NewConversation, is_fresh: bool) -> Result<(Started, Vec<Standing>), StartError> {
-        let is_again = self.quotas.is_some() && new.request_digest.is_some() && self.ports.store.load(new.id).await?.is_some();
+        let is_asked = self.quotas.is_some() || self.behalf.is_some();
+        let is_again = is_asked && new.request_digest.is_some() && self.ports.store.load(new.id).await?.is_some();
         let admission = if is_again { None } else { self.admit(asker, Holder::new(new.id, 1)).await? };
         let answers = self.answers.as_deref().filter(|_| !is_fresh);
         let started = async {
-            let delegation = self.delegation(asker, new.id).await?;
+            let delegation = match self.delegation(asker, new.id).await {
+                // What was begun has its own.
+                Err(_) if is_again => None,
+                delegation => delegation?,
+            };
             self.begin(new, answers, counting(admission.as_ref()), delegation).await
         };
         let started = Box::pin(started).await;

@@ -1,12 +1,9 @@
 //! Reading: status with long poll, messages, history, results, readiness. Reads call no model and no warehouse, and change
 //! nothing but for one thing: an overdue wake is sent again, which is harmless because wakes are fenced.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
-use tokio::time::{sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::{
     Service,
@@ -93,7 +90,7 @@ impl Service {
             State::Gone => true,
             State::Unread | State::Unreadable(_) => false,
         };
-        let has_news = timeout_at(until.into(), state.wait_for(is_news)).await.is_ok();
+        let has_news = timeout_at(until, state.wait_for(is_news)).await.is_ok();
         if !has_news && conversation.revision < wait.after {
             // A replica lagged behind; by now it shows what the client knows.
             return Ok(self.read_once(id).await?.0);

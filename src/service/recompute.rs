@@ -43,10 +43,13 @@ impl Service {
         if self.ports.store.result(id, number).await?.is_some() {
             return Ok(Recomputed::Kept);
         }
-        self.note(id, number, None, self.delegation(asker, id).await?).await?;
-        let stored = self.load_shown(id).await?.ok_or(RequestError::Unknown)?;
+        let noted = self.note(id, number, None, self.delegation(asker, id).await?).await?;
+        let conversation = match noted {
+            Some(noted) => noted,
+            None => self.load_shown(id).await?.ok_or(RequestError::Unknown)?.conversation,
+        };
         let rows = Some(Recompute { query: number, lost: 0, polls: 0 });
-        self.wake(Wake { rows, ..Wake::of(&stored.conversation) }, std::time::Duration::ZERO).await?;
+        self.wake(Wake { rows, ..Wake::of(&conversation) }, std::time::Duration::ZERO).await?;
         Ok(Recomputed::Started)
     }
 
@@ -54,9 +57,15 @@ impl Service {
     pub(super) async fn compute_again(&self, wake: Wake, rows: Recompute) -> Result<Advance, StepError> {
         let id = wake.conversation_id;
         let Some(Versioned { conversation, .. }) = self.load_since(id, wake.revision).await? else { return Ok(Advance::Gone) };
+        if conversation.revision < wake.revision {
+            return Err(StepError::StaleRead { id, revision: wake.revision });
+        }
         if self.ports.store.result(id, rows.query).await?.is_some() {
             return Ok(Advance::Ended);
         }
+        // Whichever lasts longer: where a turn was running, nothing could be left for the rows alone.
+        let delegation = [&conversation.delegation, &conversation.rows_delegation].into_iter().flatten().max_by_key(|kept| kept.until);
+        let conversation = Conversation { delegation: delegation.cloned(), ..conversation };
         let (next, error) = match self.run_again(&conversation, rows).await {
             Again::Rows(result) => {
                 self.ports.store.put_result(id, rows.query, &result).await?;
@@ -125,24 +134,26 @@ impl Service {
         Ok(Advance::Ended)
     }
 
-    /// Notes why query `number` gave no rows again, or by what it is to, where no turn is running.
+    /// Notes why query `number` gave no rows again, or by what it is to, where no turn is running. Returns what was committed, if anything was.
     async fn note(
         &self,
         id: ConversationId,
         number: u32,
         error: Option<String>,
         delegation: Option<Delegation>,
-    ) -> Result<(), store::Error> {
+    ) -> Result<Option<Conversation>, store::Error> {
         let index = usize::try_from(number).unwrap_or(usize::MAX).saturating_sub(1);
         for _ in 0..TRIES {
-            let Some(Versioned { conversation, etag }) = self.load_shown(id).await? else { return Ok(()) };
-            let Some(noted) = note_recompute(conversation, index, error.clone(), delegation.clone(), Self::now()) else { return Ok(()) };
+            let Some(Versioned { conversation, etag }) = self.load_shown(id).await? else { return Ok(None) };
+            let Some(noted) = note_recompute(conversation, index, error.clone(), delegation.clone(), Self::now()) else {
+                return Ok(None);
+            };
             match self.commit(&noted.conversation, &etag).await {
                 Err(store::Error::Conflict(_)) => tokio::time::sleep(self.settings.replica_lag / 4).await,
-                committed => return committed.map(drop),
+                committed => return committed.map(|_| Some(noted.conversation)),
             }
         }
-        Ok(())
+        Ok(None)
     }
 }
 

@@ -3,8 +3,9 @@
 //! load → fence → (perform → apply → commit) … → wake → acknowledge. Every step is committed before the next begins, so a
 //! process may die between any two of them; `protocol` says why no wake is lost then.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use super::{

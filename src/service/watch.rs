@@ -1,11 +1,11 @@
 //! Watching a conversation: everything that becomes of it until its turn ends, for a stream.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
-use tokio::{sync::watch, time::sleep_until};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
 
 use super::{
     DraftPiece, Service,
@@ -96,7 +96,7 @@ impl Watch {
             tokio::select! {
                 _ = self.state.changed() => {}
                 () = self.draft.changed() => {}
-                () = sleep_until(doubt.into()), if Instant::now() < doubt => {}
+                () = sleep_until(doubt), if Instant::now() < doubt => {}
             }
         }
     }

@@ -49,6 +49,9 @@ pub enum Error {
     /// The caller has no token to exchange.
     #[error("queries run in the name of whoever asks: sign in with a token of a person")]
     NoProof,
+    /// The caller's token, or what it is exchanged for, ends before a question could be answered.
+    #[error("your token is about to end; sign in again")]
+    EndsSoon,
     /// The one who exchanges tokens will not.
     #[error("you cannot be represented in the warehouse: {0}")]
     Refused(String),
@@ -69,7 +72,7 @@ pub trait OnBehalf: Send + Sync {
     /// The right of `holder` to query, for what `proof` was accepted as. One token may be exchanged once for many questions.
     ///
     /// # Errors
-    /// [`Error::Refused`], [`Error::Unavailable`], [`Error::Misconfigured`].
+    /// [`Error::Refused`], [`Error::EndsSoon`], [`Error::Unavailable`], [`Error::Misconfigured`].
     async fn delegate(&self, proof: &Proof, holder: Holder<'_>, now: Timestamp) -> Result<Delegation, Error>;
 
     /// The warehouse as `holder`.

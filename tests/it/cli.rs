@@ -290,6 +290,25 @@ fn a_server_that_cannot_be_reached_is_named_soon() {
 }
 
 #[test]
+fn commands_without_a_caller_refuse_to_ask_where_queries_run_in_the_callers_name() {
+    let variables = [
+        ("DATABRICKS_HOST", "http://127.0.0.1:1"),
+        ("DATABRICKS_WAREHOUSE_ID", "w"),
+        ("AUTH_MODE", "oidc"),
+        ("AUTH_ISSUER", "https://login.example"),
+        ("AUTH_AUDIENCE", "a"),
+        ("WAREHOUSE_IDENTITY", "user"),
+        ("DELEGATION_KEY", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
+    ];
+    let suite = concat!(env!("CARGO_MANIFEST_DIR"), "/catalog/imdb.eval.yaml");
+    for arguments in [["ask", "Which films?"], ["eval", suite]] {
+        let output = User::new().command(&arguments).envs(variables).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(!output.status.success() && told.contains("WAREHOUSE_IDENTITY is user, and nobody signs in here"), "{arguments:?}: {told}");
+    }
+}
+
+#[test]
 fn check_ends_with_0_when_all_answers() {
     let user = User::new();
     let ended = user.run(&["check"]);

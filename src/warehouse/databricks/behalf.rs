@@ -21,9 +21,9 @@ use serde::Deserialize;
 use super::{Seal, SqlWarehouse, auth::ENTRA_SCOPE};
 use crate::{
     azure::{error_text, innermost},
-    conversation::{Delegation, Timestamp},
+    conversation::{Delegation, Phase, RunId, Timestamp},
     warehouse::{
-        Warehouse,
+        self, Run, RunState, Statement, Warehouse,
         behalf::{Error, Holder, OnBehalf, Proof},
     },
 };
@@ -37,6 +37,10 @@ const LARGEST: usize = 64 << 10;
 const KEPT: usize = 4096;
 /// A delegation ends so long before its token, so that no query begins with one that ends on the way.
 const MARGIN: Duration = Duration::from_secs(60);
+/// How long a delegation must last: most questions are answered within it.
+const LEAST: Duration = Duration::from_secs(120);
+/// Longest description of a refusal that is logged, in characters.
+const LOGGED: usize = 1000;
 /// What an answer is taken to mean that names no time.
 const DEFAULT_LIFE: u64 = 3600;
 /// Whom an assertion of a managed identity is for that stands in for an application's secret (Microsoft Learn, "Configure an application to
@@ -88,8 +92,12 @@ pub struct Persons {
     exchange: Exchange,
     seal: Seal,
     http: reqwest::Client,
-    kept: Mutex<HashMap<Digest, Exchanged>>,
+    kept: Arc<Kept>,
 }
+
+/// The tokens that were exchanged, by the digest of what each was exchanged for.
+#[derive(Debug, Default)]
+struct Kept(Mutex<HashMap<Digest, Exchanged>>);
 
 type Digest = [u8; digest::SHA256_OUTPUT_LEN];
 
@@ -142,26 +150,26 @@ impl Persons {
             // A redirection would take the token along to who knows where.
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
-        Ok(Self { warehouse, exchange, seal, http, kept: Mutex::default() })
+        Ok(Self { warehouse, exchange, seal, http, kept: Arc::default() })
     }
 
     /// The token of the workspace for what `proof` is of: one that is kept, else a new one.
     async fn exchanged(&self, proof: &Proof, now: Timestamp) -> Result<Exchanged, Error> {
         let key = key(proof);
-        if let Some(kept) = self.kept().get(&key).filter(|kept| kept.is_fresh(now)) {
-            return Ok(kept.clone());
+        if let Some(kept) = self.kept.get(&key, now) {
+            return Ok(kept);
         }
         let Grant { access_token, expires_in } = self.ask(proof).await?;
         let life = Duration::from_secs(expires_in.unwrap_or(DEFAULT_LIFE)).saturating_sub(MARGIN);
+        if life < LEAST {
+            return Err(Error::EndsSoon);
+        }
+        // Entra ID exchanges for whoever it knows, also those whom the workspace does not.
+        if !self.warehouse.as_person(access_token.clone()).is_known().await {
+            return Err(Error::Refused("you are not a user of the Databricks workspace; ask its administrator to add you".into()));
+        }
         let exchanged = Exchanged { token: access_token, from: now, until: now.plus(life) };
-        let mut kept = self.kept();
-        if kept.len() >= KEPT {
-            kept.retain(|_, kept| kept.is_fresh(now));
-        }
-        if kept.len() >= KEPT {
-            kept.clear();
-        }
-        kept.insert(key, exchanged.clone());
+        self.kept.insert(key, exchanged.clone(), now);
         Ok(exchanged)
     }
 
@@ -180,7 +188,10 @@ impl Persons {
         }
         match response.status().as_u16() {
             200 => serde_json::from_slice(&answer).map_err(|_| Error::Unavailable(format!("{endpoint} gives no token that can be read"))),
-            status @ 400..=403 => Err(denied(status, &serde_json::from_slice(&answer).unwrap_or_default())),
+            status @ 400..=403 => {
+                let denial = serde_json::from_slice(&answer).unwrap_or_default();
+                Err(denied(status, &denial, &form.iter().map(|(_, value)| value.as_str()).collect::<Vec<_>>()))
+            }
             status => Err(Error::Unavailable(format!("{endpoint} answers with HTTP {status}"))),
         }
     }
@@ -216,29 +227,59 @@ impl Persons {
             }
         })
     }
+}
 
-    fn kept(&self) -> MutexGuard<'_, HashMap<Digest, Exchanged>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+impl Kept {
+    fn get(&self, key: &Digest, now: Timestamp) -> Option<Exchanged> {
+        self.entries().get(key).filter(|kept| kept.is_fresh(now)).cloned()
+    }
+
+    fn insert(&self, key: Digest, exchanged: Exchanged, now: Timestamp) {
+        let mut entries = self.entries();
+        if entries.len() >= KEPT {
+            entries.retain(|_, kept| kept.is_fresh(now));
+        }
+        if entries.len() >= KEPT {
+            entries.clear();
+        }
+        entries.insert(key, exchanged);
+    }
+
+    /// Forgets a token that the workspace does not accept any more, so that the next question has another.
+    fn forget(&self, token: &str) {
+        self.entries().retain(|_, kept| kept.token != token);
+    }
+
+    fn entries(&self) -> MutexGuard<'_, HashMap<Digest, Exchanged>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 async fn assertion(identity: &dyn TokenCredential) -> Result<String, Error> {
-    let token = identity.get_token(&[ASSERTION_SCOPE], None).await;
-    let token = token.map_err(|error| Error::Unavailable(format!("the managed identity gives no assertion: {}", error_text(&error))))?;
+    let unavailable = |why: String| Error::Unavailable(format!("the managed identity gives no assertion: {why}"));
+    let token = tokio::time::timeout(REQUEST, identity.get_token(&[ASSERTION_SCOPE], None)).await;
+    let token =
+        token.map_err(|_| unavailable(format!("no answer within {REQUEST:?}")))?.map_err(|error| unavailable(error_text(&error)))?;
     Ok(token.token.secret().to_owned())
 }
 
-/// What a refusal means. The caller is told its code, and of Entra ID its number, which its documents explain; the rest is for the log.
-fn denied(status: u16, Denial { error, error_description }: &Denial) -> Error {
+/// What a refusal means. The caller is told its code, and of Entra ID its number, which its documents explain; the rest is for the log, without
+/// what was `sent`.
+fn denied(status: u16, Denial { error, error_description }: &Denial, sent: &[&str]) -> Error {
+    let redacted = sent.iter().fold(error_description.clone(), |text, sent| text.replace(sent, "…"));
+    let described: String = redacted.chars().take(LOGGED).collect();
     let number = error_description.split([':', ' ']).next().filter(|word| word.starts_with("AADSTS")).unwrap_or_default();
     let error = if error.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_') { error.as_str() } else { "" };
     let told = [error, number].into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(", ");
-    if matches!(error, "invalid_client" | "unauthorized_client" | "unsupported_grant_type" | "invalid_scope") || error.is_empty() {
+    let is_of_the_service = matches!(error, "" | "invalid_client" | "unauthorized_client" | "unsupported_grant_type" | "invalid_scope");
+    // The token is for another application than the one that exchanges it.
+    if is_of_the_service || number == "AADSTS500131" {
         return Error::Misconfigured(format!(
-            "HTTP {status}, {told}; check AUTH_CLIENT_ID and AUTH_CLIENT_SECRET, or the federation policy"
+            "HTTP {status}, {told}: {described}; check AUTH_CLIENT_ID, its AUTH_CLIENT_SECRET or federated credential, and that tokens are for it, or \
+             the federation policy of the workspace"
         ));
     }
-    tracing::info!(status, fault = told, "a token was not exchanged");
+    tracing::warn!(status, fault = told, detail = described, "a token was not exchanged");
     Error::Refused(format!("its sign-in says {told}; sign in again, or ask your administrator for access to Databricks"))
 }
 
@@ -258,6 +299,45 @@ impl OnBehalf for Persons {
 
     fn warehouse(&self, delegation: &Delegation, holder: Holder<'_>, now: Timestamp) -> Result<Arc<dyn Warehouse>, Error> {
         let token = self.seal.open(&delegation.sealed, holder).filter(|_| now < delegation.until).ok_or(Error::Over)?;
-        Ok(Arc::new(self.warehouse.as_person(token)))
+        Ok(Arc::new(Person { warehouse: self.warehouse.as_person(token.clone()), token, kept: Arc::clone(&self.kept) }))
+    }
+}
+
+/// The warehouse as one person.
+struct Person {
+    warehouse: SqlWarehouse,
+    token: String,
+    kept: Arc<Kept>,
+}
+
+impl Person {
+    fn noted<T>(&self, end: Result<T, warehouse::Error>) -> Result<T, warehouse::Error> {
+        if matches!(end, Err(warehouse::Error::NotAdmitted(_))) {
+            self.kept.forget(&self.token);
+        }
+        end
+    }
+}
+
+#[async_trait]
+impl Warehouse for Person {
+    fn kind(&self) -> &'static str {
+        self.warehouse.kind()
+    }
+
+    async fn launch(&self, statement: &Statement) -> Result<Run, warehouse::Error> {
+        self.noted(self.warehouse.launch(statement).await)
+    }
+
+    async fn poll(&self, run: &RunId, known: Phase, wait: Duration) -> Result<RunState, warehouse::Error> {
+        self.noted(self.warehouse.poll(run, known, wait).await)
+    }
+
+    async fn cancel(&self, run: &RunId) -> Result<(), warehouse::Error> {
+        self.noted(self.warehouse.cancel(run).await)
+    }
+
+    async fn probe(&self) -> Result<(), warehouse::Error> {
+        self.noted(self.warehouse.probe().await)
     }
 }

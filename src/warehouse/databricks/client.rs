@@ -53,7 +53,7 @@ pub(super) enum Failure {
     /// The workspace answered that it will not.
     Refused(Problem),
     /// It does not admit the person in whose name it is asked.
-    NotAdmitted(String),
+    NotAdmitted(Problem),
 }
 
 /// An error that the workspace told.
@@ -78,7 +78,7 @@ impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Unavailable { detail, retry_after } => Self::Unavailable { detail, retry_after },
-            Failure::NotAdmitted(detail) => Self::NotAdmitted(detail),
+            Failure::NotAdmitted(problem) => Self::NotAdmitted(not_admitted(&problem)),
             Failure::Refused(Problem { status, code, message }) => {
                 let told = if code.is_empty() { message } else { format!("{code}: {message}") };
                 match status {
@@ -173,7 +173,7 @@ impl Client {
                 self.once(call, &token).await
             }
             Err(Failure::Refused(problem)) if self.session.is_a_persons() && matches!(problem.status, 401 | 403) => {
-                Err(not_admitted(&problem))
+                Err(Failure::NotAdmitted(problem))
             }
             end => end,
         }
@@ -190,13 +190,13 @@ impl Client {
     }
 }
 
-/// What it means that the workspace turns a person away.
-fn not_admitted(Problem { status, message, .. }: &Problem) -> Failure {
-    Failure::NotAdmitted(if *status == 401 {
-        format!("Databricks does not accept your sign-in any more ({message}); ask again")
+/// What it means that the workspace turns a person away, in words for them.
+fn not_admitted(Problem { status, message, .. }: &Problem) -> String {
+    if *status == 401 {
+        format!("Databricks does not accept your sign-in ({message}); ask again, and if that does not help, sign in again")
     } else {
-        format!("Databricks forbids it to you ({message}); ask for CAN USE on the warehouse, and for SELECT on the tables")
-    })
+        format!("Databricks forbids it to you ({message}); you need CAN USE on the warehouse")
+    }
 }
 
 /// What a broken connection to `host` means.

@@ -153,6 +153,12 @@ impl SqlWarehouse {
         }
     }
 
+    /// Whether the workspace knows whom this is asked as. Who is nobody there gets 401; who may not see the warehouse 403, which says nothing of
+    /// whether they may use it.
+    pub(super) async fn is_known(&self) -> bool {
+        !matches!(self.state().await, Err(Failure::NotAdmitted(problem)) if problem.status == 401)
+    }
+
     async fn submit(&self, statement: &Statement) -> Result<Launch, Error> {
         let mut body = json!({
             "warehouse_id": self.id,

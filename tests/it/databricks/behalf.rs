@@ -16,7 +16,6 @@ use asklake::{
     sqlite::{Database, FILE_NAME, Options},
     store::{Store, sqlite::SqliteStore},
     warehouse::{
-        Warehouse,
         behalf::{Error, Holder, OnBehalf, Proof},
         databricks::{ClientProof, Credential, Exchange, Persons, Seal, SqlWarehouse, Workspace},
     },
@@ -24,6 +23,7 @@ use asklake::{
 use async_trait::async_trait;
 use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
 use azure_core::time::OffsetDateTime;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -35,7 +35,7 @@ use crate::{
     contract::eventually,
     lake,
     support::{
-        databricks::{Manner, StandIn, TOKEN, WAREHOUSE_ID},
+        databricks::{Fault, Manner, StandIn, TOKEN, WAREHOUSE_ID},
         issuer::{AUDIENCE, Issuer},
         scripted::ScriptedWarehouse,
     },
@@ -58,23 +58,18 @@ impl World {
     async fn start(manner: Manner) -> Self {
         let stand_in = StandIn::start(Arc::new(ScriptedWarehouse::new(Duration::ZERO)), manner).await;
         let (issuer, data) = (Issuer::start().await, tempfile::tempdir().unwrap());
-        let variables = [
-            ("ASKLAKE_DATA_DIR", data.path().to_str().unwrap()),
-            ("CATALOG_PROFILE", "sample"),
-            ("DATABRICKS_HOST", &stand_in.host),
-            ("DATABRICKS_TOKEN", TOKEN),
-            ("DATABRICKS_WAREHOUSE_ID", WAREHOUSE_ID),
-            ("AUTH_MODE", "oidc"),
-            ("AUTH_ISSUER", &issuer.name),
-            ("AUTH_AUDIENCE", AUDIENCE),
-            ("WAREHOUSE_IDENTITY", "user"),
-            ("DELEGATION_KEY", KEYS[0]),
-        ];
-        let config = Config::from_lookup(|name| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()));
-        let app = App::build(&config.expect("valid"), Settings::default()).expect("built");
-        let server = Server::start(app, SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+        let as_the_user = [("WAREHOUSE_IDENTITY", "user"), ("DELEGATION_KEY", KEYS[0])];
+        let server = serve(&stand_in, &issuer, &data, &as_the_user).await;
         let base = format!("http://{}/api/chat", server.address());
         Self { stand_in, issuer, server, base, data }
+    }
+
+    /// The same, served by another process that was configured to query as asklake.
+    async fn started_again_as_asklake(self) -> Self {
+        self.server.stop().await;
+        let server = serve(&self.stand_in, &self.issuer, &self.data, &[]).await;
+        let base = format!("http://{}/api/chat", server.address());
+        Self { server, base, ..self }
     }
 
     async fn post(&self, token: &str, path: &str, body: &Value) -> Response {
@@ -111,6 +106,24 @@ impl World {
         let store = SqliteStore::new(database, Duration::from_secs(3600)).unwrap();
         store.load(id.parse().unwrap()).await.unwrap().expect("stored").conversation.delegation
     }
+}
+
+/// A server over these parts.
+async fn serve(stand_in: &StandIn, issuer: &Issuer, data: &TempDir, more: &[(&str, &str)]) -> Server {
+    let usual = [
+        ("ASKLAKE_DATA_DIR", data.path().to_str().unwrap()),
+        ("CATALOG_PROFILE", "sample"),
+        ("DATABRICKS_HOST", &stand_in.host),
+        ("DATABRICKS_TOKEN", TOKEN),
+        ("DATABRICKS_WAREHOUSE_ID", WAREHOUSE_ID),
+        ("AUTH_MODE", "oidc"),
+        ("AUTH_ISSUER", &issuer.name),
+        ("AUTH_AUDIENCE", AUDIENCE),
+    ];
+    let variables = usual.iter().chain(more);
+    let config = Config::from_lookup(|name| variables.clone().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()));
+    let app = App::build(&config.expect("valid"), Settings::default()).expect("built");
+    Server::start(app, SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap()
 }
 
 #[tokio::test]
@@ -172,7 +185,8 @@ async fn what_is_kept_while_a_query_runs_is_sealed_and_a_cancellation_is_theirs_
     let id = world.ask(&ann).await;
     world.until(&ann, &id, "a query runs", |status| status["databricks_jobs"][0]["status"] == "running").await;
     let kept = world.delegation(&id).await.expect("it is needed to go on");
-    assert!(!kept.sealed.contains("of-ann") && !format!("{kept:?}").contains(&kept.sealed), "{kept:?}");
+    let bytes = URL_SAFE_NO_PAD.decode(&kept.sealed).unwrap();
+    assert!(!bytes.windows(6).any(|part| part == b"of-ann") && !format!("{kept:?}").contains(&kept.sealed), "{kept:?}");
     for path in ["status", "messages"] {
         let (_, body) = world.get(&ann, &format!("{id}/{path}")).await;
         assert!(!body.to_string().contains(&kept.sealed), "{path} tells it");
@@ -209,7 +223,50 @@ async fn a_sign_in_that_ends_in_the_middle_ends_the_turn_with_words_for_the_pers
     let status = world.end(&ann, &id).await;
     assert_eq!(status["error_detail"]["code"], "warehouse_unavailable", "{status:#}");
     let error = status["error"].as_str().unwrap();
-    assert!(error.contains("does not accept your sign-in any more") && !error.contains("DATABRICKS_TOKEN"), "{error}");
+    assert!(error.contains("does not accept your sign-in") && !error.contains("DATABRICKS_TOKEN"), "{error}");
+    // The token is not used again.
+    world.ask(&ann).await;
+    assert_eq!(world.stand_in.count("POST /oidc/v1/token"), 2);
+    world.server.stop().await;
+}
+
+#[tokio::test]
+async fn a_turn_that_began_as_a_person_does_not_go_on_as_asklake() {
+    let world = World::start(Manner { is_stuck: true, ..Manner::default() }).await;
+    let ann = world.issuer.token("ann");
+    let id = world.ask(&ann).await;
+    world.until(&ann, &id, "a query runs", |status| status["databricks_jobs"][0]["status"] == "running").await;
+    let world = world.started_again_as_asklake().await;
+    let status = world.end(&ann, &id).await;
+    assert_eq!(status["error_detail"]["code"], "warehouse_unavailable", "{status:#}");
+    assert!(world.stand_in.bearers(STATEMENTS).iter().all(|bearer| bearer == "of-ann-0"));
+    world.server.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_that_ends_before_a_question_could_be_answered_is_a_401() {
+    let world = World::start(Manner { person_life: 100, ..Manner::default() }).await;
+    let refused = world.post(&world.issuer.token("ann"), "start", &json!({"question": "Which films?"})).await;
+    assert_eq!(refused.status(), 401);
+    assert!(refused.headers()["www-authenticate"].to_str().unwrap().contains("invalid_token"));
+    world.server.stop().await;
+}
+
+#[tokio::test]
+async fn a_start_that_is_sent_again_finds_its_conversation_although_the_sign_in_is_down() {
+    let world = World::start(Manner::default()).await;
+    let send = async |token: &str| {
+        let request = reqwest::Client::new().post(format!("{}/start", world.base)).bearer_auth(token);
+        let response = request.header("idempotency-key", "k").json(&json!({"question": "Which films?"})).send().await.unwrap();
+        (response.status().as_u16(), response.json::<Value>().await.unwrap()["conversation_id"].clone())
+    };
+    let first = send(&world.issuer.token("ann")).await;
+    // Another token of hers, which is not exchanged yet.
+    world.stand_in.fail("/oidc/v1/token", Fault::Instead(500, None, "down"));
+    let later = world.issuer.claims("ann").as_object().unwrap().clone().into_iter().chain([("jti".to_owned(), json!("2"))]);
+    let claims = Value::Object(later.collect()).to_string();
+    let token = world.issuer.keys.rs256(r#"{"alg":"RS256","typ":"at+jwt","kid":"rsa"}"#, &claims);
+    assert_eq!((first.0, send(&token).await), (202, first));
     world.server.stop().await;
 }
 
@@ -217,7 +274,7 @@ async fn a_sign_in_that_ends_in_the_middle_ends_the_turn_with_words_for_the_pers
 async fn a_sign_in_that_does_not_answer_is_a_503_and_the_next_try_works() {
     let world = World::start(Manner::default()).await;
     let ann = world.issuer.token("ann");
-    world.stand_in.fail("/oidc/v1/token", crate::support::databricks::Fault::Instead(500, None, "down"));
+    world.stand_in.fail("/oidc/v1/token", Fault::Instead(500, None, "down"));
     assert_eq!(world.post(&ann, "start", &json!({"question": "Which films?"})).await.status(), 503);
     let id = world.ask(&ann).await;
     assert_eq!(world.end(&ann, &id).await["status"], "completed");
@@ -245,7 +302,7 @@ async fn a_delegation_opens_for_its_conversation_and_owner_on_every_instance_wit
     let now = Timestamp::now();
     let delegation = here.delegate(&Proof::new(issuer.token("ann")), holder, now).await.expect("delegated");
     there.warehouse(&delegation, holder, now).expect("another instance").probe().await.expect("as ann");
-    assert_eq!(stand_in.bearers("/warehouses"), ["of-ann-0"]);
+    assert_eq!(stand_in.bearers("/warehouses"), ["of-ann-0", "of-ann-0"], "once to see whether she is known");
 
     let opens = |persons: &Persons, holder, now| persons.warehouse(&delegation, holder, now).err();
     assert_eq!(opens(&other, holder, now), Some(Error::Over), "another key");
@@ -294,8 +351,10 @@ impl TokenCredential for Identity {
     }
 }
 
+/// What comes of an exchange, where the workspace knows whom `of-databricks` is of.
 async fn exchanged(status: u16, answer: Value, proof: ClientProof) -> (Result<Delegation, Error>, Vec<Vec<(String, String)>>) {
     let stand_in = idle().await;
+    stand_in.accept("of-databricks");
     let (token_endpoint, forms) = entra(status, answer).await;
     let persons = persons(&stand_in, Exchange::Entra { token_endpoint, client_id: "app".into(), proof }, KEYS[0]);
     let ann = Owner::new("https://login.microsoftonline.com/t/v2.0", "ann").unwrap();
@@ -330,7 +389,12 @@ async fn entra_is_asked_as_its_on_behalf_of_flow_says_with_a_secret_or_with_a_ma
 #[tokio::test]
 async fn a_refusal_of_entra_is_the_persons_the_operators_or_nobodys_and_repeats_no_token() {
     let told = |error: &str| json!({"error": error, "error_description": "AADSTS65001: consent is missing. the-token-of-ann hunter2"});
+    let is_for_another = json!({"error": "invalid_grant", "error_description": "AADSTS500131: AADSTS65001 hunter2"});
+    let granted = |token: &str, seconds: u64| json!({"access_token": token, "expires_in": seconds});
     let cases = [
+        (400, is_for_another, "misconfigured"),
+        (200, granted("of-nobody", 3600), "refused"),
+        (200, granted("of-databricks", 100), "ends soon"),
         (400, told("invalid_grant"), "refused"),
         (400, told("interaction_required"), "refused"),
         (401, told("invalid_client"), "misconfigured"),
@@ -345,12 +409,13 @@ async fn a_refusal_of_entra_is_the_persons_the_operators_or_nobodys_and_repeats_
             Error::Refused(_) => "refused",
             Error::Misconfigured(_) => "misconfigured",
             Error::Unavailable(_) => "unavailable",
+            Error::EndsSoon => "ends soon",
             Error::NoProof | Error::Over => "another",
         };
         assert_eq!(is, kind, "{status} {answer}: {error:?}");
         let text = format!("{error} {error:?}");
         assert!(!text.contains("hunter2") && !text.contains("the-token-of-ann"), "{text}");
-        assert_eq!(text.contains("AADSTS65001"), status < 500 && answer.is_object() && kind != "unavailable", "{text}");
+        assert_eq!(text.contains("AADSTS65001"), answer.to_string().contains("AADSTS65001"), "its number is told or logged: {text}");
     }
 }
 

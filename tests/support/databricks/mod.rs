@@ -53,6 +53,8 @@ pub struct Manner {
     pub is_stuck: bool,
     /// Rows of a chunk of a statement's result.
     pub chunk_rows: usize,
+    /// Seconds that a token of a person lasts.
+    pub person_life: u64,
     /// The notebook that the job runs.
     pub notebook: jobs::Notebook,
     /// How a run of the job ends that would succeed: its life cycle state and result state.
@@ -61,7 +63,7 @@ pub struct Manner {
 
 impl Default for Manner {
     fn default() -> Self {
-        Self { cold_looks: 1, is_stuck: false, chunk_rows: 1000, notebook: jobs::Notebook::Ours, job_end: None }
+        Self { cold_looks: 1, is_stuck: false, chunk_rows: 1000, person_life: 3600, notebook: jobs::Notebook::Ours, job_end: None }
     }
 }
 
@@ -257,7 +259,7 @@ impl State {
             Some(name) => {
                 let token = format!("of-{name}-{}", self.grants.fetch_add(1, Ordering::SeqCst));
                 self.tokens.lock().unwrap().insert(token.clone());
-                (200, json!({"access_token": token, "token_type": "Bearer", "expires_in": 3600}))
+                (200, json!({"access_token": token, "token_type": "Bearer", "expires_in": self.manner.person_life}))
             }
             None => (400, json!({"error": "invalid_grant", "error_description": format!("no such user, said {}", field("subject_token"))})),
         }
