@@ -188,7 +188,8 @@ impl Service {
                     sleep_until(at).await;
                 }
             }
-            at = match self.read_once(id).await {
+            // On the heap, so that it takes no room while it is waited for the next: there is one of these for each conversation.
+            at = match Box::pin(self.read_once(id)).await {
                 Ok((found, again_at)) => {
                     topic.read(Ok(found));
                     again_at
