@@ -212,10 +212,10 @@ pub struct Conversation {
     pub accounts: Vec<Account>,
     /// By what this turn's queries run as the owner; none where they run as asklake, and once the turn has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub delegation: Option<Delegation>,
+    pub delegation: Option<Box<Delegation>>,
     /// The same for rows that have expired and are computed again; the last one, which turns leave as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rows_delegation: Option<Delegation>,
+    pub rows_delegation: Option<Box<Delegation>>,
     /// The label the client chose for the user, at most 128 characters.
     pub user_id: Option<String>,
     /// The label the client chose for the device, at most 128 characters.

@@ -154,7 +154,7 @@ pub fn note_recompute(
     mut conversation: Conversation,
     index: usize,
     error: Option<String>,
-    delegation: Option<Delegation>,
+    delegation: Option<Box<Delegation>>,
     now: Timestamp,
 ) -> Option<Transition> {
     if !conversation.stage.is_terminal() {

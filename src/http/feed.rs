@@ -160,11 +160,12 @@ impl Feed {
         }
         let news = tokio::select! {
             news = self.watch.next() => news,
-            () = sleep_until(self.heartbeat_at) => {
-                self.heartbeat_at = Instant::now() + HEARTBEAT;
-                return Some(Event::Heartbeat);
+            // One timer for both, because there may be thousands of streams.
+            () = sleep_until(self.heartbeat_at.min(self.ends_at)) => {
+                let now = Instant::now();
+                self.heartbeat_at = now + HEARTBEAT;
+                return (now < self.ends_at).then_some(Event::Heartbeat);
             }
-            () = sleep_until(self.ends_at) => return None,
             () = self.stop.cancelled() => return None,
         };
         self.heartbeat_at = Instant::now() + HEARTBEAT;

@@ -15,7 +15,7 @@ impl Service {
     /// The same, but its queries run in the name of whoever asks.
     #[must_use]
     pub fn on_behalf(self, behalf: Arc<dyn OnBehalf>) -> Self {
-        Self { behalf: Some(behalf), ..self }
+        self.with(|parts| parts.behalf = Some(behalf))
     }
 
     /// Whether its queries run in the name of whoever asks, so that an [`Asker`] needs a proof.
@@ -25,10 +25,14 @@ impl Service {
     }
 
     /// What the queries of a conversation are to run by; none where they run as asklake.
-    pub(super) async fn delegation(&self, asker: &Asker<'_>, conversation: ConversationId) -> Result<Option<Delegation>, behalf::Error> {
+    pub(super) async fn delegation(
+        &self,
+        asker: &Asker<'_>,
+        conversation: ConversationId,
+    ) -> Result<Option<Box<Delegation>>, behalf::Error> {
         let Some(behalf) = &self.behalf else { return Ok(None) };
         let (Some(owner), Some(proof)) = (asker.caller.owner(), &asker.proof) else { return Err(behalf::Error::NoProof) };
-        behalf.delegate(proof, Holder { conversation, owner }, Self::now()).await.map(Some)
+        behalf.delegate(proof, Holder { conversation, owner }, Self::now()).await.map(|delegation| Some(Box::new(delegation)))
     }
 
     /// The warehouse as the queries of `conversation` may use it. Never as asklake where it is to be as somebody else, also where this

@@ -19,7 +19,7 @@ mod step;
 mod transcript;
 mod watch;
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Deref, sync::Arc, time::Duration};
 
 pub use answers::{Recall, Scope};
 pub use draft::DraftPiece;
@@ -103,9 +103,13 @@ pub struct Ports {
     pub warehouse: Arc<dyn Warehouse>,
 }
 
-/// The use cases over a set of ports. Cheap to clone.
+/// The use cases over a set of ports. A clone is another handle of the same: every conversation that is waited for has one.
 #[derive(Clone)]
-pub struct Service {
+pub struct Service(Arc<Parts>);
+
+/// What a service is made of.
+#[derive(Clone)]
+pub struct Parts {
     ports: Ports,
     lake: Lake,
     budgets: Budgets,
@@ -119,12 +123,20 @@ pub struct Service {
     instruments: Arc<Instruments>,
 }
 
+impl Deref for Service {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
 impl Service {
     /// A service over `ports` for the questions about `lake`.
     #[must_use]
     pub fn new(ports: Ports, lake: Lake, budgets: Budgets, settings: Settings) -> Self {
         let recent = Arc::new(recent::Recent::new(settings.read_interval));
-        Self {
+        Self(Arc::new(Parts {
             ports,
             lake,
             budgets,
@@ -135,13 +147,19 @@ impl Service {
             quotas: None,
             behalf: None,
             instruments: Arc::default(),
-        }
+        }))
+    }
+
+    /// The same, with some of its parts changed.
+    fn with(mut self, change: impl FnOnce(&mut Parts)) -> Self {
+        change(Arc::make_mut(&mut self.0));
+        self
     }
 
     /// The same, but answers are kept in `cache` and given again as `recall` says.
     #[must_use]
     pub fn recalling(self, cache: Arc<dyn Cache>, recall: Recall) -> Self {
-        Self { answers: Some(Arc::new(answers::Answers::new(cache, recall))), ..self }
+        self.with(|parts| parts.answers = Some(Arc::new(answers::Answers::new(cache, recall))))
     }
 
     /// The name of the model that answers.

@@ -335,7 +335,7 @@ impl Service {
     /// The same, but whoever asks is held to `quotas`.
     #[must_use]
     pub fn within(self, quotas: Quotas) -> Self {
-        Self { quotas: Some(Arc::new(quotas)), ..self }
+        self.with(|parts| parts.quotas = Some(Arc::new(quotas)))
     }
 
     /// Admits a request of any kind, and tells how the quotas stand that count it.

@@ -193,7 +193,7 @@ impl Service {
 
     /// Asks every dependency whether it answers, all at once.
     pub async fn readiness(&self) -> Readiness {
-        let Self { ports, .. } = self;
+        let ports = &self.ports;
         let cache = async {
             let cache = &self.answers.as_ref()?.cache;
             Some(Dependency { is_needed: false, ..dependency("cache", cache.kind(), cache.probe()).await })

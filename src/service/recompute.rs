@@ -140,7 +140,7 @@ impl Service {
         id: ConversationId,
         number: u32,
         error: Option<String>,
-        delegation: Option<Delegation>,
+        delegation: Option<Box<Delegation>>,
     ) -> Result<Option<Conversation>, store::Error> {
         let index = usize::try_from(number).unwrap_or(usize::MAX).saturating_sub(1);
         for _ in 0..TRIES {

@@ -59,7 +59,7 @@ impl Service {
         new: NewConversation,
         answers: Option<&Answers>,
         accounts: Vec<Account>,
-        delegation: Option<Delegation>,
+        delegation: Option<Box<Delegation>>,
     ) -> Result<Started, StartError> {
         let conversation = Conversation { accounts, delegation, ..Conversation::start(new, Self::now()) };
         let id = conversation.id;

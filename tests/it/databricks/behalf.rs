@@ -101,7 +101,7 @@ impl World {
     }
 
     /// What is stored of a conversation beside its text.
-    async fn delegation(&self, id: &str) -> Option<Delegation> {
+    async fn delegation(&self, id: &str) -> Option<Box<Delegation>> {
         let database = Database::open(self.data.path(), Options::default()).unwrap();
         let store = SqliteStore::new(database, Duration::from_secs(3600)).unwrap();
         store.load(id.parse().unwrap()).await.unwrap().expect("stored").conversation.delegation
