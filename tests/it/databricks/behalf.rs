@@ -325,11 +325,14 @@ async fn a_token_is_exchanged_anew_once_half_of_its_time_is_over() {
     }
 }
 
+/// The fields of each form that was sent.
+type Forms = Vec<Vec<(String, String)>>;
+
 /// The token endpoint of a tenant: answers what it is told to, and keeps the forms that it was sent.
-async fn entra(status: u16, answer: Value) -> (String, Arc<Mutex<Vec<Vec<(String, String)>>>>) {
+async fn entra(status: u16, answer: Value) -> (String, Arc<Mutex<Forms>>) {
     let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
     let address = format!("http://{}/tenant/oauth2/v2.0/token", listener.local_addr().unwrap());
-    let forms: Arc<Mutex<Vec<Vec<(String, String)>>>> = Arc::default();
+    let forms: Arc<Mutex<Forms>> = Arc::default();
     let sent = Arc::clone(&forms);
     let routes = warp::post().and(warp::path!("tenant" / "oauth2" / "v2.0" / "token")).and(warp::body::form()).map(move |form| {
         sent.lock().unwrap().push(form);
@@ -352,7 +355,7 @@ impl TokenCredential for Identity {
 }
 
 /// What comes of an exchange, where the workspace knows whom `of-databricks` is of.
-async fn exchanged(status: u16, answer: Value, proof: ClientProof) -> (Result<Delegation, Error>, Vec<Vec<(String, String)>>) {
+async fn exchanged(status: u16, answer: Value, proof: ClientProof) -> (Result<Delegation, Error>, Forms) {
     let stand_in = idle().await;
     stand_in.accept("of-databricks");
     let (token_endpoint, forms) = entra(status, answer).await;
