@@ -104,8 +104,10 @@ async fn conversed(variables: &[(&str, &str)]) -> String {
     let status = format!("{}/api/chat/{}/status", served.base, started["conversation_id"].as_str().unwrap());
     let mut body = Value::Null;
     for after in 0..100 {
-        let poll = client.get(format!("{status}?wait=20&after={}", body["revision"].as_u64().unwrap_or(after))).send();
-        body = poll.await.unwrap().json().await.unwrap();
+        let poll = client.get(format!("{status}?wait=20&after={}", body["revision"].as_u64().unwrap_or(after)));
+        // The first poll is part of a trace of the client's, the others of none.
+        let poll = if after == 0 { poll.header("traceparent", format!("00-{}-{}-01", PARENT.0, PARENT.1)) } else { poll };
+        body = poll.send().await.unwrap().json().await.unwrap();
         if body["status"] != "processing" {
             break;
         }
@@ -129,6 +131,8 @@ async fn a_trace_goes_from_the_client_through_the_queue_to_model_and_warehouse_a
     let own: Vec<&Span> = spans.iter().filter(|span| hex(&span.trace_id) == PARENT.0).collect();
     let start = named(&spans, "POST /api/chat/start")[0];
     assert_eq!((hex(&start.trace_id), hex(&start.parent_span_id)), (PARENT.0.to_owned(), PARENT.1.to_owned()));
+    let polls = named(&spans, "GET /api/chat/{id}/status");
+    assert!(polls.len() == 1 && hex(&polls[0].trace_id) == PARENT.0, "only what the client traces has a span of a read: {polls:?}");
     let works = named(&spans, "process conversation-wakes");
     assert!(works.iter().any(|work| work.parent_span_id == start.span_id), "the worker goes on from the request: {works:?}");
     for name in ["chat m", "launch spark", "poll spark"] {
