@@ -29,8 +29,8 @@ pub use self::{
 };
 use crate::config;
 
-/// The target of spans that log lines are in and traces are not.
-pub const UNTRACED: &str = "asklake::untraced";
+/// The target of spans that log lines are in and nothing that is exported: it does not begin with `asklake`, by which exporters choose.
+pub const UNTRACED: &str = "untraced";
 
 /// Where log lines go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,12 +64,8 @@ pub fn start(output: Output, default_level: &str, config: &config::Telemetry) ->
     let traces = providers.as_ref().map(|providers| {
         let tracer = providers.traces.tracer("asklake");
         // Events are exported as log records of their span, and not once more within it.
-        let spans = filter_fn(|metadata| {
-            metadata.is_span()
-                && metadata.target().starts_with("asklake")
-                && metadata.target() != UNTRACED
-                && *metadata.level() <= Level::INFO
-        });
+        let spans =
+            filter_fn(|metadata| metadata.is_span() && metadata.target().starts_with("asklake") && *metadata.level() <= Level::INFO);
         tracing_opentelemetry::layer().with_tracer(tracer).with_location(false).with_threads(false).with_filter(spans)
     });
     let logs = providers
