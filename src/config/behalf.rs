@@ -3,7 +3,7 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use super::{Auth, AuthMode, DatabricksCompute, Error, Secret, Warehouse, reader::Reader};
+use super::{Auth, AuthMode, DatabricksCompute, Secret, Warehouse, reader::Reader, sign_in::ENTRA};
 
 /// How queries come to run in the name of whoever asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +71,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
         let AuthMode::Tokens(tokens) = &auth.mode else { return None };
         let exchange = match tokens.entra_tenant() {
             Some(tenant) => TokenExchange::Entra {
-                token_endpoint: format!("https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token"),
+                token_endpoint: format!("{ENTRA}/{tenant}/oauth2/v2.0/token"),
                 client_id: self.entra_application(tokens.names.len() > 2),
                 proof: self.application_proof(secret),
             },
@@ -112,7 +112,7 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
         }
         if auth.api_keys.is_some() {
             let fault = format!("{SETTING} is user, and who asks with a key is no user of Databricks; unset one of them");
-            self.errors.push(Error { variable: "API_KEYS", fault });
+            self.fault("API_KEYS", fault);
         }
         if self.text("CACHE_SCOPE").as_deref() == Some("app") {
             let fault = format!("{SETTING} is user: what one may see is not to be shown to others; unset this");

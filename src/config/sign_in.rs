@@ -9,7 +9,7 @@ use super::{Error, Secret, reader::Reader, variables::AZURE_INSTANCE};
 const APP_SERVICE_AUTHENTICATION: &str = "WEBSITE_AUTH_ENABLED";
 
 /// Where Entra ID issues tokens, in the public cloud: tokens of version 2.0 and 1.0 ("Access tokens in the Microsoft identity platform").
-const ENTRA: &str = "https://login.microsoftonline.com";
+pub(super) const ENTRA: &str = "https://login.microsoftonline.com";
 const ENTRA_V1: &str = "https://sts.windows.net";
 
 /// Who may ask.

@@ -220,7 +220,7 @@ async fn dispatch(context: &Context, request: Request) -> Result<Response, Probl
 
 /// Counts the request, and has it answered where it is admitted.
 async fn admit(context: &Context, caller: &Caller, chat: Chat, request: Request) -> Result<Response, Problem> {
-    let asker = quota::asker(context, caller, request.peer, &request.headers);
+    let asker = quota::asker(context, caller, &request);
     match context.service.admit_request(&asker).await {
         Ok(standings) => quota::telling(standings, dispatch_chat(context, &asker, chat, request)).await,
         Err(limited) => {

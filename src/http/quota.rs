@@ -17,7 +17,7 @@ use warp::{
     reply::Response,
 };
 
-use super::{Context, Peer, credentials, problem::Problem};
+use super::{Context, Peer, Request, credentials, problem::Problem};
 use crate::{
     conversation::Caller,
     limit::{Measure, Standing},
@@ -29,9 +29,11 @@ const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const STANDING: HeaderName = HeaderName::from_static("ratelimit");
 
 /// Who sent a request, and from where.
-pub(super) fn asker<'a>(context: &Context, caller: &'a Caller, peer: Option<Peer>, headers: &HeaderMap) -> Asker<'a> {
+pub(super) fn asker<'a>(context: &Context, caller: &'a Caller, Request { method, headers, peer, .. }: &Request) -> Asker<'a> {
     let address = client(peer.map(|Peer(peer)| peer.ip()), headers, context.settings.trusted_proxies);
-    let proof = if context.service.is_on_behalf() { credentials::proof(headers) } else { None };
+    // A read queries nothing, so that a poll need not have its credentials read once more.
+    let needs_proof = context.service.is_on_behalf() && !method.is_safe();
+    let proof = if needs_proof { credentials::proof(headers) } else { None };
     Asker { caller, network: address.map(network), proof }
 }
 

@@ -267,13 +267,12 @@ impl State {
 
     fn grant(&self, request: &Request) -> Reply {
         use base64::{Engine, prelude::BASE64_STANDARD};
-        let text = request.body.as_str().unwrap_or_default();
-        let fields: HashMap<String, String> = serde_urlencoded::from_str(text).unwrap_or_default();
+        let form = request.body.as_str().unwrap_or_default();
+        let fields: HashMap<String, String> = serde_urlencoded::from_str(form).unwrap_or_default();
         if fields.get("grant_type").is_some_and(|kind| kind == "urn:ietf:params:oauth:grant-type:token-exchange") {
             return self.exchange(&fields);
         }
         let expected = format!("Basic {}", BASE64_STANDARD.encode(format!("{}:{}", CLIENT.0, CLIENT.1)));
-        let form = request.body.as_str().unwrap_or_default();
         if request.authorization != expected {
             return (401, json!({"error": "invalid_client", "error_description": "Client authentication failed"}));
         }
