@@ -17,6 +17,7 @@ test("a server that is killed in the middle of a question and started again answ
   await page.goto(server.base);
   await ask(page, question);
   await gate.reached;
+  await expect(turns(page).last()).toContainText("Processing results...");
   await server.kill();
   await expect(turns(page).last()).toContainText("The connection is lost");
   await page.getByRole("button", { name: "New question" }).first().click();
@@ -37,6 +38,22 @@ test("a server that is killed in the middle of a question and started again answ
   await model.stop();
 });
 
+test("a connection that is lost before anything was told of a question that was taken is told with it", async ({
+  page,
+  scripted,
+}) => {
+  const question = "What is heard of it?";
+  scripted.model.script(question, { sql: ONE }, { answer: "All of it." });
+  const told = /\/chat\/[^/]+\/(events|status)/;
+  await page.route(told, (route) => route.abort());
+  await page.goto(scripted.server.base);
+  await ask(page, question);
+  await expect(turns(page).last()).toContainText("asklake has the question");
+  await expect(turns(page).last()).toContainText("The connection is lost");
+  await page.unroute(told);
+  await answered(page);
+});
+
 test("a page that is offline says so, and catches up when the network is back", async ({ page, scripted, context }) => {
   const question = "What happens offline?";
   const gate = new Gate();
@@ -44,6 +61,7 @@ test("a page that is offline says so, and catches up when the network is back", 
   await page.goto(scripted.server.base);
   await ask(page, question);
   await gate.reached;
+  await expect(turns(page).last()).toContainText("Analyzing the question...");
   await context.setOffline(true);
   await expect(page.getByRole("alert").filter({ hasText: "This device is offline" })).toBeVisible();
   gate.open();

@@ -41,6 +41,7 @@ test("a running question is stopped, and can be asked again", async ({ page, scr
   await page.goto(scripted.server.base);
   await ask(page, question);
   await gate.reached;
+  await expect(turns(page).last()).toContainText("Analyzing the question...");
   await page.getByRole("button", { name: "Stop", exact: true }).click();
   await expect(turns(page).last()).toContainText("You stopped this question before it was answered.");
   await expect(field(page)).toBeEditable();
@@ -58,6 +59,7 @@ test("a reload in the middle of a question goes on with it", async ({ page, scri
   await page.goto(scripted.server.base);
   await ask(page, question);
   await gate.reached;
+  await expect(turns(page).last()).toContainText("Analyzing the question...");
   await page.reload();
   await expect(turns(page).last().getByText("Analyzing the question...")).toBeVisible();
   await expect(page.getByRole("button", { name: "Stop", exact: true })).toBeVisible();
@@ -74,6 +76,7 @@ test("two tabs show the same conversation, whichever asks", async ({ page, scrip
   await page.goto(scripted.server.base);
   await ask(page, first);
   await gate.reached;
+  await expect(turns(page).last()).toContainText("Analyzing the question...");
   const other = await context.newPage();
   const faults = listen(other);
   await other.goto(page.url());

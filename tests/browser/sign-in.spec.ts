@@ -24,8 +24,9 @@ async function signIn(page: Page, name: string): Promise<void> {
   await page.locator("input[name=login]").fill(name);
   await page.locator("input[name=password]").fill("any");
   await page.locator("button[type=submit]").click();
+  await expect(page.locator("input[name=login]")).toHaveCount(0);
   await page.locator("button[type=submit]").click();
-  await expect(field(page)).toBeVisible();
+  await expect(page.getByRole("navigation", { name: "Your conversations" })).toBeVisible();
 }
 
 test("who signs in asks, and finds what was asked; another does not", async ({ page, browser }) => {
@@ -41,7 +42,8 @@ test("who signs in asks, and finds what was asked; another does not", async ({ p
   await page.goto(server.base);
   await expect(field(page)).toHaveCount(0);
   await signIn(page, "ann");
-  expect(page.url()).toBe(`${server.base}/`);
+  await expect(page).toHaveURL(`${server.base}/`);
+  await expect(field(page)).toBeVisible();
 
   await ask(page, "Who directed Jaws?");
   await answered(page);

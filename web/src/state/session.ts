@@ -10,7 +10,7 @@ import { announce } from "./announce";
 import { deviceId, randomId } from "./device";
 import { loadHistory, tellOtherTabs } from "./history";
 import { checkService } from "./service";
-import { isOver, type Turn, turns as turnsOf, withDraft } from "./thread";
+import { isOver, type Turn, turns as turnsOf, withDraft, withTaken } from "./thread";
 
 /** The id of the conversation; null while a new question is to be asked. */
 export const conversation = signal<string | null>(null);
@@ -182,7 +182,12 @@ export async function ask(question: string, fresh = false): Promise<void> {
   try {
     const id = await send(question, key, fresh);
     unsent = null;
-    if (!signal.aborted) conversation.value = id;
+    if (!signal.aborted) {
+      batch(() => {
+        conversation.value = id;
+        turns.value = withTaken(turns.value, asked);
+      });
+    }
     void loadHistory();
     tellOtherTabs({ kind: "changed", id });
     if (!signal.aborted) await watch(id, 0, signal);

@@ -103,6 +103,19 @@ export function isOver(state: State): boolean {
   return state.kind === "answered" || state.kind === "canceled" || state.kind === "failed";
 }
 
+/** The turns where the server has taken the one that was `asked`, and has told nothing of it yet. */
+export function withTaken(turns: Turn[], asked: Turn): Turn[] {
+  const state: State = {
+    kind: "running",
+    step: "asklake has the question...",
+    percentage: 0,
+    reasoning: null,
+    stage: "planning",
+    drafts: {},
+  };
+  return turns.map((turn) => (turn === asked ? { ...turn, state } : turn));
+}
+
 /** The turns with a part of what the model is writing; a part of another turn changes nothing. */
 export function withDraft(turns: Turn[], draft: Draft): Turn[] {
   return turns.map((turn) => {
