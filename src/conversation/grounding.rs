@@ -6,7 +6,8 @@
 //! superlatives and what a number is said of are not checked. `docs/trust.md` tells users so.
 //!
 //! Without any result nothing supports a number, not even one that the user wrote, unless it is repeated with the word that stood before
-//! it: to "how many films are in the top 10?" the answer "I cannot list the top 10" repeats, "there are 10" claims.
+//! it: to "how many films are in the top 10?" the answer "I cannot list the top 10" repeats, "there are 10" claims. A refusal may repeat
+//! them all.
 
 mod arithmetic;
 mod evidence;
@@ -29,6 +30,10 @@ pub struct Evidence<'a> {
     pub results: &'a [&'a ResultSet],
     /// What need not be in rows: questions of the user, statements that ran, assumptions.
     pub said: &'a [&'a str],
+    /// What the lake's own things are called, which names no row: words of the catalog.
+    pub words: &'a [&'a str],
+    /// Whether the answer claims nothing, so that it may repeat every number that was said: it says that there is no answer.
+    pub is_refusal: bool,
 }
 
 /// Most objections that are listed.
@@ -276,7 +281,9 @@ impl Answer<'_> {
                 .filter(|at| self.numbers[*at].readings.iter().any(|reading| equation.is_constant(*at, reading.value)))
                 .collect();
             let is_known = |at: usize| supported[at] || constants.contains(&at) || self.is_found(at, index);
-            let rests = equation.operands().all(is_known);
+            // Of constants alone one can make any number.
+            let is_evident = |at: usize| supported[at] || self.is_found(at, index);
+            let rests = equation.operands().all(is_known) && equation.operands().any(is_evident);
             let holds = equation.holds(result, |at, percent_as_parts| self.value(at, index, percent_as_parts));
             supported[equation.result] = rests && holds;
             if rests && holds {

@@ -163,6 +163,13 @@ pub enum Outcome {
         /// Index of the job.
         job: usize,
     },
+    /// The warehouse takes no further run now: that of `job` never began.
+    QueryTurnedAway {
+        /// Index of the job.
+        job: usize,
+        /// Why, and what to change where that does not pass.
+        detail: String,
+    },
     /// The model or the warehouse failed in a way that may pass.
     Unavailable {
         /// What to end the turn with when it does not pass.
@@ -285,10 +292,21 @@ pub fn apply(mut conversation: Conversation, outcome: Outcome, budgets: &Budgets
             }
         }
         Outcome::QuerySucceeded { job, summary } => {
-            succeeded(&mut conversation, job, summary, now);
+            succeeded(&mut conversation, job, summary, budgets, now);
             Duration::ZERO
         }
-        Outcome::QueryLost { job } => lost(&mut conversation, job, budgets, now),
+        Outcome::QueryLost { job } => {
+            let lost = launch_again(&mut conversation, job);
+            let detail = || format!("The warehouse lost the query {lost} times. Try again when it runs steadily.");
+            relaunch(&mut conversation, lost, detail, budgets, now);
+            backoff(lost)
+        }
+        Outcome::QueryTurnedAway { job, detail } => {
+            let lost = launch_again(&mut conversation, job);
+            relaunch(&mut conversation, lost, || format!("The warehouse is busy: {detail}"), budgets, now);
+            // Others have to end first, which takes longer than an engine to come back.
+            backoff(lost + 2)
+        }
         Outcome::Unavailable { code, detail, retry_after } => {
             conversation.spent.failures = failures + 1;
             if conversation.spent.failures > budgets.failures {
@@ -415,6 +433,9 @@ fn with_notes(mut text: String, review: &Review) -> String {
         let (noun, list) = (if named.len() == 1 { "query" } else { "queries" }, named.join(", "));
         text.push_str(&format!("\n\nFollows the verified {noun} {list}."));
     }
+    if review.found_nothing {
+        text.push_str("\n\nThe query found no rows.");
+    }
     if !review.unverified.is_empty() {
         text.push_str(&format!("\n\nNot found in the rows: {}. Check before you rely on it.", review.unverified.join("; ")));
     }
@@ -473,7 +494,7 @@ fn enter(conversation: &mut Conversation, index: usize, phase: Phase, now: Times
     is_other
 }
 
-fn succeeded(conversation: &mut Conversation, index: usize, summary: ResultSummary, now: Timestamp) {
+fn succeeded(conversation: &mut Conversation, index: usize, summary: ResultSummary, budgets: &Budgets, now: Timestamp) {
     let Some(job) = conversation.databricks_jobs.get_mut(index) else { return };
     job.status = JobStatus::Completed;
     job.row_count = Some(summary.row_count);
@@ -481,21 +502,12 @@ fn succeeded(conversation: &mut Conversation, index: usize, summary: ResultSumma
     job.limit_source = summary.limit_source;
     finish(conversation, index, now);
     record(conversation, index, ToolStatus::Success);
-    after_job(conversation);
+    after_job(conversation, budgets, now);
 }
 
 fn fail_job(conversation: &mut Conversation, index: usize, error: String, budgets: &Budgets, now: Timestamp) {
-    fail(conversation, index, error.clone(), now);
-    if conversation.spent.repairs < budgets.repairs {
-        conversation.spent.repairs += 1;
-    } else if has_rows(conversation) {
-        // What it has may do: the model is to answer, and sees which queries failed.
-        conversation.spent.queries = conversation.spent.queries.max(budgets.queries);
-    } else {
-        let detail = format!("The query failed and {} repairs did not help: {error}", budgets.repairs);
-        return end(conversation, ErrorCode::QueryFailed, detail, now);
-    }
-    after_job(conversation);
+    fail(conversation, index, error, now);
+    after_job(conversation, budgets, now);
 }
 
 /// Notes that a job ended without rows.
@@ -514,7 +526,7 @@ fn repeated(conversation: &mut Conversation, index: usize, of: usize, budgets: &
         Some(Job { status: JobStatus::Completed, .. }) => {
             fail(conversation, index, format!("This is the statement of query {number}, whose rows are there: it was not run again."), now);
             conversation.spent.queries = conversation.spent.queries.max(budgets.queries);
-            after_job(conversation);
+            conversation.stage = next_stage(conversation);
         }
         earlier => {
             let error = earlier.and_then(|job| job.error.as_deref()).unwrap_or("it failed");
@@ -534,31 +546,58 @@ fn finish(conversation: &mut Conversation, index: usize, now: Timestamp) {
     }
 }
 
-fn lost(conversation: &mut Conversation, index: usize, budgets: &Budgets, now: Timestamp) -> Duration {
-    let Some(job) = conversation.databricks_jobs.get_mut(index) else { return Duration::ZERO };
+/// Makes a job whose run is gone pending again. Returns how many of its runs are gone.
+fn launch_again(conversation: &mut Conversation, index: usize) -> u32 {
+    conversation.stage = Stage::Submitting;
+    let Some(job) = conversation.databricks_jobs.get_mut(index) else { return 0 };
     job.lost += 1;
     job.run_id = None;
     job.status = JobStatus::Pending;
     job.phase = None;
     job.executing_since = None;
-    let lost = job.lost;
-    conversation.stage = Stage::Submitting;
-    if lost > budgets.relaunches {
-        let detail = format!("The warehouse lost the query {lost} times. Try again when it runs steadily.");
-        end(conversation, ErrorCode::WarehouseUnavailable, detail, now);
-    }
-    backoff(lost)
+    job.lost
 }
 
-/// The next stage once a job is over: its pending siblings first, then the model.
-fn after_job(conversation: &mut Conversation) {
-    conversation.stage = if pending(conversation).is_some() {
-        Stage::Submitting
-    } else if has_rows(conversation) {
-        Stage::Answering
-    } else {
-        Stage::Planning
-    };
+/// Ends the turn where more runs of a job are gone than may be.
+fn relaunch(conversation: &mut Conversation, lost: u32, detail: impl FnOnce() -> String, budgets: &Budgets, now: Timestamp) {
+    if lost > budgets.relaunches {
+        end(conversation, ErrorCode::WarehouseUnavailable, detail(), now);
+    }
+}
+
+/// Goes on once a job is over: with its pending siblings, then with the model, which is told of every failure among them at once. However
+/// many of one decision failed, mending them is one repair.
+fn after_job(conversation: &mut Conversation, budgets: &Budgets, now: Timestamp) {
+    if pending(conversation).is_none()
+        && let Some(error) = failure(conversation)
+    {
+        if conversation.spent.repairs < budgets.repairs {
+            conversation.spent.repairs += 1;
+        } else if has_rows(conversation) {
+            // What it has may do: the model is to answer, and sees which queries failed.
+            conversation.spent.queries = conversation.spent.queries.max(budgets.queries);
+        } else {
+            let detail = format!("The query failed and {} repairs did not help: {error}", budgets.repairs);
+            return end(conversation, ErrorCode::QueryFailed, detail, now);
+        }
+    }
+    conversation.stage = next_stage(conversation);
+}
+
+fn next_stage(conversation: &Conversation) -> Stage {
+    match (pending(conversation), has_rows(conversation)) {
+        (Some(_), _) => Stage::Submitting,
+        (None, true) => Stage::Answering,
+        (None, false) => Stage::Planning,
+    }
+}
+
+/// The error of the last query that failed among those of the last decision.
+fn failure(conversation: &Conversation) -> Option<&str> {
+    let decided = conversation.messages.last().map(|message| message.tool_calls.as_slice()).unwrap_or_default();
+    let of_it = |job: &Job| decided.iter().any(|call| call.id == job.call_id);
+    let failed = conversation.turn_jobs().filter(|(_, job)| job.status == JobStatus::Failed && of_it(job)).last();
+    failed.map(|(_, job)| job.error.as_deref().unwrap_or("it failed"))
 }
 
 /// Writes what came of a job into the tool call that decided on it, where the model and clients read it.

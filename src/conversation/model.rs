@@ -429,7 +429,13 @@ impl Conversation {
         self.databricks_jobs.iter().enumerate().filter(|(_, job)| job.turn == self.turn)
     }
 
-    /// The jobs of the turn that gave rows to a statement of the model: its lookups are left out. Indexed as [`Conversation::turn_jobs`].
+    /// The statement of the turn that its answer rests on: the last one that gave rows, else the last one that ran.
+    pub fn decisive_statement(&self) -> Option<(usize, &Job)> {
+        let has_rows = |(_, job): &(usize, &Job)| job.row_count != Some(0);
+        self.turn_statements().filter(has_rows).last().or_else(|| self.turn_statements().last())
+    }
+
+    /// The jobs of the turn that ran a statement of the model: its lookups are left out. Indexed as [`Conversation::turn_jobs`].
     pub fn turn_statements(&self) -> impl Iterator<Item = (usize, &Job)> {
         self.statements().filter(|(_, job)| job.turn == self.turn)
     }
@@ -715,6 +721,8 @@ pub struct Review {
     pub objections: Vec<String>,
     /// Numbers and names that no row supports: they are marked where the answer goes out all the same.
     pub unverified: Vec<String>,
+    /// Whether the queries gave no row at all, so that nothing in its words can be held against any.
+    pub found_nothing: bool,
     /// What the statements assumed that the user did not say.
     pub assumptions: Vec<String>,
     /// Questions of the verified queries that the statements follow.

@@ -294,6 +294,7 @@ impl Bench {
                 RunState::Succeeded(rows) => return Ok(Ok(rows)),
                 RunState::Failed(error) => return fault(format!("fails: {error}")),
                 RunState::Canceled | RunState::Lost => anyhow::bail!("the warehouse lost the run of a known statement"),
+                RunState::TurnedAway(detail) => anyhow::bail!("the warehouse did not run a known statement: {detail}"),
             }
         }
     }
@@ -343,9 +344,9 @@ fn unjudged(question: &Question) -> Judged {
     }
 }
 
-/// Number (from 1) and statement of the last query that gave rows; what was looked up to write one is none.
+/// Number (from 1) and statement of the query that the answer rests on.
 fn last_rows(conversation: &Conversation) -> Option<(u32, &str)> {
-    let (index, job) = conversation.turn_statements().last()?;
+    let (index, job) = conversation.decisive_statement()?;
     Some((u32::try_from(index + 1).ok()?, &job.sql_query))
 }
 

@@ -155,6 +155,11 @@ pub trait Model: Send + Sync {
     /// Name shown with every answer, such as a deployment's.
     fn name(&self) -> &str;
 
+    /// Whether what it says may come from its memory instead of rows.
+    fn remembers(&self) -> bool {
+        true
+    }
+
     /// A digest of all that the reply depends on: what would be sent for `request`, but neither address nor key.
     fn fingerprint(&self, request: &Request) -> String;
 

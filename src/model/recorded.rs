@@ -62,6 +62,10 @@ impl Model for Recorded {
         self.live.kind()
     }
 
+    fn remembers(&self) -> bool {
+        self.live.remembers()
+    }
+
     fn name(&self) -> &str {
         self.live.name()
     }

@@ -171,6 +171,7 @@ pub(super) fn query_outcome(outcome: &Outcome) -> Option<&'static str> {
         Outcome::QueryRefused { .. } => Some("refused"),
         Outcome::QueryRepeated { .. } => Some("repeated"),
         Outcome::QueryLost { .. } => Some("lost"),
+        Outcome::QueryTurnedAway { .. } => Some("turned_away"),
         _ => None,
     }
 }

@@ -62,7 +62,7 @@ impl Service {
                 tracing::info!(conversation.id = %conversation.id, detail, "the model's replies cannot be used; the rows are the answer");
                 let (decision, review) = self.judged(conversation, Decision::Answer(rows_alone::answer(result)), &results);
                 // It is made of rows alone, and nobody could write it better.
-                let review = Review { objections: Vec::new(), unverified: Vec::new(), ..review };
+                let review = Review { objections: Vec::new(), unverified: Vec::new(), found_nothing: false, ..review };
                 let model = self.ports.model.name().to_owned();
                 Outcome::ModelReplied { decision, review: Box::new(review), model, prompt_tokens, completion_tokens, model_ms }
             }
@@ -153,6 +153,7 @@ impl Service {
             }
             RunState::Running(phase) => Outcome::QueryRunning { job: index, phase },
             RunState::Lost => Outcome::QueryLost { job: index },
+            RunState::TurnedAway(detail) => Outcome::QueryTurnedAway { job: index, detail },
             RunState::Failed(error) => Outcome::QueryFailed { job: index, error },
             // Stopped by a worker that died before it could say so.
             RunState::Canceled if let Some(error) = passed => Outcome::QueryFailed { job: index, error },
@@ -183,7 +184,7 @@ impl Service {
         match self.call("poll", None, wait + self.settings.warehouse_timeout, poll).await {
             Ok(Ok(RunState::Canceled)) => Cancellation::Confirmed,
             Ok(Ok(RunState::Succeeded(_) | RunState::Failed(_))) => Cancellation::TooLate,
-            Ok(Ok(RunState::Lost)) => Cancellation::Unknown,
+            Ok(Ok(RunState::Lost | RunState::TurnedAway(_))) => Cancellation::Unknown,
             Ok(Ok(RunState::Running(_))) => Cancellation::Unconfirmed,
             Ok(Err(error)) => {
                 tracing::warn!(run.id = %run, %error, "the warehouse does not tell whether it canceled a query");

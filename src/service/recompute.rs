@@ -120,6 +120,7 @@ impl Service {
             RunState::Failed(error) => Again::Failed(error),
             RunState::Canceled => Again::Lost("The query was canceled in the warehouse.".into()),
             RunState::Lost => Again::Lost("The warehouse lost the query.".into()),
+            RunState::TurnedAway(detail) => Again::Lost(detail),
         }
     }
 

@@ -5,17 +5,24 @@
 use super::{Service, perform::number, transcript::Results};
 use crate::{
     conversation::{Answer, AnswerBasis, Chart, Conversation, Job, JobStatus, ResultSet, Review, Role, grounding},
-    sql::assumptions,
+    sql::{assumptions, catalog::vocabulary::Vocabulary, sources},
 };
 
 impl Service {
     /// Reviews `answer`. Where it may not go out even after its rewrite (recall under [`super::Settings::data_only`]), it becomes a refusal.
     pub(super) fn review(&self, conversation: &Conversation, answer: Answer, results: &Results) -> (Answer, Review) {
+        let evidence = self.evidence(conversation, results);
+        let answer = resting_on(answer, &evidence);
         let is_recall = self.settings.data_only && answer.basis == AnswerBasis::ModelKnowledge;
         if is_recall && conversation.spent.rewrites > 0 {
             return (self.refusal(answer), Review::default());
         }
-        let unverified = self.unverified(conversation, &answer, results);
+        let found_nothing =
+            self.ports.model.remembers() && answer.basis == AnswerBasis::Data && evidence.iter().all(|result| result.row_count == 0);
+        if found_nothing && self.settings.data_only {
+            return (self.nothing(answer), Review { assumptions: self.assumed(conversation), ..Review::default() });
+        }
+        let unverified = self.unverified(conversation, &answer, &evidence);
         let mut objections = Vec::new();
         if is_recall {
             objections
@@ -27,15 +34,29 @@ impl Service {
                 unverified.join("; ")
             ));
         }
-        let statements = || conversation.turn_statements().map(|(_, job)| job);
         let source = |job: &Job| self.lake.catalog.queries.get(self.lake.verified.source(&job.sql_query)?);
-        let mut verified_queries: Vec<String> =
-            statements().filter_map(source).map(|query| self.lake.catalog.fill(&query.question)).collect();
+        let followed = conversation.turn_statements().filter_map(|(_, job)| source(job));
+        let mut verified_queries: Vec<String> = followed.map(|query| self.lake.catalog.fill(&query.question)).collect();
         verified_queries.dedup();
-        let last = statements().last();
-        let assumed = |job: &Job| assumptions::assumptions(&job.sql_query, &conversation.question, &self.lake.catalog);
         let chart = self.chart(conversation, answer.basis, results);
-        (answer, Review { objections, unverified, assumptions: last.map(assumed).unwrap_or_default(), verified_queries, chart })
+        let assumptions = self.assumed(conversation);
+        (answer, Review { objections, unverified, found_nothing, assumptions, verified_queries, chart })
+    }
+
+    /// What an answer may rest on: rows of statements that read the lake. What others give was written by the model itself.
+    fn evidence<'a>(&self, conversation: &Conversation, results: &'a Results) -> Vec<&'a ResultSet> {
+        let reads_lake = |index: &usize| {
+            let job = conversation.databricks_jobs.get(*index);
+            job.is_some_and(|job| sources::reads_lake(&job.sql_query, &self.lake.catalog))
+        };
+        results.iter().filter(|(index, _)| reads_lake(index)).map(|(_, result)| result).collect()
+    }
+
+    /// What the statement that the answer rests on assumes.
+    fn assumed(&self, conversation: &Conversation) -> Vec<String> {
+        let decisive = conversation.decisive_statement();
+        let assumed = |(_, job): (usize, &Job)| assumptions::assumptions(&job.sql_query, &conversation.question, &self.lake.catalog);
+        decisive.map(assumed).unwrap_or_default()
     }
 
     /// The chart of the rows that an answer from data rests on: those of the last statement that gave any. A turn without one may ask for a
@@ -48,22 +69,28 @@ impl Service {
         Chart::of(&conversation.question, number(index), drawn)
     }
 
-    fn unverified(&self, conversation: &Conversation, answer: &Answer, results: &Results) -> Vec<String> {
-        let results: Vec<&ResultSet> = results.values().collect();
+    fn unverified(&self, conversation: &Conversation, answer: &Answer, evidence: &[&ResultSet]) -> Vec<String> {
         let mut said: Vec<&str> =
             conversation.messages.iter().filter(|message| message.role == Role::User).map(|message| message.content.as_str()).collect();
         said.extend(conversation.databricks_jobs.iter().filter(|job| job.status == JobStatus::Completed).map(|job| job.sql_query.as_str()));
-        if answer.basis == AnswerBasis::None {
-            // A refusal may quote what can be asked instead.
+        let is_refusal = answer.basis == AnswerBasis::None;
+        if is_refusal {
+            // It may quote what can be asked instead.
             said.extend(self.lake.catalog.questions.iter().map(String::as_str));
         }
-        grounding::unverified(&answer.text, &grounding::Evidence { results: &results, said: &said })
+        let words: Vec<&str> = self.lake.catalog.planner.iter().flat_map(Vocabulary::nouns).collect();
+        grounding::unverified(&answer.text, &grounding::Evidence { results: evidence, said: &said, words: &words, is_refusal })
     }
 
-    /// The rows of the last statement of the turn.
+    /// The rows of the statement that the answer of the turn rests on.
     pub(super) fn last_rows<'a>(&self, conversation: &Conversation, results: &'a Results) -> Option<&'a ResultSet> {
-        let (index, _) = conversation.turn_statements().last()?;
+        let (index, _) = conversation.decisive_statement()?;
         results.get(&index)
+    }
+
+    /// Where only the lake may be answered from and nothing was found in it, there is nothing to say but that.
+    fn nothing(&self, answer: Answer) -> Answer {
+        Answer { text: format!("The query found no rows: nothing in the lake `{}` matches it.", self.lake.catalog.name), ..answer }
     }
 
     fn refusal(&self, answer: Answer) -> Answer {
@@ -73,5 +100,13 @@ impl Service {
             self.lake.catalog.name
         );
         Answer { text, basis: AnswerBasis::None, assumptions: Vec::new(), suggested_questions: answer.suggested_questions }
+    }
+}
+
+/// The answer, with its basis as it is: none is data where no query read any.
+fn resting_on(answer: Answer, evidence: &[&ResultSet]) -> Answer {
+    match answer.basis {
+        AnswerBasis::Data if evidence.is_empty() => Answer { basis: AnswerBasis::ModelKnowledge, ..answer },
+        _ => answer,
     }
 }

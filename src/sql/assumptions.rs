@@ -1,13 +1,14 @@
 //! What a statement assumes that the user did not say: its conditions on columns with literals, in words for people.
 //!
 //! Owns what counts as said and how a condition reads. The catalog's own sentences are preferred. Refuses to guess: conditions between
-//! columns, on computed values or on names that the catalog does not have are left out; synonyms count only where the catalog has them.
+//! columns, on computed values or on names that the catalog does not have are left out, and so are those of what a statement excludes
+//! (NOT EXISTS, NOT IN, anti joins, EXCEPT), which hold for none of its rows; synonyms count only where the catalog has them.
 
 use std::{collections::HashSet, ops::ControlFlow};
 
 use sqlparser::ast::{
-    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, JoinConstraint, JoinOperator, LimitClause, Select,
-    UnaryOperator, Value, Visit as _, Visitor,
+    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, JoinConstraint, JoinOperator, LimitClause, Query,
+    Select, SetExpr, SetOperator, TableFactor, UnaryOperator, Value, Visit as _, Visitor,
 };
 
 use super::{
@@ -30,7 +31,7 @@ pub fn assumptions(sql: &str, question: &str, catalog: &Catalog) -> Vec<String> 
     let _ = query.visit(&mut conditions);
     let said = Said::new(question, catalog);
     let mut found: Vec<String> = Vec::new();
-    let sentences = conditions.found.iter().filter_map(|condition| condition.sentence(&said, catalog));
+    let sentences = conditions.found.iter().filter_map(|told| told.sentence(&said, catalog));
     for sentence in sentences.chain(limit(query.limit_clause.as_ref(), &said)) {
         if found.len() < MOST && !found.contains(&sentence) {
             found.push(sentence);
@@ -75,18 +76,78 @@ enum Literal {
     Text(String),
 }
 
-/// Collects the conditions of every SELECT.
+/// What holds for every row.
+#[derive(Debug)]
+enum Told {
+    One(Condition),
+    Any(Alternatives),
+}
+
+/// The sides of an OR.
+#[derive(Debug, Default)]
+struct Alternatives {
+    /// Each with the conditions that it takes.
+    known: Vec<Vec<Condition>>,
+    /// Whether there is one more that cannot be told.
+    is_open: bool,
+}
+
+/// Collects the conditions of every SELECT whose rows count.
 #[derive(Default)]
 struct Conditions {
-    found: Vec<Condition>,
+    found: Vec<Told>,
+    /// Whether there was a condition that cannot be told.
+    is_open: bool,
+    /// Queries whose rows are excluded.
+    excluded: Vec<*const Query>,
+    /// The same of sides of EXCEPT.
+    excepted: Vec<*const Select>,
+    /// How many queries deep within one that is excluded.
+    depth: usize,
 }
 
 impl Visitor for Conditions {
     type Break = ();
 
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        if self.depth > 0 || self.excluded.contains(&std::ptr::from_ref(query)) {
+            self.depth += 1;
+        }
+        self.except(&query.body);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _query: &Query) -> ControlFlow<()> {
+        self.depth = self.depth.saturating_sub(1);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        match expr {
+            Expr::Exists { subquery, negated: true } | Expr::InSubquery { subquery, negated: true, .. } => {
+                self.excluded.push(std::ptr::from_ref(subquery));
+            }
+            Expr::UnaryOp { op: UnaryOperator::Not | UnaryOperator::BangNot, expr } => match bare(expr) {
+                Expr::Exists { subquery, negated: false } | Expr::InSubquery { subquery, negated: false, .. } => {
+                    self.excluded.push(std::ptr::from_ref(subquery));
+                }
+                _ => {}
+            },
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
+        if self.depth > 0 || self.excepted.contains(&std::ptr::from_ref(select)) {
+            return ControlFlow::Continue(());
+        }
         for join in select.from.iter().flat_map(|from| &from.joins) {
-            if let Some(on) = constraint(&join.join_operator) {
+            if is_anti(&join.join_operator) {
+                if let TableFactor::Derived { subquery, .. } = &join.relation {
+                    self.excluded.push(std::ptr::from_ref(subquery));
+                }
+            } else if let Some(on) = constraint(&join.join_operator) {
                 self.read(on, false);
             }
         }
@@ -95,6 +156,14 @@ impl Visitor for Conditions {
         }
         ControlFlow::Continue(())
     }
+}
+
+fn bare(expr: &Expr) -> &Expr {
+    if let Expr::Nested(inner) = expr { bare(inner) } else { expr }
+}
+
+fn is_anti(join: &JoinOperator) -> bool {
+    matches!(join, JoinOperator::LeftAnti(_) | JoinOperator::RightAnti(_) | JoinOperator::Anti(_))
 }
 
 fn constraint(join: &JoinOperator) -> Option<&Expr> {
@@ -107,21 +176,47 @@ fn constraint(join: &JoinOperator) -> Option<&Expr> {
         | JoinOperator::RightOuter(JoinConstraint::On(on))
         | JoinOperator::FullOuter(JoinConstraint::On(on))
         | JoinOperator::LeftSemi(JoinConstraint::On(on))
-        | JoinOperator::LeftAnti(JoinConstraint::On(on))
-        | JoinOperator::Semi(JoinConstraint::On(on))
-        | JoinOperator::Anti(JoinConstraint::On(on)) => Some(on),
+        | JoinOperator::Semi(JoinConstraint::On(on)) => Some(on),
         _ => None,
     }
 }
 
 impl Conditions {
+    /// Notes the sides of an EXCEPT that take rows away.
+    fn except(&mut self, body: &SetExpr) {
+        if let SetExpr::SetOperation { op, left, right, .. } = body {
+            if matches!(op, SetOperator::Except | SetOperator::Minus) {
+                self.take_away(right);
+            }
+            self.except(left);
+            self.except(right);
+        }
+    }
+
+    fn take_away(&mut self, body: &SetExpr) {
+        match body {
+            SetExpr::Select(select) => self.excepted.push(std::ptr::from_ref(select)),
+            SetExpr::Query(query) => self.excluded.push(std::ptr::from_ref(query)),
+            SetExpr::SetOperation { left, right, .. } => {
+                self.take_away(left);
+                self.take_away(right);
+            }
+            _ => {}
+        }
+    }
+
     fn read(&mut self, expr: &Expr, negated: bool) {
         match expr {
             Expr::Nested(inner) => self.read(inner, negated),
             Expr::UnaryOp { op: UnaryOperator::Not | UnaryOperator::BangNot, expr } => self.read(expr, !negated),
-            Expr::BinaryOp { left, op: BinaryOperator::And | BinaryOperator::Or, right } => {
+            Expr::BinaryOp { left, op: BinaryOperator::And | BinaryOperator::Or, right } if !is_either(expr, negated) => {
                 self.read(left, negated);
                 self.read(right, negated);
+            }
+            either if is_either(either, negated) => {
+                let mut any = Alternatives::default();
+                any.add(either, negated);
+                self.found.push(Told::Any(any));
             }
             Expr::BinaryOp { left, op, right } => self.compare(left, op, right, negated),
             Expr::Between { expr, negated: not, low, high } => {
@@ -136,7 +231,7 @@ impl Conditions {
                     self.add(column, Relation::Holds, negated, [*value]);
                 }
             }
-            _ => {}
+            _ => self.is_open = true,
         }
     }
 
@@ -148,7 +243,10 @@ impl Conditions {
             BinaryOperator::LtEq => (Relation::AtMost, Relation::AtLeast),
             BinaryOperator::Gt => (Relation::More, Relation::Less),
             BinaryOperator::GtEq => (Relation::AtLeast, Relation::AtMost),
-            _ => return,
+            _ => {
+                self.is_open = true;
+                return;
+            }
         };
         self.either(left, right, (relation, turned), negated);
     }
@@ -164,7 +262,64 @@ impl Conditions {
     fn add<'a>(&mut self, subject: &Expr, relation: Relation, negated: bool, values: impl IntoIterator<Item = &'a Expr>) {
         let values: Option<Vec<Literal>> = values.into_iter().map(literal).collect();
         if let (Some((subject, is_column)), Some(values)) = (named(subject), values) {
-            self.found.push(Condition { subject, is_column, relation, negated, values });
+            self.found.push(Told::One(Condition { subject, is_column, relation, negated, values }));
+        } else {
+            self.is_open = true;
+        }
+    }
+}
+
+/// Whether one side of the expression is enough: an OR, or an AND that is denied.
+fn is_either(expr: &Expr, negated: bool) -> bool {
+    matches!(expr, Expr::BinaryOp { op: BinaryOperator::Or, .. } if !negated)
+        || matches!(expr, Expr::BinaryOp { op: BinaryOperator::And, .. } if negated)
+}
+
+impl Alternatives {
+    fn add(&mut self, expr: &Expr, negated: bool) {
+        match expr {
+            Expr::Nested(inner) => self.add(inner, negated),
+            Expr::BinaryOp { left, right, .. } if is_either(expr, negated) => {
+                self.add(left, negated);
+                self.add(right, negated);
+            }
+            side => {
+                let mut of_side = Conditions::default();
+                of_side.read(side, negated);
+                let found = of_side.found.into_iter().map(|told| if let Told::One(condition) = told { Some(condition) } else { None });
+                match found.collect::<Option<Vec<Condition>>>() {
+                    Some(conditions) if !of_side.is_open && !conditions.is_empty() => self.known.push(conditions),
+                    _ => self.is_open = true,
+                }
+            }
+        }
+    }
+
+    /// All sides in one sentence, unless each was said.
+    fn sentence(&self, said: &Said, catalog: &Catalog) -> Option<String> {
+        let mut sides: Vec<String> = Vec::new();
+        let mut is_open = self.is_open;
+        for conditions in &self.known {
+            let told: Option<Vec<String>> = conditions.iter().map(|condition| condition.named(catalog)).collect();
+            match told {
+                Some(told) if !sides.contains(&told.join(" and ")) => sides.push(told.join(" and ")),
+                Some(_) => {}
+                None => is_open = true,
+            }
+        }
+        if sides.is_empty() || self.known.iter().flatten().all(|condition| condition.is_said(said, catalog)) {
+            return None;
+        }
+        sides.extend(is_open.then(|| "another condition holds".to_owned()));
+        Some(sides.join(" or "))
+    }
+}
+
+impl Told {
+    fn sentence(&self, said: &Said, catalog: &Catalog) -> Option<String> {
+        match self {
+            Self::One(condition) => condition.sentence(said, catalog),
+            Self::Any(any) => any.sentence(said, catalog),
         }
     }
 }
@@ -214,18 +369,24 @@ fn literal(expr: &Expr) -> Option<Literal> {
 impl Condition {
     /// The condition in words, unless it was said or is on nothing that the catalog has.
     fn sentence(&self, said: &Said, catalog: &Catalog) -> Option<String> {
-        let column = catalog.relations().find_map(|relation| relation.column(&self.subject));
-        if self.is_column && column.is_none() {
-            return None;
-        }
         let own = catalog.planner.as_ref().and_then(|words| self.kind(words).or_else(|| self.threshold(words, catalog)));
         if own.is_some() {
             return own;
         }
-        if self.values.iter().all(|value| said.has(value, &self.subject, self.relation, catalog)) {
-            return None;
+        if self.is_said(said, catalog) { None } else { self.named(catalog) }
+    }
+
+    fn is_said(&self, said: &Said, catalog: &Catalog) -> bool {
+        self.values.iter().all(|value| said.has(value, &self.subject, self.relation, catalog))
+    }
+
+    /// The condition in plain words, unless it is on nothing that the catalog has.
+    fn named(&self, catalog: &Catalog) -> Option<String> {
+        let column = catalog.relations().find_map(|relation| relation.column(&self.subject));
+        match column {
+            None if self.is_column => None,
+            column => Some(self.plain(column.map_or(self.subject.as_str(), |column| column.name.as_str()))),
         }
-        Some(self.plain(column.map_or(self.subject.as_str(), |column| column.name.as_str())))
     }
 
     /// The catalog's sentence for the kind that the condition selects, which nobody says by its value.
@@ -253,7 +414,8 @@ impl Condition {
     }
 
     fn plain(&self, subject: &str) -> String {
-        let shown: Vec<String> = self.values.iter().map(Literal::shown).collect();
+        let is_year = subject.to_lowercase().contains("year");
+        let shown: Vec<String> = self.values.iter().map(|value| value.shown(is_year)).collect();
         let not = if self.negated { "not " } else { "" };
         let (last, relation) = match self.relation {
             Relation::Equal => ("or", "is"),
@@ -278,10 +440,12 @@ impl Condition {
 }
 
 impl Literal {
-    fn shown(&self) -> String {
+    fn shown(&self, is_year: bool) -> String {
         match self {
             // No year has its thousands apart.
-            Self::Number(digits) if digits.len() == 4 && digits.starts_with(['1', '2']) && !digits.ends_with("00") => digits.clone(),
+            Self::Number(digits) if is_year || digits.len() == 4 && digits.starts_with(['1', '2']) && !digits.ends_with("00") => {
+                digits.clone()
+            }
             Self::Number(digits) => grouped(digits),
             Self::Text(text) => format!("'{text}'"),
         }
@@ -485,6 +649,41 @@ mod tests {
             ),
             ("Amelie", "WHERE primaryTitle = 'Amélie' AND isAdult = 0", &["isAdult is 0"]),
             ("", "WHERE m.startYear = m.endYear AND numVotes > averageRating", &[]),
+            (
+                "of this century",
+                "WHERE startYear >= 2000 AND startYear < 2100",
+                &["startYear is at least 2000", "startYear is less than 2100"],
+            ),
+            (
+                "great films",
+                "WHERE averageRating >= 8.5 OR numVotes >= 100000 AND isAdult = 0",
+                &["averageRating is at least 8.5 or numVotes is at least 100,000 and isAdult is 0"],
+            ),
+            (
+                "great films",
+                "WHERE averageRating >= 8.5 OR m.startYear = m.endYear",
+                &["averageRating is at least 8.5 or another condition holds"],
+            ),
+            ("films", "WHERE NOT (startYear = 2000 AND isAdult = 1)", &["startYear is not 2000 or isAdult is not 1"]),
+            ("rated 8.5 or with 1,000 votes", "WHERE averageRating >= 8.5 OR numVotes >= 1000", &[]),
+            (
+                "films nobody composed for",
+                "WHERE NOT EXISTS (SELECT 1 FROM imdb.movie_cast AS c WHERE c.tconst = m.tconst AND c.category = 'composer')",
+                &[],
+            ),
+            ("films", "WHERE tconst NOT IN (SELECT tconst FROM imdb.ratings_delta WHERE numVotes >= 7)", &[]),
+            (
+                "films",
+                "WHERE NOT (tconst IN (SELECT tconst FROM imdb.ratings_delta WHERE numVotes >= 7)) AND isAdult = 0",
+                &["isAdult is 0"],
+            ),
+            ("films", "EXCEPT SELECT primaryTitle FROM imdb.movies_with_ratings WHERE numVotes >= 7", &[]),
+            (
+                "films",
+                "LEFT ANTI JOIN imdb.ratings_delta AS r ON r.tconst = m.tconst AND r.numVotes >= 1000 WHERE isAdult = 0",
+                &["isAdult is 0"],
+            ),
+            ("films", "LEFT ANTI JOIN (SELECT tconst FROM imdb.ratings_delta WHERE numVotes >= 7) AS r ON r.tconst = m.tconst", &[]),
         ];
         for (question, rest, expected) in cases {
             check(&catalog, &[(question, &statement(rest), expected)]);
@@ -513,7 +712,7 @@ mod tests {
                 (
                     "who",
                     "SELECT 1 FROM imdb.movie_cast WHERE category = 'director' OR category = 'director' OR primaryName = 'It''s'",
-                    &["category is 'director'", "primaryName is 'It's'"],
+                    &["category is 'director' or primaryName is 'It's'"],
                 ),
                 (
                     "all",

@@ -83,6 +83,8 @@ pub enum RunState {
     Canceled,
     /// The warehouse does not know it (any more): the engine was restarted.
     Lost,
+    /// It never ran, because the warehouse takes no further one now: why, and what to change. Under another token it may be launched later.
+    TurnedAway(String),
 }
 
 /// Why a warehouse operation failed.

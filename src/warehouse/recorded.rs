@@ -66,7 +66,7 @@ impl Recorded {
             RunState::Running(_) => return,
             RunState::Succeeded(rows) => Some(Given::Rows(rows.clone())),
             RunState::Failed(error) => Some(Given::Failed(error.clone())),
-            RunState::Canceled | RunState::Lost => None,
+            RunState::Canceled | RunState::Lost | RunState::TurnedAway(_) => None,
         };
         let Some(Launched { key, sql, at }) = self.launched().remove(run) else { return };
         self.tape.live(Port::Warehouse, &key, &sql, milliseconds(at), given.as_ref());

@@ -192,6 +192,50 @@ async fn where_only_data_may_answer_recall_is_refused_after_one_more_try() {
     );
 }
 
+/// Asks a model that queries once and then says `text`, over a lake in which nothing is found.
+async fn found_nothing(data_only: bool, text: &'static str) -> Value {
+    let settings = Settings { data_only, ..Settings::default() };
+    let talk = Talk::by(settings, move |_, call| Ok(if call == 0 { query(SQL) } else { answer(text) })).await;
+    talk.warehouse.empty.lock().unwrap().push("movies_delta".into());
+    talk.ask(QUESTION).await
+}
+
+#[tokio::test]
+async fn where_the_queries_found_nothing_the_answer_says_so_and_with_data_alone_says_no_more() {
+    let recall = "It was directed by Bong Joon-ho and is a masterpiece.";
+    let status = found_nothing(false, recall).await;
+    assert_eq!(status["final_answer"], format!("{recall}\n\nThe query found no rows."));
+    let status = found_nothing(true, recall).await;
+    assert_eq!(
+        (&status["answer_basis"], &status["final_answer"]),
+        (&"data".into(), &"The query found no rows: nothing in the lake `imdb` matches it.".into())
+    );
+}
+
+#[tokio::test]
+async fn rows_that_a_statement_made_up_without_the_lake_are_no_data() {
+    let talk = Talk::with(|_, call| match call {
+        0 => query("SELECT 'Bong Joon-ho' AS director, 2019 AS year"),
+        _ => answer("It is one of 2 films."),
+    })
+    .await;
+    let status = talk.ask(QUESTION).await;
+    assert_eq!((&status["answer_basis"], &status["unverified"]), (&"model_knowledge".into(), &serde_json::json!(["2"])));
+}
+
+#[tokio::test]
+async fn a_query_that_finds_nothing_after_one_that_did_leaves_the_rows_of_that_one() {
+    let talk = Talk::by(Settings::default(), |request, call| match call {
+        0 => Ok(query(SQL)),
+        1 if request.queries_left > 0 => Ok(query("SELECT primaryTitle FROM imdb.movies_delta WHERE 1 = 0")),
+        _ => Err(model::Error::Unusable { detail: "It was empty.".into(), prompt_tokens: 1, completion_tokens: 1 }),
+    })
+    .await;
+    talk.warehouse.empty.lock().unwrap().push("1 = 0".into());
+    let status = talk.ask(QUESTION).await;
+    assert!(status["final_answer"].as_str().unwrap().contains("=One"), "{status}");
+}
+
 #[tokio::test]
 async fn a_lookup_is_a_query_that_clients_see_as_what_it_is() {
     let lookup = Lookup { column: "imdb.persons_delta.primaryName".into(), text: "Speilberg".into() };

@@ -91,6 +91,7 @@ fn outcome(effect: &Effect, event: &Event) -> Outcome {
             phase: phase(event),
         },
         (Effect::Poll { job, .. }, 2..=3) => Outcome::QueryFailed { job: *job, error: "no such column".into() },
+        (Effect::Poll { job, .. }, 4) if event.queries % 2 == 0 => Outcome::QueryTurnedAway { job: *job, detail: "full".into() },
         (Effect::Poll { job, .. }, 4) => Outcome::QueryLost { job: *job },
         (Effect::Poll { job, .. }, 5..=7) => Outcome::QueryRunning { job: *job, phase: phase(event) },
         (Effect::Poll { job, .. }, _) => {
@@ -384,6 +385,42 @@ fn a_failed_query_is_repaired_twice_and_then_ends_the_turn() {
 }
 
 #[test]
+fn however_many_queries_of_one_decision_fail_all_are_tried_and_mending_them_is_one_repair() {
+    let budgets = Budgets::default();
+    let mut current = conversation();
+    let now = current.created_at;
+    current = apply(current, queries(4), &budgets, now).expect("decided").conversation;
+    for job in 0..3 {
+        assert_eq!(effect(&current, &budgets, now), Some(Effect::Launch { job }));
+        current = apply(current, Outcome::QueryRefused { job, reason: "no".into() }, &budgets, now).expect("still running").conversation;
+        assert_eq!(current.spent.repairs, 0, "the model has not been told");
+    }
+    for outcome in [launch_of(3), Outcome::QuerySucceeded { job: 3, summary: one_row() }] {
+        current = apply(current, outcome, &budgets, now).expect("still running").conversation;
+    }
+    assert_eq!((current.stage, current.spent.repairs), (Stage::Answering, 1));
+}
+
+#[test]
+fn a_busy_warehouse_is_given_time_and_then_says_what_to_change() {
+    let budgets = Budgets::default();
+    let mut current = conversation();
+    let now = current.created_at;
+    current = apply(current, queries(1), &budgets, now).expect("decided").conversation;
+    let mut waited = Vec::new();
+    while !current.stage.is_terminal() {
+        current = apply(current, launch(Phase::Queued), &budgets, now).expect("launched").conversation;
+        let turned_away = Outcome::QueryTurnedAway { job: 0, detail: "raise max_concurrent_runs".into() };
+        let after = apply(current, turned_away, &budgets, now).expect("still running");
+        waited.extend(after.wake.map(|delay| delay.as_secs()));
+        current = after.conversation;
+    }
+    assert_eq!(waited, [4, 8, 15, 15]);
+    assert_eq!(current.error.as_deref(), Some("The warehouse is busy: raise max_concurrent_runs"));
+    assert!(current.error_detail.expect("a detail").retryable);
+}
+
+#[test]
 fn published_progress_follows_the_stages_of_a_one_query_turn() {
     let budgets = Budgets::default();
     let mut current = conversation();
@@ -402,6 +439,17 @@ fn published_progress_follows_the_stages_of_a_one_query_turn() {
      90 Processing results...
     100 Completed
     ");
+}
+
+fn one_row() -> ResultSummary {
+    ResultSummary { row_count: 1, truncated: false, limit_source: None }
+}
+
+fn launch_of(job: usize) -> Outcome {
+    let Outcome::QueryLaunched { run_id, sql_query, limit_source, run_page_url, phase, .. } = launch(Phase::Executing) else {
+        unreachable!()
+    };
+    Outcome::QueryLaunched { job, run_id, sql_query, limit_source, run_page_url, phase }
 }
 
 fn launch(phase: Phase) -> Outcome {

@@ -209,7 +209,7 @@ fn its_answers_rest_on_rows_and_on_what_was_said() {
             if answer.basis == AnswerBasis::None {
                 said.extend(catalog.questions.iter().map(String::as_str));
             }
-            let objections = unverified(&answer.text, &Evidence { results: &shown, said: &said });
+            let objections = unverified(&answer.text, &Evidence { results: &shown, said: &said, words: &[], is_refusal: false });
             assert!(objections.is_empty(), "{question}: {objections:?}\n{}\n{statements:#?}", answer.text);
             seen += 1;
         }

@@ -113,9 +113,11 @@ pub struct ScriptedWarehouse {
     pub waits: bool,
     /// What every query returns.
     pub result: ResultSet,
+    /// Parts of statements that return no row.
+    pub empty: Mutex<Vec<String>>,
     /// The error that every query ends with instead.
     pub failure: Option<String>,
-    runs: Mutex<HashMap<String, Instant>>,
+    runs: Mutex<HashMap<String, (Instant, String)>>,
     /// Statements launched, by token: more than one for a token is a second launch.
     pub launches: Mutex<HashMap<String, usize>>,
     /// The text of each statement launched, in order.
@@ -137,6 +139,7 @@ impl ScriptedWarehouse {
             time,
             waits: false,
             result: Self::rows(),
+            empty: Mutex::default(),
             failure: None,
             runs: Mutex::default(),
             launches: Mutex::default(),
@@ -176,7 +179,7 @@ impl Warehouse for ScriptedWarehouse {
         if !runs.contains_key(&statement.token) {
             *self.launches.lock().unwrap().entry(statement.token.clone()).or_default() += 1;
             self.statements.lock().unwrap().push(statement.sql.clone());
-            runs.insert(statement.token.clone(), Instant::now());
+            runs.insert(statement.token.clone(), (Instant::now(), statement.sql.clone()));
         }
         Ok(Run {
             id: RunId::Text(statement.token.clone()),
@@ -187,7 +190,7 @@ impl Warehouse for ScriptedWarehouse {
 
     async fn poll(&self, run: &RunId, known: Phase, wait: Duration) -> Result<RunState, warehouse::Error> {
         self.polls.fetch_add(1, Ordering::SeqCst);
-        let Some(began) = self.runs.lock().unwrap().get(&run.to_string()).copied() else { return Ok(RunState::Lost) };
+        let Some((began, sql)) = self.runs.lock().unwrap().get(&run.to_string()).cloned() else { return Ok(RunState::Lost) };
         if self.cancels && self.canceled.lock().unwrap().contains(&run.to_string()) {
             return Ok(RunState::Canceled);
         }
@@ -201,6 +204,9 @@ impl Warehouse for ScriptedWarehouse {
         Ok(match &self.failure {
             _ if began.elapsed() < self.time => RunState::Running(Phase::Executing),
             Some(error) => RunState::Failed(error.clone()),
+            None if self.empty.lock().unwrap().iter().any(|part| sql.contains(part)) => {
+                RunState::Succeeded(ResultSet { rows: vec![], row_count: 0, ..self.result.clone() })
+            }
             None => RunState::Succeeded(self.result.clone()),
         })
     }

@@ -38,7 +38,8 @@ pub(super) struct Index {
     texts: Haystack,
     words: HashSet<String>,
     most_rows: u64,
-    has_result: bool,
+    /// Whether numbers that were said may be repeated: there are rows that they may be about, or nothing is claimed.
+    may_repeat: bool,
 }
 
 /// Folded texts in one, in which names are searched.
@@ -70,7 +71,7 @@ impl Haystack {
 
 impl Index {
     pub(super) fn new(evidence: &Evidence<'_>) -> Self {
-        let mut index = Self { has_result: !evidence.results.is_empty(), ..Self::default() };
+        let mut index = Self { may_repeat: !evidence.results.is_empty() || evidence.is_refusal, ..Self::default() };
         for result in evidence.results {
             index.most_rows = index.most_rows.max(result.row_count);
             if result.truncated {
@@ -89,6 +90,9 @@ impl Index {
         }
         for said in evidence.said {
             index.add_said(said);
+        }
+        for words in evidence.words {
+            index.add_words(words);
         }
         for values in [&mut index.rows, &mut index.said] {
             values.retain(|value| value.is_finite());
@@ -171,7 +175,9 @@ impl Index {
         if self.found(number, is_about) || self.names(number) {
             return true;
         }
-        let is_part = number.groups.len() > 1 && number.groups.iter().all(|value| self.near(*value, 0.0));
+        // Values beside each other: `1994,1995`, `12.05.1994`. Two short ones are one number with decimals.
+        let is_several = number.groups.len() > 2 || number.groups.len() == 2 && number.groups.iter().all(|value| *value >= 1000.0);
+        let is_part = is_several && number.groups.iter().all(|value| self.near(*value, 0.0));
         let is_rank = number.is_ordinal && number.groups.len() == 1 && self.is_rank(number.groups[0]);
         let is_shown =
             is_first_of && number.readings.iter().any(|reading| self.truncated.iter().any(|rows| near(*rows as f64, reading.value)));
@@ -205,7 +211,7 @@ impl Index {
             values.get(at).is_some_and(|known| *known <= value + half + slack)
         };
         within(&self.rows, half)
-            || self.has_result && within(&self.said, 0.0)
+            || self.may_repeat && within(&self.said, 0.0)
             || self.derived.iter().any(|known| (known - value).abs() <= half)
     }
 

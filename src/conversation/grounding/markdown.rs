@@ -187,6 +187,7 @@ pub(super) fn names(letters: &[char]) -> Vec<Name> {
         } else if let Some((from, to, length)) = emphasised(letters, at) {
             let label =
                 letters.get(to + length) == Some(&':') || letters.get(to - 1) == Some(&':') || letters.get(to + length) == Some(&'：');
+            let label = label || is_title(letters, at, to + length);
             let quotes_within = letters[from..to].iter().any(|letter| "\"“„«「『《".contains(*letter));
             if quotes_within || label {
                 at = from;
@@ -225,6 +226,15 @@ fn quoted(letters: &[char], at: usize) -> Option<(Mark, usize, usize)> {
     let mut ends = inside.enumerate().filter(|(_, letter)| closing.contains(letter)).map(|(end, _)| at + 1 + end);
     let end = ends.find(|end| !is_single || !is_word(letters.get(end + 1)))?;
     Some((if is_single { Mark::Emphasised } else { Mark::Quoted }, at + 1, end))
+}
+
+/// Whether what stands there is a whole line, and the title of the list or table that follows.
+fn is_title(letters: &[char], from: usize, to: usize) -> bool {
+    let is_blank = |letters: &[char]| letters.iter().all(|letter| letter.is_whitespace());
+    let begins = letters[..from].iter().rposition(|letter| *letter == '\n').map_or(0, |at| at + 1);
+    let ends = letters[to..].iter().position(|letter| *letter == '\n').map_or(letters.len(), |at| to + at);
+    let follows = letters[ends..].iter().find(|letter| !letter.is_whitespace());
+    is_blank(&letters[begins..from]) && is_blank(&letters[to..ends]) && follows.is_some_and(|next| matches!(next, '-' | '*' | '|' | '1'))
 }
 
 /// `**X**`, `*X*`, `__X__`, `_X_`: from, to, and the length of the mark.

@@ -104,6 +104,9 @@ const GROUNDED: &[&str] = &[
     "2001 - 1979 = 22 years",
     "Over 1,000,000 votes, about 370,000 for the last.",
     "snake_case_name is left alone, 5 * 3,000 too",
+    "**Top Films Of Our Lake**\n\n1. Alien\n2. Amélie",
+    "**Top Films Of Our Lake**\n| a |\n|---|\n| Alien |",
+    "In the **Science Fiction** genre, **Release Year** – 1979",
     "_Answered by a planner, which is not a language model at all._",
 ];
 
@@ -147,10 +150,13 @@ const UNGROUNDED: &[(&str, &[&str])] = &[
     ("Its identity is tt0110912.", &["tt0110912"]),
     ("Over 2,000,000 votes", &["2,000,000"]),
     ("1994,1995 and 12.05.1996", &["1994,1995", "12.05.1996"]),
+    ("100 * 24 = 2,400 films", &["100", "24", "2,400"]),
+    ("**Blade Runner**\n\nis the best of them.", &["Blade Runner"]),
+    ("**Science Fiction Story**", &["Science Fiction Story"]),
 ];
 
 fn check(answer: &str, results: &[&ResultSet], said: &[&str]) -> Vec<String> {
-    unverified(answer, &Evidence { results, said })
+    unverified(answer, &Evidence { results, said, words: &["science fiction", "release year"], is_refusal: false })
 }
 
 #[test]
@@ -179,6 +185,34 @@ fn without_a_result_a_number_is_only_repeated_never_claimed() {
     assert_eq!(check("There are 10 films.", &[], &["how many films are there?"]), ["10"]);
     assert!(check("I cannot list the top 10.", &[], &said).is_empty());
     assert!(check("The top 10 films are:", &[&films()], &said).is_empty());
+}
+
+#[test]
+fn ranks_and_counts_do_not_make_decimals() {
+    let places = result(&["place", "primaryTitle"], (1..=10).map(|place| vec![json!(place), json!("Alien")]).collect());
+    assert_eq!(
+        check("They are rated 6.4 on average, with 3.7 million votes and 5,9 points.", &[&places], &["top 10"]),
+        ["6.4", "3.7 million", "5,9"]
+    );
+    let years = result(&["startYear"], vec![vec![json!(1994)], vec![json!(1995)]]);
+    assert!(check("Of 1994,1995 there are two.", &[&years], &[]).is_empty());
+}
+
+#[test]
+fn calculations_with_constants_alone_prove_nothing() {
+    assert_eq!(check("There are 100 * 24 = 2,400 films, so 2,400.", &[], &["how many films?"]), ["100", "24", "2,400"]);
+}
+
+#[test]
+fn a_refusal_repeats_what_was_asked_and_claims_no_more() {
+    let refusal = |answer| {
+        unverified(
+            answer,
+            &Evidence { results: &[], said: &["Which 5 films had the largest box office in 2019?"], words: &[], is_refusal: true },
+        )
+    };
+    assert!(refusal("The lake does not hold what this needs: box office figures for 2019 of 5 films.").is_empty());
+    assert_eq!(refusal("It does not hold box office figures; the largest were 858 million."), ["858 million"]);
 }
 
 #[test]

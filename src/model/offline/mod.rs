@@ -170,6 +170,10 @@ impl Model for Planner {
         "offline planner"
     }
 
+    fn remembers(&self) -> bool {
+        false
+    }
+
     fn name(&self) -> &str {
         "asklake offline planner"
     }

@@ -37,6 +37,8 @@ next).";
 /// Characters of the earlier turns that are sent: about 3,000 tokens, and for a small model as many as it can still use.
 const EARLIER_TURNS: usize = 12_000;
 const EARLIER_TURNS_SMALL: usize = 3_000;
+/// Characters of rows that are few enough for the first row alone.
+const ONE_ROW: usize = 1;
 
 /// What goes into every body besides the conversation.
 #[derive(Clone, Debug)]
@@ -146,15 +148,14 @@ impl Frame {
         }
     }
 
-    /// The earlier turns, as many of the latest as the budget has room for, whole ones only.
+    /// The earlier turns, as many of the latest as the budget has room for. Of one that is too long the rows are left out but the first,
+    /// then the queries; of the very last one what was asked and answered is always there, since the question may refer to it.
     fn earlier(&self, entries: &[Entry], budget: usize) -> Vec<Value> {
         let mut kept: Vec<Value> = Vec::new();
         let mut left = budget;
         for turn in split_turns(entries).into_iter().rev() {
-            let messages: Vec<Value> = turn.iter().flat_map(|entry| spoken(entry, rows::EARLIER_CHARS.min(budget / 4))).collect();
-            let size: usize = messages.iter().map(|message| message.to_string().chars().count()).sum();
-            let Some(rest) = left.checked_sub(size) else { break };
-            left = rest;
+            let Some((messages, size)) = fitting(turn, left, budget, kept.is_empty()) else { break };
+            left -= size;
             kept.splice(0..0, messages);
         }
         kept
@@ -181,6 +182,29 @@ fn split_turns(entries: &[Entry]) -> Vec<&[Entry]> {
         entries.iter().enumerate().filter(|(_, entry)| matches!(entry, Entry::Question(_))).map(|(at, _)| at).collect();
     starts.push(entries.len());
     starts.windows(2).filter_map(|range| entries.get(*range.first()?..*range.last()?)).collect()
+}
+
+/// A turn in at most `left` characters, and how many they are; none where it does not fit. The `last` one is cut until it does.
+fn fitting(turn: &[Entry], left: usize, budget: usize, is_last: bool) -> Option<(Vec<Value>, usize)> {
+    let rows = [rows::EARLIER_CHARS.min(budget / 4), ONE_ROW].into_iter();
+    let whole = rows.map(|rows| turn.iter().flat_map(|entry| spoken(entry, rows)).collect::<Vec<_>>());
+    let said = |chars: usize| move || turn.iter().filter_map(|entry| said(entry, chars)).collect::<Vec<_>>();
+    let lengths = if is_last { vec![usize::MAX, budget / 4] } else { vec![usize::MAX] };
+    let said = lengths.into_iter().map(|chars| said(chars)());
+    whole.chain(said).map(|messages| (size(&messages), messages)).find(|(size, _)| *size <= left).map(|(size, messages)| (messages, size))
+}
+
+fn size(messages: &[Value]) -> usize {
+    messages.iter().map(|message| message.to_string().chars().count()).sum()
+}
+
+/// A question or an answer, in at most `chars` characters.
+fn said(entry: &Entry, chars: usize) -> Option<Value> {
+    match entry {
+        Entry::Question(text) => Some(json!({"role": "user", "content": rows::clip(text, chars)})),
+        Entry::Answer(text) => Some(json!({"role": "assistant", "content": rows::clip(text, chars)})),
+        Entry::Query { .. } | Entry::Draft { .. } => None,
+    }
 }
 
 /// An entry as messages; `budget` bounds the characters of its rows.

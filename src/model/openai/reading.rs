@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     conversation::{Answer, AnswerBasis, Decision, Lookup, QueryDecision},
-    sql::{Catalog, lookup},
+    sql::{Catalog, lookup, sources},
 };
 
 /// Assumptions and suggestions that are kept of an answer.
@@ -47,7 +47,8 @@ pub(super) fn decision(completion: &Completion, request: &Request, catalog: &Cat
     }
     // An answer may quote SQL; before a query of this turn has given rows it is meant to be run.
     if !can_only_answer(request)
-        && let Some(sql) = fenced(content).or(Some(content)).filter(|inner| is_statement(inner))
+        && let Some(sql) =
+            fenced(content).filter(|inner| is_statement(inner)).or(Some(content).filter(|text| is_bare_statement(text, catalog)))
     {
         return Ok(Decision::Query(vec![statement(String::new(), sql, String::new())]));
     }
@@ -193,6 +194,15 @@ fn is_statement(text: &str) -> bool {
     let first: String = text.trim_start().chars().take_while(char::is_ascii_alphabetic).collect();
     let text = text.to_ascii_lowercase();
     ["select", "with"].contains(&first.to_ascii_lowercase().as_str()) && text.contains("select")
+}
+
+/// Whether a whole reply is a statement, though it stands in no fence: sentences begin with "Select" and "With" as well.
+fn is_bare_statement(text: &str, catalog: &Catalog) -> bool {
+    let names_table = || {
+        let text = text.to_ascii_lowercase();
+        catalog.relations().any(|relation| text.contains(&relation.name.to_ascii_lowercase()))
+    };
+    is_statement(text) && (names_table() || sources::is_query(text))
 }
 
 /// Tool calls that the model wrote as its text: JSON with `name` and `arguments`, in `<tool_call>` or bare, or the arguments alone.
@@ -355,6 +365,18 @@ mod tests {
         assert!(
             decision(&completion, &request(0), &Catalog::embedded().expect("valid")).expect_err("a fault").contains("No queries are left")
         );
+    }
+
+    #[test]
+    fn a_sentence_that_begins_like_a_statement_is_an_answer() {
+        for content in [
+            "With the data that this lake holds I cannot select films by box office; ask about ratings instead.",
+            "Select one of these: ratings, votes, years.",
+        ] {
+            assert_eq!(sql(&said(content, "stop")), Err(format!("answer: {content}")));
+        }
+        let broken = "SELECT primaryTitle FROM imdb.movies_delta WHERE (startYear > 2000";
+        assert_eq!(sql(&said(broken, "stop")), Ok(vec![broken.to_owned()]), "it is for the guard to say what is wrong with it");
     }
 
     #[test]

@@ -36,6 +36,21 @@ pub struct Vocabulary {
     pub group_minimum: Option<String>,
 }
 
+impl Vocabulary {
+    /// What the lake's own things are called, as answers may call them: its kinds of entities, measures, dimensions and their values, people
+    /// and their roles.
+    pub fn nouns(&self) -> impl Iterator<Item = &str> {
+        let kinds = self.entity.kinds.iter().flat_map(|kind| kind.nouns.iter().chain([&kind.plural]));
+        let measures = self.measures.iter().flat_map(|measure| measure.nouns.iter().chain([&measure.label]));
+        let dimensions = self.dimensions.iter().flat_map(|dimension| dimension.nouns.iter().chain([&dimension.plural]));
+        let values =
+            self.dimensions.iter().flat_map(|dimension| &dimension.values).flat_map(|value| value.words.iter().chain([&value.value]));
+        let people = self.people.iter().flat_map(|people| people.nouns.iter().chain([&people.plural]));
+        let roles = self.people.iter().flat_map(|people| &people.roles).flat_map(|role| role.nouns.iter().chain([&role.plural]));
+        kinds.chain(measures).chain(dimensions).chain(values).chain(people).chain(roles).map(String::as_str)
+    }
+}
+
 /// The main table and what its rows are called.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Entity {

@@ -74,6 +74,20 @@ impl Problem {
     }
 }
 
+impl Failure {
+    /// What a launch that failed so is. Of a statement that cannot run Databricks tells when it is looked for: a launch that it does not take
+    /// at all names a job, a warehouse or parameters that are not there, which no other statement would change.
+    pub(super) fn of_launch(self) -> Error {
+        match Error::from(self) {
+            Error::Refused(told) => Error::Misconfigured(format!(
+                "Databricks does not take the launch ({told}); check DATABRICKS_WAREHOUSE_ID, DATABRICKS_CATALOG and DATABRICKS_SCHEMA, or \
+                 DATABRICKS_JOB_ID and the parameters that the job declares"
+            )),
+            other => other,
+        }
+    }
+}
+
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         match failure {

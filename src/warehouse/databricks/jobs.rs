@@ -223,9 +223,8 @@ impl Job {
         match run.stand() {
             Stand::Running(phase) => Ok(RunState::Running(phase)),
             Stand::Canceled => Ok(RunState::Canceled),
-            Stand::Full => Err(Error::Misconfigured(format!(
-                "job {} takes no further run: it has as many at once as it allows, or as its queue holds; raise its max_concurrent_runs or \
-                 enable its queue",
+            Stand::Full => Ok(RunState::TurnedAway(format!(
+                "job {} has as many runs at once as it allows, or as its queue holds; raise its max_concurrent_runs or enable its queue",
                 self.id
             ))),
             Stand::Succeeded => self.output(&run, None).await,
@@ -384,7 +383,7 @@ impl Warehouse for Job {
             Parameters::Notebook => "notebook_params",
         };
         body[place] = parameters;
-        let Started { run_id } = self.client.post("/api/2.2/jobs/run-now", &body).await?;
+        let Started { run_id } = self.client.post("/api/2.2/jobs/run-now", &body).await.map_err(Failure::of_launch)?;
         // The page and the phase are a courtesy: without them the run is as good.
         let run = self.run(run_id).await.ok();
         let phase = match run.as_ref().map(JobRun::stand) {

@@ -179,7 +179,7 @@ impl SqlWarehouse {
         if !statement.parameters.is_empty() {
             body["parameters"] = statement.parameters.iter().map(Parameter::to_json).collect();
         }
-        let answer: Answer = self.client.post(PATH, &body).await?;
+        let answer: Answer = self.client.post(PATH, &body).await.map_err(Failure::of_launch)?;
         let is_waiting = answer.status.is_none_or(|status| status.state == "PENDING");
         let phase = if is_waiting { Phase::Queued } else { Phase::Executing };
         Ok(Launch { statement_id: answer.statement_id, sql: statement.sql.clone(), phase })

@@ -110,6 +110,17 @@ async fn a_warehouse_or_a_job_that_is_not_there_is_a_configuration_to_put_right(
 }
 
 #[tokio::test]
+async fn a_launch_that_is_not_taken_at_all_is_no_fault_of_the_statement() {
+    let (stand_in, _lake) = workspace(Manner::default()).await;
+    let adapters = [("sql/statements", sql_warehouse(with_token(&stand_in))), ("run-now", job(with_token(&stand_in), Parameters::Job))];
+    for (path, fixture) in adapters {
+        stand_in.fail(path, Fault::Instead(400, None, r#"{"error_code":"INVALID_PARAMETER_VALUE","message":"7 is not there"}"#));
+        let error = fixture.warehouse.launch(&Statement::new(TOKEN, "SELECT 1", 1)).await.expect_err("not taken");
+        assert!(matches!(&error, Error::Misconfigured(detail) if detail.contains("7 is not there") && detail.contains("_ID")), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_warehouse_that_the_principal_may_not_start_says_what_to_grant() {
     let (fixture, (stand_in, _lake)) = a_sql_warehouse().await;
     let forbidden = r#"{"error_code":"PERMISSION_DENIED","message":"You are not authorized to start the SQL warehouse."}"#;

@@ -73,13 +73,13 @@ async fn every_ending_without_rows_is_a_failure_and_none_waits_on() {
 }
 
 #[tokio::test]
-async fn a_job_that_takes_no_further_run_says_what_to_change() {
+async fn a_job_that_takes_no_further_run_turns_it_away_and_says_what_to_change() {
     let end = Some(("SKIPPED", "MAXIMUM_CONCURRENT_RUNS_REACHED"));
     let (stand_in, _lake) = workspace(Manner { job_end: end, cold_looks: 0, ..Manner::default() }).await;
     let fixture = job(with_token(&stand_in), Parameters::Job);
     let run = fixture.launch(TOKEN, "SELECT 1", 1).await;
-    let error = fixture.warehouse.poll(&run.id, run.phase, Duration::from_secs(30)).await.expect_err("no room");
-    assert!(matches!(&error, Error::Misconfigured(detail) if detail.contains("max_concurrent_runs")), "{error}");
+    let state = fixture.warehouse.poll(&run.id, run.phase, Duration::from_secs(30)).await.expect("told");
+    assert!(matches!(&state, RunState::TurnedAway(detail) if detail.contains("max_concurrent_runs")), "{state:?}");
 }
 
 #[tokio::test]

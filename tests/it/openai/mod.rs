@@ -426,6 +426,31 @@ async fn a_small_model_is_shown_turns_like_the_question_and_a_plain_one_nothing(
 }
 
 #[tokio::test]
+async fn what_was_last_asked_and_answered_is_sent_however_many_rows_stood_between() {
+    for profile in [Profile::Large, Profile::Small] {
+        let mut request = asked();
+        let columns = vec![Column { name: "t".into(), data_type: "string".into() }];
+        let rows: Vec<Vec<Value>> = (0..50).map(|row| vec![json!(format!("row {row} {}", "z".repeat(90)))]).collect();
+        let shown = Shown { result: ResultSet { columns, row_count: 50, rows, truncated: false, limit_source: None } };
+        let query = |at: usize| Entry::Query {
+            call_id: format!("c{at}"),
+            sql_query: format!("SELECT {at}, '{}'", "s".repeat(1_000)),
+            lookup: None,
+            reasoning: String::new(),
+            result: Ok(shown.clone()),
+        };
+        let (before, after) =
+            (Entry::Question("What is the first question?".into()), Entry::Answer(format!("The first answer. {}", "y".repeat(9_000))));
+        let turn = std::iter::once(before).chain((0..6).map(query)).chain([after]);
+        request.transcript.splice(0..0, turn);
+        let body = sent(profile, &request).await;
+        let texts: Vec<&str> = body["messages"].as_array().unwrap().iter().filter_map(|message| message["content"].as_str()).collect();
+        assert!(texts.contains(&"What is the first question?"), "{profile:?}");
+        assert!(texts.iter().any(|text| text.starts_with("The first answer.")), "{profile:?}");
+    }
+}
+
+#[tokio::test]
 async fn of_earlier_turns_the_latest_are_sent_whole_while_the_budget_lasts() {
     let mut request = asked();
     let turns = (0..200).flat_map(|turn| {

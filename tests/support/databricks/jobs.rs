@@ -145,7 +145,7 @@ impl State {
             Some(RunState::Running(_)) => ("RUNNING", None),
             Some(RunState::Canceled) => ("TERMINATED", Some("CANCELED")),
             Some(RunState::Failed(_)) if self.manner.notebook == Notebook::Raising => ("TERMINATED", Some("FAILED")),
-            Some(RunState::Lost) => ("INTERNAL_ERROR", Some("FAILED")),
+            Some(RunState::Lost | RunState::TurnedAway(_)) => ("INTERNAL_ERROR", Some("FAILED")),
             // The notebook of a failed statement exits as any other.
             Some(RunState::Failed(_) | RunState::Succeeded(_)) => {
                 self.manner.job_end.map_or(("TERMINATED", Some("SUCCESS")), |(life_cycle, result)| (life_cycle, Some(result)))

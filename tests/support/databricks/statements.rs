@@ -129,7 +129,7 @@ impl State {
             RunState::Running(Phase::Queued) => status("PENDING"),
             RunState::Running(_) => status("RUNNING"),
             RunState::Canceled => status("CANCELED"),
-            RunState::Lost => status("CLOSED"),
+            RunState::Lost | RunState::TurnedAway(_) => status("CLOSED"),
             RunState::Failed(message) => json!({"statement_id": id, "status": {
                 "state": "FAILED", "error": {"error_code": "BAD_REQUEST", "message": sparks_words(message)}, "sql_state": "42000",
             }}),
