@@ -91,21 +91,52 @@ require(len(names) >= 10, "instruments.rs: its metrics are not found")
 expressions = [target["expr"] for panel in json.loads(read("deploy/dashboard.json"))["panels"] for target in panel["targets"]]
 expressions += re.findall(r"expr: (?:>-\n)?((?:.|\n)+?)\n +for:", read("deploy/alerts.yaml"))
 require(len(expressions) >= 10, "dashboard.json, alerts.yaml: their expressions are not found")
-for metric in re.findall(r"\b(?:asklake|azure|db|gen_ai|http)_\w+(?=[\[{)])", re.sub(r"by \([^)]*\)", "", " ".join(expressions))):
+expression = re.sub(r"by \([^)]*\)", "", " ".join(expressions))
+for metric in re.findall(r"\b(?:asklake|azure|db|gen_ai|http)_\w+(?=[\[{)\s])", expression):
     name = re.sub(r"_(bucket|count|sum)$", "", metric)
     require(name in names, f"dashboard.json, alerts.yaml: the code has no metric {metric}")
+attributes = set(re.findall(r'KeyValue::new\("([\w.]+)"', source))
+labels = {attribute.replace(".", "_") for attribute in attributes}
+for label in re.findall(r'\b(\w+)(?:=|!=|=~|!~)"', expression):
+    require(label in labels, f"dashboard.json, alerts.yaml: no metric of the code has a label {label}")
 
 # Application Insights has the names as they are; its rules are those of Prometheus.
 rules = read("deploy/alerts.bicep")
 dotted = {name.removesuffix("_seconds").removesuffix("_total") for name in names}
-queried = re.findall(r"where name == '([\w.]+)'", rules)
+queried = re.findall(r"\bname == '([\w.]+)'", rules)
+for several in re.findall(r"\bname in \(([^)]*)\)", rules):
+    queried += re.findall(r"'([\w.]+)'", several)
 require(len(queried) >= 5, "alerts.bicep: its queries are not found")
 for name in queried:
     require(name.replace(".", "_") in dotted, f"alerts.bicep: the code has no metric {name}")
+for attribute in re.findall(r"customDimensions\['([\w.]+)'\]", rules):
+    require(attribute in attributes, f"alerts.bicep: no metric of the code has an attribute {attribute}")
 alerts = re.findall(r"- alert: (\w+)", read("deploy/alerts.yaml"))
 require(re.findall(r"name: '(\w+)'\n    summary", rules) == alerts, "alerts.bicep: its rules are not those of alerts.yaml")
 summaries = re.findall(r'summary: "([^"]+)"', read("deploy/alerts.yaml"))
 require(re.findall(r"summary: '([^']+)'", rules) == summaries, "alerts.bicep: its rules say other things than those of alerts.yaml")
+# A worker that is dead sends nothing that an alert could find too high: the requests that begin a turn are held against what comes of them.
+begin = {"/api/chat/start", "/api/chat/{id}/messages"}
+templates = set(re.findall(r'=> "(/[^"]*)"', read("src/http/route.rs")))
+require(begin <= templates, "src/http/route.rs: has no longer the routes that begin a turn")
+prometheus = read("deploy/alerts.yaml").split("- alert: ")[1:]
+azure_monitor = rules.split("\n    query: ")[1:]
+for file, parts, signs in (
+    ("alerts.yaml", prometheus, ("asklake_wake_age_seconds_count", "asklake_turn_duration_seconds_count")),
+    ("alerts.bicep", azure_monitor, ("asklake.wake.age", "asklake.turn.duration")),
+):
+    for sign in signs:
+        require(any("202" in part and sign in part for part in parts), f"{file}: holds no questions that begin against {sign}")
+for pattern in re.findall(r'http_route=~"([^"]+)"', expression):
+    found = {template for template in templates if re.fullmatch(pattern, template)}
+    require(found == begin, f"alerts.yaml: {pattern} is of {found}")
+for several in re.findall(r"\['http\.route'\]\) in \(([^)]*)\)", rules):
+    require(set(re.findall(r"'([^']+)'", several)) == begin, f"alerts.bicep: {several} are not the routes that begin a turn")
+turn = re.search(r"turn: Duration::from_secs\((\d+) \* 60\)", read("src/conversation/retry.rs"))
+require(bool(turn), "src/conversation/retry.rs: how long a turn may take is not found")
+for file, text, wait in (("alerts.yaml", expression, r'"202"\}\[\w+\] offset (\d+)m'), ("alerts.bicep", rules, r"ago\((\d+)m\)")):
+    waits = re.findall(wait, text)
+    require(len(waits) == 1 and int(waits[0]) > int(turn[1] if turn else 0), f"{file}: a turn may take longer than the minutes {waits}")
 for alert in alerts:
     require(f"\n| {alert} |" in read("docs/observability.md"), f"docs/observability.md: does not say what to do about {alert}")
 
