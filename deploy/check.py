@@ -140,4 +140,16 @@ for file, text, wait in (("alerts.yaml", expression, r'"202"\}\[\w+\] offset (\d
 for alert in alerts:
     require(f"\n| {alert} |" in read("docs/observability.md"), f"docs/observability.md: does not say what to do about {alert}")
 
+# What a collector does not use it does not start: an extension that signs in, and that nothing names, protects nothing.
+collector = read("deploy/collector.yaml")
+sections = dict(re.findall(r"^(\w+):\n((?: .*\n|\n)*)", collector, re.M))
+service_of = sections.pop("service", "")
+require({"receivers", "exporters"} <= set(sections), "collector.yaml: its parts are not found")
+for kind in {"extensions", *sections}:
+    defined = set(re.findall(r"^  ([\w/]+):", sections.get(kind, ""), re.M))
+    named = {name for names in re.findall(rf"\b{kind}: \[([^]]*)\]", service_of) for name in re.findall(r"[\w/]+", names)}
+    require(defined == named, f"collector.yaml: the {kind} that it defines and those that its service uses differ by {defined ^ named}")
+    for name in defined if kind == "extensions" else ():
+        require("auth" not in name or f"authenticator: {name}" in collector, f"collector.yaml: nothing signs in by {name}")
+
 sys.exit("\n".join(faults) or 0)
