@@ -62,8 +62,11 @@ for file, text in (("main.bicep", main), ("resources.bicep", resources)):
 for output in re.findall(r"resources\.outputs\.(\w+)", main):
     require(f"\noutput {output} " in resources, f"resources.bicep: has no output {output}")
 
-given = set(json.loads(read("deploy/main.parameters.json"))["parameters"])
-require(given <= parameters["main.bicep"], f"main.parameters.json: no parameters are {given - parameters['main.bicep']}")
+given = {name: value["value"] for name, value in json.loads(read("deploy/main.parameters.json"))["parameters"].items()}
+require(set(given) <= parameters["main.bicep"], f"main.parameters.json: no parameters are {set(given) - parameters['main.bicep']}")
+# azd ends a default at its first brace, so that an object has none there.
+for name in re.findall(r"^param (\w+) object", main, re.M):
+    require(bool(re.fullmatch(r"\$\{\w+\}", given.get(name, ""))), f"main.parameters.json: {name} is an object and not the whole of one variable, without a default")
 
 variables = read("src/config/variables.rs")
 known = set(re.findall(r'"((?:[A-Z]+_)+[A-Z]+|AzureWebJobsStorage\w*)"', variables)) | HOST
@@ -71,6 +74,23 @@ settings = re.findall(r"\b(AzureWebJobsStorage\w*|[A-Z]+(?:_[A-Z]+)+):", resourc
 require(len(settings) >= 10, "resources.bicep: its settings are not found")
 for setting in settings:
     require(setting in known, f"resources.bicep: neither asklake nor the host reads {setting}")
+# A protection that cannot be set by `azd up` is taken away by it: what the portal was told is gone.
+for setting in {"AUTH_REQUIRED", "AUTH_ADMIN_ROLE"} | {name for value in given.values() for name in re.findall(r"\w+", value) if name in known}:
+    require(setting in settings, f"resources.bicep: does not set {setting}")
+merged = re.search(r"properties: union\(([\w, ]+)\)", resources)
+order = merged[1].split(", ") if merged else []
+declared = set(re.findall(r"^var (\w+(?:Settings|Quotas)) =", resources, re.M))
+require(declared == set(order), f"resources.bicep: the settings that it declares and those that it sets differ by {declared ^ set(order)}")
+first = [name for name in order if not name.endswith("Quotas")][:1]
+require(first == ["furtherSettings"], "resources.bicep: further settings are not before all but the quotas, so they win against what is fixed")
+for quota, value in re.findall(r"\b(QUOTA_\w+): '(\w*)'", resources):
+    require(value.isdigit() and int(value) > 0, f"resources.bicep: {quota} is {value}, which is no limit")
+modes = re.search(r"is none of ([\w, ]+)\"", read("src/config/sign_in.rs"))
+allowed = re.search(r"@allowed\(\[([^]]+)\]\)\nparam authMode ", main)
+require(
+    bool(modes and allowed) and set(re.findall(r"\w+", allowed[1])) == set(re.findall(r"\w+", modes[1])) - {"and"},
+    "main.bicep: authMode does not allow the modes of src/config/sign_in.rs",
+)
 
 queue = re.search(r'const NAME: &str = "([^"]+)"', read("src/queue/mod.rs"))
 require(bool(queue) and f"var wakes = '{queue[1]}'" in resources, "resources.bicep: the queue is not the one of src/queue/mod.rs")
