@@ -48,15 +48,21 @@ param actionGroupId string = ''
 @description('Origins, separated by commas, whose pages may call the API; none when empty.')
 param corsAllowedOrigins string = ''
 
-@description('How callers prove who they are: entra, or anonymous together with allowAnonymous. The app does not start without either.')
-@allowed(['entra', 'anonymous'])
+@description('How callers prove who they are (AUTH_MODE); anonymous together with allowAnonymous. What oidc and api_key need besides is in extraSettings.')
+@allowed(['entra', 'oidc', 'easyauth', 'api_key', 'anonymous'])
 param authMode string = 'entra'
 
 @description('With entra: ids of the tenants, separated by commas, whose users may ask; this subscription\'s when empty.')
 param authTenants string = ''
 
-@description('With entra: application id of the registration that stands for asklake and its page.')
+@description('With entra and oidc: application id of the registration that stands for asklake and its page.')
 param authClientId string = ''
+
+@description('Scopes or roles, separated by commas, of which a caller needs one; everybody of the tenants or the issuer may ask when empty.')
+param authRequired string = ''
+
+@description('Role whose holders may read every conversation; nobody may when empty.')
+param authAdminRole string = ''
 
 @description('With entra and a SQL warehouse: 32 random bytes in Base64. Queries run in the name of whoever asks; as the app\'s identity when empty.')
 @secure()
@@ -64,6 +70,10 @@ param delegationKey string = ''
 
 @description('With anonymous: says once more that everybody who knows the address may ask.')
 param allowAnonymous bool = false
+
+@description('Further settings of the app by name, as texts: quotas, TRUSTED_PROXIES, REDIS_URL, CACHE_SCOPE and whatever else docs/configuration.md has. What is set here otherwise stays as it is, but for the quotas.')
+@secure()
+param extraSettings object = {}
 
 @description('Memory of an instance, in MB.')
 @allowed([512, 2048, 4096])
@@ -109,8 +119,11 @@ module resources 'resources.bicep' = {
     authMode: authMode
     authTenants: empty(authTenants) ? tenant().tenantId : authTenants
     authClientId: authClientId
+    authRequired: authRequired
+    authAdminRole: authAdminRole
     delegationKey: delegationKey
     allowAnonymous: allowAnonymous
+    extraSettings: extraSettings
     instanceMemoryMb: instanceMemoryMb
     maximumInstanceCount: maximumInstanceCount
     alwaysReadyHttp: alwaysReadyHttp

@@ -20,9 +20,13 @@ param corsAllowedOrigins string
 param authMode string
 param authTenants string
 param authClientId string
+param authRequired string
+param authAdminRole string
 @secure()
 param delegationKey string
 param allowAnonymous bool
+@secure()
+param extraSettings object
 param instanceMemoryMb int
 param maximumInstanceCount int
 param alwaysReadyHttp int
@@ -256,6 +260,12 @@ resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
   properties: { reserved: true }
 }
 
+// What nobody should find on their bill by surprise; extraSettings has other quotas, and an empty text for none. An anonymous caller is no
+// principal, and to count addresses the number of proxies must be known.
+var appQuotas = { QUOTA_APP_QUESTIONS_PER_DAY: '1000' }
+var principalQuotas = authMode == 'anonymous' ? {} : { QUOTA_PRINCIPAL_QUESTIONS_PER_DAY: '100', QUOTA_PRINCIPAL_QUESTIONS_AT_ONCE: '4' }
+// A number that somebody wrote without quotes is a text here, as every setting is.
+var furtherSettings = toObject(items(extraSettings), setting => setting.key, setting => string(setting.value))
 // Settings of what is there always.
 var baseSettings = {
   AzureWebJobsStorage__blobServiceUri: storage.properties.primaryEndpoints.blob
@@ -268,6 +278,7 @@ var baseSettings = {
   COSMOS_ENDPOINT: cosmos.properties.documentEndpoint
   COSMOS_DATABASE: databaseName
   COSMOS_CONTAINER: containerName
+  AUTH_MODE: authMode
 }
 // An adapter is set only when it is asked for: asklake refuses to start with the variables of one it does not have.
 var openAiSettings = openAi ? { AZURE_OPENAI_ENDPOINT: model!.properties.endpoint, AZURE_OPENAI_DEPLOYMENT: deploymentName } : {}
@@ -275,7 +286,10 @@ var databricksSettings = empty(databricksHost) ? {} : { DATABRICKS_HOST: databri
 var warehouseSettings = empty(databricksWarehouseId) ? {} : { DATABRICKS_WAREHOUSE_ID: databricksWarehouseId }
 var jobSettings = empty(databricksJobId) ? {} : { DATABRICKS_JOB_ID: databricksJobId }
 var flightSettings = empty(flightSqlUrl) ? {} : { FLIGHT_SQL_URL: flightSqlUrl }
-var entraSettings = authMode == 'entra' ? { AUTH_MODE: 'entra', AUTH_TENANTS: authTenants, AUTH_CLIENT_ID: authClientId } : {}
+var entraSettings = authMode == 'entra' ? { AUTH_TENANTS: authTenants } : {}
+var clientSettings = contains(['entra', 'oidc'], authMode) ? { AUTH_CLIENT_ID: authClientId } : {}
+var requiredSettings = empty(authRequired) ? {} : { AUTH_REQUIRED: authRequired }
+var adminSettings = empty(authAdminRole) ? {} : { AUTH_ADMIN_ROLE: authAdminRole }
 // The identity is a federated credential of the application, in the place of a secret of it.
 var behalfSettings = empty(delegationKey) ? {} : { WAREHOUSE_IDENTITY: 'user', DELEGATION_KEY: delegationKey }
 var anonymousSettings = allowAnonymous ? { ALLOW_ANONYMOUS: '1' } : {}
@@ -315,7 +329,8 @@ resource app 'Microsoft.Web/sites@2024-04-01' = {
 
   resource settings 'config' = {
     name: 'appsettings'
-    properties: union(baseSettings, openAiSettings, databricksSettings, warehouseSettings, jobSettings, flightSettings, corsSettings, entraSettings, behalfSettings, anonymousSettings)
+    // The later wins: what is decided above stays as it is.
+    properties: union(appQuotas, principalQuotas, furtherSettings, openAiSettings, databricksSettings, warehouseSettings, jobSettings, flightSettings, corsSettings, entraSettings, clientSettings, requiredSettings, adminSettings, behalfSettings, anonymousSettings, baseSettings)
   }
 
   // Without a role the host cannot read its package, and the handler nothing at all.
