@@ -17,7 +17,7 @@ use crate::{
     config::{ApplicationInsights, InsightsCredential},
 };
 
-/// What a token is for (Microsoft Learn, "Microsoft Entra authentication for Application Insights"; `deploy/collector.yaml` has it too).
+/// What a token is for (Microsoft Learn, "Microsoft Entra authentication for Application Insights").
 const SCOPE: &str = "https://monitor.azure.com/.default";
 
 /// How long sending a batch may take.
