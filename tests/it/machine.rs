@@ -91,7 +91,7 @@ fn outcome(effect: &Effect, event: &Event) -> Outcome {
             phase: phase(event),
         },
         (Effect::Poll { job, .. }, 2..=3) => Outcome::QueryFailed { job: *job, error: "no such column".into() },
-        (Effect::Poll { job, .. }, 4) if event.queries % 2 == 0 => Outcome::QueryTurnedAway { job: *job, detail: "full".into() },
+        (Effect::Poll { job, .. }, 4) if event.queries.is_multiple_of(2) => Outcome::QueryTurnedAway { job: *job, detail: "full".into() },
         (Effect::Poll { job, .. }, 4) => Outcome::QueryLost { job: *job },
         (Effect::Poll { job, .. }, 5..=7) => Outcome::QueryRunning { job: *job, phase: phase(event) },
         (Effect::Poll { job, .. }, _) => {

@@ -186,12 +186,13 @@ fn split_turns(entries: &[Entry]) -> Vec<&[Entry]> {
 
 /// A turn in at most `left` characters, and how many they are; none where it does not fit. The `last` one is cut until it does.
 fn fitting(turn: &[Entry], left: usize, budget: usize, is_last: bool) -> Option<(Vec<Value>, usize)> {
-    let rows = [rows::EARLIER_CHARS.min(budget / 4), ONE_ROW].into_iter();
-    let whole = rows.map(|rows| turn.iter().flat_map(|entry| spoken(entry, rows)).collect::<Vec<_>>());
-    let said = |chars: usize| move || turn.iter().filter_map(|entry| said(entry, chars)).collect::<Vec<_>>();
-    let lengths = if is_last { vec![usize::MAX, budget / 4] } else { vec![usize::MAX] };
-    let said = lengths.into_iter().map(|chars| said(chars)());
-    whole.chain(said).map(|messages| (size(&messages), messages)).find(|(size, _)| *size <= left).map(|(size, messages)| (messages, size))
+    let with_rows = |chars| turn.iter().flat_map(|entry| spoken(entry, chars)).collect::<Vec<_>>();
+    let said_alone = |chars| turn.iter().filter_map(|entry| said(entry, chars)).collect::<Vec<_>>();
+    let fits = |messages: Vec<Value>| Some(size(&messages)).filter(|size| *size <= left).map(|size| (messages, size));
+    fits(with_rows(rows::EARLIER_CHARS.min(budget / 4)))
+        .or_else(|| fits(with_rows(ONE_ROW)))
+        .or_else(|| fits(said_alone(usize::MAX)))
+        .or_else(|| fits(said_alone(budget / 4)).filter(|_| is_last))
 }
 
 fn size(messages: &[Value]) -> usize {
