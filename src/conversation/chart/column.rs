@@ -223,8 +223,8 @@ fn text(words: &[String], values: &[&Value]) -> Option<(Kind, Vec<Value>)> {
     if all(is_year) && words.iter().any(|word| YEAR.contains(&word.as_str())) {
         return Some((Kind::Time(Scale::Year), each(values, finite)));
     }
-    if all(is_period) {
-        return Some((Kind::Time(Scale::Period), each(values, |value| value.as_str().map(Value::from))));
+    if all(|text| period(text).is_some()) {
+        return Some((Kind::Time(Scale::Period), each(values, |value| period(value.as_str()?).map(Value::from))));
     }
     let distinct = texts.iter().collect::<std::collections::HashSet<_>>().len();
     let is_identifier = all(is_opaque) && distinct * 2 > texts.len();
@@ -271,12 +271,19 @@ fn is_year(text: &str) -> bool {
     text.len() == 4 && text.parse::<u16>().is_ok_and(|year| (1000..=2999).contains(&year))
 }
 
-/// `2024-Q1`, `2024Q1`, `2024-W05`, `1990s`: in the order of their letters they are in the order of time.
-fn is_period(text: &str) -> bool {
-    let Some((year, rest)) = text.split_at_checked(4) else { return false };
+/// `2024-Q1`, `2024Q1`, `2024-W05`, `1990s`: in the order of their letters they are in the order of time. For that weeks are written as in
+/// ISO 8601, because `2024-W10` would come before `2024-W9`.
+fn period(text: &str) -> Option<String> {
+    let (year, rest) = text.split_at_checked(4)?;
     let rest = rest.trim_start_matches(['-', ' ']);
-    let digits = |text: &str| !text.is_empty() && text.len() <= 2 && text.chars().all(|c| c.is_ascii_digit());
-    is_year(year) && (rest == "s" || rest.strip_prefix(['Q', 'W']).is_some_and(digits))
+    let (unit, number) = rest.split_at_checked(1)?;
+    let is_numbered = (1..=2).contains(&number.len()) && number.chars().all(|c| c.is_ascii_digit());
+    match (unit, is_numbered) {
+        ("W", true) if is_year(year) => Some(format!("{year}-W{number:0>2}")),
+        ("Q", true) if is_year(year) => Some(text.to_owned()),
+        ("s", false) if is_year(year) && number.is_empty() => Some(text.to_owned()),
+        _ => None,
+    }
 }
 
 /// Letters and digits that name nothing to a person: `tt0111161`, a UUID, a long hexadecimal number.
@@ -409,6 +416,23 @@ mod tests {
         assert_eq!(calendar_text("2024-01-31T10:11:12.500Z").as_deref(), Some("2024-01-31T10:11:12"));
         for text in ["", "2024", "2024-13", "2023-02-29", "2024-01-31Tnoon", "2024-01-31T1é:00:00", "12:00", "1990s"] {
             assert_eq!(calendar_text(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn periods_are_in_the_order_of_their_letters() {
+        for (text, expected) in [
+            ("2024-W5", "2024-W05"),
+            ("2024W14", "2024-W14"),
+            ("2024 W05", "2024-W05"),
+            ("2024-Q1", "2024-Q1"),
+            ("2024Q1", "2024Q1"),
+            ("1990s", "1990s"),
+        ] {
+            assert_eq!(period(text).as_deref(), Some(expected), "{text}");
+        }
+        for text in ["", "2024", "2024-W", "2024-W123", "2024-Wé", "2024-q1", "1990sW1", "24-W5", "é990s", "990s"] {
+            assert_eq!(period(text), None, "{text}");
         }
     }
 

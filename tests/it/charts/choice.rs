@@ -283,6 +283,20 @@ fn shares_are_drawn_as_shares_and_as_a_pie_only_where_asked() {
 }
 
 #[test]
+fn weeks_stand_in_the_order_of_time() {
+    let weeks = result(&["week:string", "orders:bigint"], (1..=14).rev().map(|n| vec![json!(format!("2024-W{n}")), json!(n)]).collect());
+    let chart = Chart::of("Orders per week", 1, &weeks).unwrap();
+    assert_sound(&chart, &weeks);
+    assert_eq!(sketch(Some(&chart)), "line x=week:step y=orders");
+    let spec = chart.specification();
+    assert_eq!(spec["encoding"]["x"]["sort"], "ascending");
+    let mut points = spec["data"]["values"].as_array().unwrap().clone();
+    points.sort_by_key(|point| point["week"].as_str().unwrap().to_owned());
+    let orders: Vec<i64> = points.iter().map(|point| point["orders"].as_i64().unwrap()).collect();
+    assert_eq!(orders, (1..=14).collect::<Vec<_>>());
+}
+
+#[test]
 fn measures_alone_give_clouds_and_distributions_where_they_are_meant() {
     const TWO: &[(&str, Cells)] = &[("price:double", Ratings), ("weight:double", Numbers)];
     const PRODUCTS: &[(&str, Cells)] = &[("product:string", Names(9)), ("price:double", Ratings), ("weight:bigint", Numbers)];
