@@ -299,7 +299,7 @@ fn step(field: &Field, is_flat: bool) -> Value {
     };
     let mut step = json!({"field": field.key, "type": kind, "title": field.title, "sort": sort, "axis": axis});
     if field.kind == Kind::Time(Scale::Calendar) {
-        step["timeUnit"] = (if has_clock(field) { "yearmonthdatehoursminutes" } else { "yearmonthdate" }).into();
+        step["timeUnit"] = time_unit(field).into();
         step["axis"]["format"] = calendar_format(field).into();
     }
     step
@@ -389,10 +389,27 @@ fn has_clock(field: &Field) -> bool {
     field.cells.iter().filter_map(Value::as_str).any(|cell| !cell.ends_with("T00:00:00"))
 }
 
+fn has_seconds(field: &Field) -> bool {
+    field.cells.iter().filter_map(Value::as_str).any(|cell| !cell.ends_with(":00"))
+}
+
+/// The unit of a step. A coarser one than the cells have would add up the bars within it.
+fn time_unit(field: &Field) -> &'static str {
+    if has_seconds(field) {
+        "yearmonthdatehoursminutesseconds"
+    } else if has_clock(field) {
+        "yearmonthdatehoursminutes"
+    } else {
+        "yearmonthdate"
+    }
+}
+
 fn calendar_format(field: &Field) -> &'static str {
     let is_monthly = field.cells.iter().filter_map(Value::as_str).all(|cell| cell.ends_with("-01T00:00:00"));
     if is_monthly {
         "%Y-%m"
+    } else if has_seconds(field) {
+        "%Y-%m-%d %H:%M:%S"
     } else if has_clock(field) {
         "%Y-%m-%d %H:%M"
     } else {

@@ -297,6 +297,22 @@ fn weeks_stand_in_the_order_of_time() {
 }
 
 #[test]
+fn bars_over_times_within_one_minute_stay_apart() {
+    for (second, unit, format) in
+        [(0, "yearmonthdatehoursminutes", "%Y-%m-%d %H:%M"), (20, "yearmonthdatehoursminutesseconds", "%Y-%m-%d %H:%M:%S")]
+    {
+        let at = |minute: u32, second: u32| json!(format!("2024-03-01T10:{minute:02}:{second:02}Z"));
+        let minute = u32::from(second == 0);
+        let calls = result(&["at:timestamp", "calls:bigint"], vec![vec![at(0, 0), json!(5)], vec![at(minute, second), json!(6)]]);
+        let chart = Chart::of("Calls as a bar chart", 1, &calls).unwrap();
+        assert_sound(&chart, &calls);
+        assert_eq!(sketch(Some(&chart)), "bar x=at:step y=calls");
+        let x = &chart.specification()["encoding"]["x"];
+        assert_eq!((&x["timeUnit"], &x["axis"]["format"]), (&json!(unit), &json!(format)));
+    }
+}
+
+#[test]
 fn measures_alone_give_clouds_and_distributions_where_they_are_meant() {
     const TWO: &[(&str, Cells)] = &[("price:double", Ratings), ("weight:double", Numbers)];
     const PRODUCTS: &[(&str, Cells)] = &[("product:string", Names(9)), ("price:double", Ratings), ("weight:bigint", Numbers)];
