@@ -100,9 +100,8 @@ impl<'a> Rules<'a> {
             Some(Shape::Line | Shape::Area) => self.over_time().or_else(|| self.line_of_steps()),
             None => None,
         };
-        let compared = || if self.request.relation { self.scatter(LEAST_OF_LINE) } else { None };
         asked
-            .or_else(compared)
+            .or_else(|| self.related())
             .or_else(|| self.over_time())
             .or_else(|| self.bars())
             .or_else(|| self.buckets())
@@ -142,7 +141,31 @@ impl<'a> Rules<'a> {
         self.measures.iter().copied().filter(|field| field.at == lead.at || is_comparable(lead, field)).take(MOST_SERIES).collect()
     }
 
+    /// How two measures hang together, where the question asks that. One thing beside another over time is not that, nor is what depends on
+    /// time alone.
+    fn related(&self) -> Option<Plan<'a>> {
+        let Request { relation, versus, .. } = self.request;
+        if relation && self.names_two(&self.measures) {
+            return self.scatter(LEAST_OF_LINE);
+        }
+        if !(relation || versus) || self.along_time().is_some() {
+            return None;
+        }
+        let are_all = self.measures.len() == 2 && self.times.is_empty() && self.categories.is_empty();
+        if relation || are_all || self.names_two(&self.quantities()) { self.scatter(LEAST_OF_LINE) } else { None }
+    }
+
+    /// Whether the question names more than one of `fields`.
+    fn names_two(&self, fields: &[&Field]) -> bool {
+        fields.iter().filter(|field| self.mentions(field) > 0).count() > 1
+    }
+
     fn over_time(&self) -> Option<Plan<'a>> {
+        self.along_time().or_else(|| self.cloud_over_time())
+    }
+
+    /// Measures along a time that has each point once, or once for each of a few series.
+    fn along_time(&self) -> Option<Plan<'a>> {
         let x = self.finest_time()?;
         let lead = self.lead(false)?;
         let area = self.request.shape == Some(Shape::Area) && self.measures.iter().all(|field| is_positive(field));
@@ -151,10 +174,10 @@ impl<'a> Rules<'a> {
             if is_of_things {
                 return None;
             }
-            if x.distinct < LEAST_OF_LINE {
-                return Some(Plan::Bar { axis: x, measures: self.comparable(lead), series: None, parts: Parts::Apart });
-            }
             let measures = self.comparable(lead);
+            if x.distinct < LEAST_OF_LINE {
+                return Some(Plan::Bar { axis: x, measures, series: None, parts: Parts::Apart });
+            }
             let many_scales = measures.len() < self.measures.len() && self.measures.len() <= MOST_PANELS;
             return Some(if many_scales {
                 Plan::Panels { x, measures: self.measures.clone() }
@@ -162,16 +185,20 @@ impl<'a> Rules<'a> {
                 Plan::Line { x, measures, series: None, area }
             });
         }
-        if let Some(series) = self.series(x) {
-            let measures = vec![lead];
-            return Some(if x.distinct < LEAST_OF_LINE {
-                Plan::Bar { axis: x, measures, series: Some(series), parts: self.parts(lead, true) }
-            } else {
-                Plan::Line { x, measures, series: Some(series), area }
-            });
-        }
-        let is_cloud = self.thing().is_none() && self.rows >= LEAST_OF_SCATTER && x.kind != Kind::Time(Scale::Period);
-        is_cloud.then_some(Plan::Scatter { x, y: lead, color: None, name: self.categories.first().copied() })
+        let series = self.series(x)?;
+        let measures = vec![lead];
+        Some(if x.distinct < LEAST_OF_LINE {
+            Plan::Bar { axis: x, measures, series: Some(series), parts: self.parts(lead, true) }
+        } else {
+            Plan::Line { x, measures, series: Some(series), area }
+        })
+    }
+
+    fn cloud_over_time(&self) -> Option<Plan<'a>> {
+        let x = self.finest_time().filter(|x| x.kind != Kind::Time(Scale::Period))?;
+        let is_cloud = self.thing().is_none() && self.rows >= LEAST_OF_SCATTER;
+        let y = self.lead(false)?;
+        is_cloud.then_some(Plan::Scatter { x, y, color: None, name: self.categories.first().copied() })
     }
 
     /// Of a year and a month, the month: the years are its series.
@@ -253,9 +280,14 @@ impl<'a> Rules<'a> {
         (enough && !self.truncated).then_some(Plan::Histogram { measure })
     }
 
-    fn scatter(&self, least: usize) -> Option<Plan<'a>> {
+    /// What an axis can be made of: measures, and years.
+    fn quantities(&self) -> Vec<&'a Field> {
         let years = self.times.iter().copied().filter(|field| field.kind == Kind::Time(Scale::Year));
-        let mut candidates: Vec<&'a Field> = self.measures.iter().copied().chain(years).collect();
+        self.measures.iter().copied().chain(years).collect()
+    }
+
+    fn scatter(&self, least: usize) -> Option<Plan<'a>> {
+        let mut candidates = self.quantities();
         // The two that the question names, as they stand in the row.
         candidates.sort_by_key(|field| std::cmp::Reverse(self.mentions(field)));
         candidates.truncate(2);

@@ -272,6 +272,8 @@ fn shares_are_drawn_as_shares_and_as_a_pie_only_where_asked() {
         ("Share of the average", &[("region:string", Names(2)), ("avg_price:double", Ratings)], 5, "bar x=region y=avg_price"),
         ("Orders per region as a pie chart", REGIONS, 5, "arc theta=orders color=region"),
         ("Bestellungen je Region als Kreisdiagramm", REGIONS, 5, "arc theta=orders color=region"),
+        // To share is not to have a share.
+        ("Which regions share the most orders with North?", REGIONS, 5, "bar x=region y=orders"),
         // Too many slices, and parts below zero.
         ("Orders per region as a pie chart", REGIONS, 12, "bar x=orders y=region"),
         ("Change per region as a pie chart", &[("region:string", Names(2)), ("change:bigint", Signed)], 5, "bar x=region y=change"),
@@ -310,6 +312,30 @@ fn bars_over_times_within_one_minute_stay_apart() {
         let x = &chart.specification()["encoding"]["x"];
         assert_eq!((&x["timeUnit"], &x["axis"]["format"]), (&json!(unit), &json!(format)));
     }
+}
+
+#[test]
+fn a_comparison_over_time_is_no_relation_of_measures() {
+    const KINDS: &[(&str, Cells)] = &[("year:int", YearsTwice), ("kind:string", Cycle(2)), ("orders:bigint", Numbers)];
+    const PAIR: &[(&str, Cells)] = &[("price:double", Ratings), ("weight:double", Numbers)];
+    const PRODUCTS: &[(&str, Cells)] = &[("product:string", Names(9)), ("price:double", Ratings), ("weight:bigint", Numbers)];
+    const DATED: &[(&str, Cells)] = &[("year:int", Years), ("price:double", Ratings), ("weight:double", Numbers)];
+    assert_choices(&[
+        ("Bolts vs nuts, orders per year", KINDS, 20, "line x=year y=orders color=kind"),
+        (
+            "Bolts versus nuts per year",
+            &[("year:int", Years), ("bolts:bigint", Numbers), ("nuts:bigint", Numbers)],
+            10,
+            "line x=year y=value color=series",
+        ),
+        ("Price vs weight per year", DATED, 10, "line row=series x=year y=value"),
+        ("How do orders depend on the year?", &[("year:int", Years), ("orders:bigint", Numbers)], 10, "line x=year y=orders"),
+        ("Bolts vs nuts", PRODUCTS, 25, "bar x=price y=product"),
+        // Two measures that are named, or all there is.
+        ("Is there a correlation between price and weight over the years?", DATED, 10, "point x=price y=weight"),
+        ("Price vs weight", PRODUCTS, 25, "point x=price y=weight"),
+        ("One versus the other", PAIR, 5, "point x=price y=weight"),
+    ]);
 }
 
 #[test]
