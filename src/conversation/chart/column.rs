@@ -11,6 +11,8 @@ use crate::conversation::result::{Column, ResultSet};
 
 /// Characters of a text that a chart shows at most.
 const LONGEST_LABEL: usize = 80;
+/// How far parts of a whole that were rounded may be from it, as a part of it.
+const ROUNDED: f64 = 0.01;
 /// Texts that are longer than this on average, in characters, are prose.
 const PROSE: usize = 60;
 
@@ -108,11 +110,30 @@ impl Field {
         self.words.iter().any(|word| names.contains(&word.as_str()))
     }
 
-    /// Whether the values of a measure may be added up: a count or a sum, nothing below zero.
+    /// Whether the values of a measure may be counts or sums: nothing in its name is against it, and nothing is below zero.
+    pub(super) fn is_amount(&self) -> bool {
+        let is_whole = self.kind == Kind::Measure { whole: true };
+        let may_be = self.is_called(SUMMED) || ((is_whole || self.is_called(ADDED)) && !self.is_one_or_more_of(OF_ONE));
+        may_be && !self.is_one_or_more_of(AVERAGED) && self.extent().is_some_and(|(least, _)| least >= 0.0)
+    }
+
+    /// Whether the values of a measure may be added up: its name says that they are counts or sums. Of a whole number alone nobody knows:
+    /// what two teams are paid, and the minutes of two films, are whole as well.
     pub(super) fn is_additive(&self) -> bool {
-        let whole = self.kind == Kind::Measure { whole: true };
-        let is_amount = self.is_called(ADDED) || (whole && !self.is_called(AVERAGED));
-        is_amount && !self.is_called(AVERAGED) && self.extent().is_some_and(|(least, _)| least >= 0.0)
+        let is_known = self.is_called(SUMMED) || self.is_called(ADDED) || self.words.iter().any(|word| is_plural(word));
+        is_known && self.is_amount()
+    }
+
+    /// Whether its name has one of `names`, or the plural of one.
+    fn is_one_or_more_of(&self, names: &[&str]) -> bool {
+        let is_among = |word: &str| names.contains(&word) || word.strip_suffix('s').is_some_and(|one| names.contains(&one));
+        self.words.iter().any(|word| is_among(word))
+    }
+
+    /// Whether a measure holds the parts of a whole, all of them: they come to one, or to a hundred percent.
+    pub(super) fn is_divided_whole(&self) -> bool {
+        let sum: f64 = self.numbers().flatten().sum();
+        self.is_called(FRACTION) && [1.0, 100.0].iter().any(|whole| (sum / whole - 1.0).abs() <= ROUNDED)
     }
 
     /// Whether a measure holds parts of one, such as 0.25 for a quarter.
@@ -134,8 +155,12 @@ const COORDINATE: &[&str] = &["lat", "latitude", "lon", "lng", "long", "longitud
 /// Words that make a name a quantity, whatever else is in it: `films_per_year` is no year.
 const QUANTITY: &[&str] = &["per", "pro", "par", "count", "cnt", "num", "number", "sum", "total", "avg", "average", "anzahl", "nombre"];
 pub(super) const COUNT: &[&str] = &["count", "cnt", "num", "number", "anzahl", "nombre", "frequency", "freq", "n"];
+/// Words of a name that make it a count or a sum of whatever else is in it.
+const SUMMED: &[&str] = &["count", "cnt", "num", "number", "sum", "total", "anzahl", "summe", "nombre"];
+/// Words for what adds up. What is counted adds up too, and is told by its plural: see [`is_plural`].
 const ADDED: &[&str] =
-    &["count", "cnt", "num", "number", "sum", "total", "anzahl", "summe", "nombre", "amount", "revenue", "quantity", "qty"];
+    &["n", "freq", "frequency", "amount", "revenue", "turnover", "umsatz", "quantity", "qty", "people", "population", "attendance"];
+/// Words of a name that make it an average, a rate or an extreme of whatever else is in it.
 const AVERAGED: &[&str] = &[
     "avg",
     "average",
@@ -151,15 +176,87 @@ const AVERAGED: &[&str] = &[
     "percent",
     "percentage",
     "pct",
-    "score",
-    "rating",
-    "age",
-    "price",
+    "per",
+    "highest",
+    "lowest",
+    "longest",
+    "shortest",
+    "oldest",
+    "youngest",
+    "newest",
+    "latest",
+    "earliest",
+    "largest",
+    "biggest",
+    "smallest",
+    "best",
+    "worst",
+    "most",
+    "least",
+    "fewest",
+    "peak",
     "durchschnitt",
     "mittelwert",
+    "hochste",
+    "niedrigste",
+    "langste",
+    "kurzeste",
     "moyenne",
     "promedio",
     "media",
+];
+/// Words for what one thing has, and two together do not have more of, unless a word of [`SUMMED`] stands by.
+const OF_ONE: &[&str] = &[
+    "score",
+    "rating",
+    "grade",
+    "level",
+    "star",
+    "point",
+    "age",
+    "price",
+    "pay",
+    "wage",
+    "salary",
+    "salaries",
+    "income",
+    "earning",
+    "runtime",
+    "duration",
+    "seconds",
+    "secs",
+    "minutes",
+    "mins",
+    "hours",
+    "hrs",
+    "days",
+    "weeks",
+    "months",
+    "years",
+    "size",
+    "length",
+    "width",
+    "height",
+    "depth",
+    "distance",
+    "weight",
+    "speed",
+    "temperature",
+    "degree",
+    "bewertung",
+    "alter",
+    "preis",
+    "gehalt",
+    "lohn",
+    "dauer",
+    "laufzeit",
+    "prix",
+    "salaire",
+    "duree",
+    "precio",
+    "salario",
+    "edad",
+    "duracion",
 ];
 const FRACTION: &[&str] = &["share", "ratio", "fraction", "percent", "percentage", "pct", "proportion", "rate", "anteil", "quote", "part"];
 
@@ -294,6 +391,12 @@ fn is_opaque(text: &str) -> bool {
     };
     let is_hexadecimal = text.len() >= 16 && text.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
     is_numbered || is_hexadecimal
+}
+
+/// Whether a word names several things, as what is counted is named: `orders`, but not `gross`, `bonus` and `basis`. Words of other
+/// languages that end like English ones are taken for them.
+fn is_plural(word: &str) -> bool {
+    word.chars().count() > 3 && word.ends_with('s') && !["ss", "us", "is"].iter().any(|end| word.ends_with(end))
 }
 
 /// By value for numbers, by letters for texts; NULL is below all.
@@ -434,6 +537,41 @@ mod tests {
         for text in ["", "2024", "2024-W", "2024-W123", "2024-Wé", "2024-q1", "1990sW1", "24-W5", "é990s", "990s"] {
             assert_eq!(period(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn only_what_a_name_says_to_be_a_count_or_a_sum_adds_up() {
+        let is_additive = |name: &str, number: Value| {
+            let column = Column { name: name.into(), data_type: "double".into() };
+            let result = ResultSet { columns: vec![column], rows: vec![vec![number]], row_count: 1, truncated: false, limit_source: None };
+            Field::all(&result)[0].is_additive()
+        };
+        for name in ["orders", "count(1)", "num_votes", "ratingCount", "total_minutes", "n", "sales", "revenue", "orders_shipped"] {
+            assert!(is_additive(name, Value::from(7)), "{name}");
+        }
+        for name in [
+            "pay",
+            "salaries",
+            "longest_minutes",
+            "minutes",
+            "oldest",
+            "highest",
+            "avg_orders",
+            "most_orders",
+            "max(orders)",
+            "orders_per_day",
+            "ratings",
+            "runtime",
+            "price_amount",
+            "gross",
+            "status",
+            "x",
+        ] {
+            assert!(!is_additive(name, Value::from(7)), "{name}");
+        }
+        assert!(is_additive("revenue", Value::from(7.5)));
+        assert!(!is_additive("orders", Value::from(7.5)), "no count");
+        assert!(!is_additive("orders", Value::from(-7)), "below zero");
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub(super) fn specification(plan: &Plan<'_>, query: u32, result: &ResultSet) -> 
         Plan::Line { x, measures, series, area } => line(x, measures, *series, *area),
         Plan::Panels { x, measures } => panels(x, measures),
         Plan::Bar { axis, measures, series, parts } => bar(axis, measures, *series, *parts),
-        Plan::Pie { slices, measure } => pie(slices, measure),
+        Plan::Pie { slices, measure, is_whole } => pie(slices, measure, *is_whole),
         Plan::Scatter { x, y, color, name } => scatter(x, y, *color, *name),
         Plan::Histogram { measure } => histogram(measure),
     };
@@ -161,15 +161,17 @@ fn bar(axis: &Field, measures: &[&Field], series: Option<&Field>, parts: Parts) 
     }
 }
 
-fn pie(slices: &Field, measure: &Field) -> Drawn {
+fn pie(slices: &Field, measure: &Field, is_whole: bool) -> Drawn {
     let (mut values, encoded) = points(slices, &[measure], None);
-    add_shares(&mut values, measure);
     let mut tooltip = encoded.tooltip;
-    tooltip.push(json!({"field": VALUE, "type": "quantitative", "title": "Share", "format": ".1%"}));
+    if is_whole {
+        add_shares(&mut values, measure);
+        tooltip.push(json!({"field": VALUE, "type": "quantitative", "title": "Share", "format": ".1%"}));
+    }
     let encoding = json!({
         "theta": {"field": measure.key, "type": "quantitative", "stack": true},
         "color": {"field": slices.key, "type": "nominal", "title": slices.title, "sort": null},
-        "order": {"field": VALUE, "type": "quantitative", "sort": "descending"},
+        "order": {"field": measure.key, "type": "quantitative", "sort": "descending"},
         "tooltip": tooltip,
     });
     Drawn {
