@@ -4,6 +4,7 @@
 
 use std::io::Write;
 
+use anyhow::Context;
 use serde_json::Value;
 
 use super::{
@@ -42,11 +43,17 @@ const ROWS_SHOWN: usize = 20;
 /// Asks at `base`, the address of a server without `/api`.
 ///
 /// # Errors
-/// When the server cannot be reached or does not take the question.
+/// When the server cannot be reached or does not take the question. Once it has, the error names the conversation.
 pub async fn run(base: &str, options: &Options) -> anyhow::Result<Ended> {
     let client = Client::new(base, options.token.as_deref())?;
     let id = client.start(&options.question, options.language.as_deref(), None, options.fresh).await?;
-    let mut turn = Turn::new(&client, &id, 1, 0);
+    let ended = follow(&client, &id, options).await;
+    ended.with_context(|| format!("the question was taken, and `asklake chat {id}` on the same server opens its conversation"))
+}
+
+/// Follows the first turn of conversation `id` to its end, and shows it.
+async fn follow(client: &Client, id: &str, options: &Options) -> anyhow::Result<Ended> {
+    let mut turn = Turn::new(client, id, 1, 0);
     let mut screen = Screen::new(!options.json);
     let mut printed = 0;
     while let Some(event) = turn.next().await? {
@@ -58,14 +65,14 @@ pub async fn run(base: &str, options: &Options) -> anyhow::Result<Ended> {
             Event::Status(status, body) => (status, body),
         };
         if !options.json {
-            printed = print_queries(&client, &id, &status, printed, &mut screen).await?;
+            printed = print_queries(client, id, &status, printed, &mut screen).await?;
         }
         screen.progress(&status);
         if !status.is_over() {
             continue;
         }
         if options.json {
-            print_json(&client, &id, &status, body).await?;
+            print_json(client, id, &status, body).await?;
         } else {
             screen.answer(&status)?;
         }

@@ -249,7 +249,9 @@ impl Session {
                 1
             }
         };
-        self.follow(turn).await
+        let id = self.opened()?.id.clone();
+        let answered = self.follow(turn).await;
+        answered.with_context(|| format!("the question was taken, and /history or `asklake chat {id}` opens its conversation again"))
     }
 
     /// Follows the turn of the open conversation to its end. The first Ctrl-C, or `/stop`, cancels it; the second leaves.

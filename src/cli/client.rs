@@ -21,13 +21,31 @@ const PATIENCE: Duration = Duration::from_secs(WAIT + 20);
 const SILENCE: Duration = Duration::from_secs(40);
 /// How often a question is sent again, within a second: who asks wants to know soon that there is no server.
 const START_RETRIES: usize = 2;
-/// How often a request that follows a conversation is sent again, within half a minute: the server may be restarting.
+/// How often a request that follows a conversation is sent again: the server may be restarting. It takes half a minute, unless the server
+/// asks for more.
 const FOLLOW_RETRIES: usize = 7;
+/// What is waited for a server that says when to come again: the minute of its quotas.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// A server that is asked.
 pub(super) struct Client {
     base: String,
     http: reqwest::Client,
+}
+
+/// Why a request failed.
+enum Failure {
+    /// Nobody answered.
+    Unreachable(reqwest::Error),
+    /// The server, or what stands before it, answered that it will not.
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// When it wants to be asked again.
+        retry_after: Option<Duration>,
+        /// What it said, in a sentence.
+        told: String,
+    },
 }
 
 #[derive(Deserialize)]
@@ -88,7 +106,7 @@ impl Client {
     /// The same as CSV.
     pub(super) async fn csv(&self, id: &str, number: usize) -> anyhow::Result<Vec<u8>> {
         let url = format!("{}{}?format=csv", self.base, path(id, &format!("results/{number}"))?);
-        let response = self.send(FOLLOW_RETRIES, || self.http.get(&url).timeout(PATIENCE)).await?;
+        let response = self.read(&url).await?;
         Ok(response.bytes().await.context("the rows did not arrive whole")?.into())
     }
 
@@ -112,37 +130,78 @@ impl Client {
         let key = uuid::Uuid::new_v4().to_string();
         let url = format!("{}{path}", self.base);
         let request = || self.http.post(&url).header("Idempotency-Key", &key).json(body).timeout(PATIENCE);
-        self.json(self.send(START_RETRIES, request).await?).await
+        self.json(self.send(START_RETRIES, Failure::is_on_the_way, request).await?).await
     }
 
     async fn get(&self, path: &str) -> anyhow::Result<Value> {
-        let url = format!("{}{path}", self.base);
-        self.json(self.send(FOLLOW_RETRIES, || self.http.get(&url).timeout(PATIENCE)).await?).await
+        self.json(self.read(&format!("{}{path}", self.base)).await?).await
+    }
+
+    async fn read(&self, url: &str) -> anyhow::Result<Response> {
+        self.send(FOLLOW_RETRIES, Failure::may_pass, || self.http.get(url).timeout(PATIENCE)).await
     }
 
     async fn json(&self, response: Response) -> anyhow::Result<Value> {
-        response.json().await.with_context(|| self.no_json())
+        response.json().await.with_context(|| format!("{} did not answer with JSON", self.base))
     }
 
-    async fn send(&self, retries: usize, request: impl Fn() -> RequestBuilder) -> anyhow::Result<Response> {
-        let attempt = || async { request().send().await };
+    async fn send(
+        &self,
+        retries: usize,
+        is_sent_again: fn(&Failure) -> bool,
+        request: impl Fn() -> RequestBuilder,
+    ) -> anyhow::Result<Response> {
+        let attempt = || async { admitted(request().send().await.map_err(Failure::Unreachable)?).await };
         let backoff = ExponentialBuilder::default().with_min_delay(Duration::from_millis(200)).with_max_times(retries).with_jitter();
-        let response = attempt.retry(backoff).await.with_context(|| self.unreachable())?;
-        let status = response.status();
-        if !status.is_success() {
-            let body: Value = response.json().await.with_context(|| self.no_json())?;
-            bail!("the server answered {status}: {}", body["error"].as_str().unwrap_or("no reason given"));
-        }
-        Ok(response)
+        let sent = attempt.retry(backoff).when(is_sent_again).adjust(Failure::wait).await;
+        sent.map_err(|failure| match failure {
+            Failure::Unreachable(error) => anyhow::Error::new(error).context(self.unreachable()),
+            Failure::Refused { told, .. } => anyhow::Error::msg(told),
+        })
     }
 
     fn unreachable(&self) -> String {
         format!("cannot reach {}; is the server running?", self.base)
     }
+}
 
-    fn no_json(&self) -> String {
-        format!("{} did not answer with JSON", self.base)
+impl Failure {
+    /// Whether nobody is known to have taken the request.
+    fn is_on_the_way(&self) -> bool {
+        matches!(self, Self::Unreachable(_))
     }
+
+    /// Whether the same request may have an answer in a moment.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreachable(_) => true,
+            Self::Refused { status, .. } => matches!(status, 429 | 502..=504),
+        }
+    }
+
+    /// The time until the next try, of which `backoff` is the least. None where the server wants to be left alone for too long.
+    fn wait(&self, backoff: Option<Duration>) -> Option<Duration> {
+        match self {
+            Self::Refused { retry_after: Some(asked), .. } => {
+                backoff.map(|backoff| backoff.max(*asked)).filter(|wait| *wait <= LONGEST_WAIT)
+            }
+            _ => backoff,
+        }
+    }
+}
+
+/// An answer that is none of a refusal.
+async fn admitted(response: Response) -> Result<Response, Failure> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    let seconds = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    // A gateway that speaks for the server has a page instead of a reason.
+    let body: Value = response.json().await.unwrap_or_default();
+    let reason = body["error"].as_str().map_or_else(String::new, |reason| format!(": {reason}"));
+    let told = format!("the server answered {status}{reason}");
+    Err(Failure::Refused { status: status.as_u16(), retry_after: seconds.map(Duration::from_secs), told })
 }
 
 /// The path of something of a conversation. An id is typed by a person, and must not lead elsewhere.

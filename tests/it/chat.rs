@@ -15,7 +15,7 @@ use asklake::{
 use serde_json::Value;
 
 use crate::{
-    cli::{Ended, User, within},
+    cli::{Ended, User, that_goes_away, within},
     live::{Act, told_server},
     support::{
         scripted::{ScriptedModel, ScriptedWarehouse, answer, query, statement},
@@ -135,6 +135,16 @@ async fn a_server_without_events_is_polled() {
     let ended = blocking(|| User::new().run(&["ask", "--server", server.base(), "which films?"]));
     ended.assert_code(0);
     assert!(ended.out.contains("which films?: two films"), "{}", ended.out);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_question_that_was_taken_can_be_opened_again_when_the_server_goes_away() {
+    let server = that_goes_away().await;
+    let ended = blocking(|| User::new().chat(&["--server", &server.base], &["which films?"]));
+    ended.assert_code(1);
+    for part in ["the question was taken", "/history", "asklake chat 9c0c3e1a-", "the server answered 503 Service Unavailable"] {
+        assert!(ended.err.contains(part), "{part} in {}", ended.err);
+    }
 }
 
 #[test]

@@ -17,6 +17,7 @@ use tempfile::TempDir;
 
 use crate::{
     import, lake,
+    openai::fake::{Answer, Fake},
     support::{
         scripted::{SQL, ScriptedModel, ScriptedWarehouse},
         server::TestServer,
@@ -287,6 +288,55 @@ fn a_server_that_cannot_be_reached_is_named_soon() {
     let ended = User::new().run(&["ask", "--server", "http://127.0.0.1:1", "which films?"]);
     ended.assert_failed(&["cannot reach http://127.0.0.1:1; is the server running?"]);
     assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+}
+
+const ID: &str = "9c0c3e1a-7d3b-4a52-8f0e-2d1c5b6a7e8f";
+
+/// What stands before a server says that there is none at the moment.
+fn page(status: u16) -> Answer {
+    Answer::new(status, "<html>come again</html>").header("content-type", "text/html")
+}
+
+/// A server that takes a question, has no events, and gives these answers to whoever follows it.
+pub async fn that_took_a_question(then: Vec<Answer>) -> Fake {
+    let taken = Answer::new(202, json!({"conversation_id": ID}).to_string());
+    Fake::start([vec![taken, page(404)], then].concat()).await
+}
+
+/// A server that does as [`that_took_a_question`] and is away for longer than anybody waits.
+pub async fn that_goes_away() -> Fake {
+    that_took_a_question(vec![page(503).header("retry-after", "3600")]).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ask_follows_a_server_that_is_away_for_a_moment() {
+    let progress = json!({"current_step": "Completed", "percentage": 100});
+    let answered = json!({"status": "completed", "revision": 3, "progress": progress, "final_answer": "Two films."});
+    let away = vec![page(503), page(429).header("retry-after", "2"), page(502), page(504)];
+    let server = that_took_a_question([away, vec![Answer::new(200, answered.to_string())]].concat()).await;
+    let began = Instant::now();
+    let ended = tokio::task::block_in_place(|| User::new().run(&["ask", "--server", &server.base, "which films?"]));
+    ended.assert_code(0);
+    assert!(ended.out.contains("Two films."), "{}", ended.out);
+    assert!(began.elapsed() >= Duration::from_secs(2), "it is asked again when it wants to be: {:?}", began.elapsed());
+    let polls = server.seen().iter().filter(|seen| seen.target == format!("/api/chat/{ID}/status")).count();
+    assert_eq!((polls, server.seen().len()), (5, 7));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_question_that_was_taken_can_be_come_back_to_when_the_server_goes_away() {
+    let server = that_goes_away().await;
+    let ended = tokio::task::block_in_place(|| User::new().run(&["ask", "--server", &server.base, "which films?"]));
+    ended.assert_failed(&["the server answered 503 Service Unavailable", "the question was taken", &format!("`asklake chat {ID}`")]);
+    assert!(!ended.err.contains("JSON"), "{}", ended.err);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_question_that_is_turned_away_is_not_sent_again() {
+    let server = Fake::start(vec![page(503)]).await;
+    let ended = tokio::task::block_in_place(|| User::new().run(&["ask", "--server", &server.base, "which films?"]));
+    ended.assert_failed(&["asklake: the server answered 503 Service Unavailable\n"]);
+    assert_eq!(server.seen().len(), 1);
 }
 
 #[test]

@@ -33,14 +33,14 @@ const MOST_PANELS: usize = 3;
 /// What is drawn.
 #[derive(Clone, Debug)]
 pub(super) enum Plan<'a> {
-    /// Measures along an axis, joined.
+    /// Measures along an axis, joined; as areas, those at one place add up.
     Line { x: &'a Field, measures: Vec<&'a Field>, series: Option<&'a Field>, area: bool },
     /// Measures that no common scale fits, each in a panel over the same times.
     Panels { x: &'a Field, measures: Vec<&'a Field> },
     /// A bar for every value of `axis`, or one for every measure or series.
     Bar { axis: &'a Field, measures: Vec<&'a Field>, series: Option<&'a Field>, parts: Parts },
-    /// Slices of a whole.
-    Pie { slices: &'a Field, measure: &'a Field },
+    /// Slices of a whole, if no row of it is missing.
+    Pie { slices: &'a Field, measure: &'a Field, is_whole: bool },
     /// A point for every row.
     Scatter { x: &'a Field, y: &'a Field, color: Option<&'a Field>, name: Option<&'a Field> },
     /// How many rows have values within equal ranges.
@@ -100,9 +100,8 @@ impl<'a> Rules<'a> {
             Some(Shape::Line | Shape::Area) => self.over_time().or_else(|| self.line_of_steps()),
             None => None,
         };
-        let compared = || if self.request.relation { self.scatter(LEAST_OF_LINE) } else { None };
         asked
-            .or_else(compared)
+            .or_else(|| self.related())
             .or_else(|| self.over_time())
             .or_else(|| self.bars())
             .or_else(|| self.buckets())
@@ -142,36 +141,70 @@ impl<'a> Rules<'a> {
         self.measures.iter().copied().filter(|field| field.at == lead.at || is_comparable(lead, field)).take(MOST_SERIES).collect()
     }
 
+    /// How two measures hang together, where the question asks that. One thing beside another over time is not that, nor is what depends on
+    /// time alone.
+    fn related(&self) -> Option<Plan<'a>> {
+        let Request { relation, versus, .. } = self.request;
+        if relation && self.names_two(&self.measures) {
+            return self.scatter(LEAST_OF_LINE);
+        }
+        if !(relation || versus) || self.along_time().is_some() {
+            return None;
+        }
+        let are_all = self.measures.len() == 2 && self.times.is_empty() && self.categories.is_empty();
+        if relation || are_all || self.names_two(&self.quantities()) { self.scatter(LEAST_OF_LINE) } else { None }
+    }
+
+    /// Whether the question names more than one of `fields`.
+    fn names_two(&self, fields: &[&Field]) -> bool {
+        fields.iter().filter(|field| self.mentions(field) > 0).count() > 1
+    }
+
     fn over_time(&self) -> Option<Plan<'a>> {
+        self.along_time().or_else(|| self.cloud_over_time())
+    }
+
+    /// Measures along a time that has each point once, or once for each of a few series.
+    fn along_time(&self) -> Option<Plan<'a>> {
         let x = self.finest_time()?;
         let lead = self.lead(false)?;
-        let area = self.request.shape == Some(Shape::Area) && self.measures.iter().all(|field| is_positive(field));
         if is_unique(&[x]) {
             let is_of_things = self.thing().is_some_and(|thing| !(x.at < thing.at && x.is_sorted()));
             if is_of_things {
                 return None;
             }
-            if x.distinct < LEAST_OF_LINE {
-                return Some(Plan::Bar { axis: x, measures: self.comparable(lead), series: None, parts: Parts::Apart });
-            }
             let measures = self.comparable(lead);
+            if x.distinct < LEAST_OF_LINE {
+                return Some(Plan::Bar { axis: x, measures, series: None, parts: Parts::Apart });
+            }
             let many_scales = measures.len() < self.measures.len() && self.measures.len() <= MOST_PANELS;
             return Some(if many_scales {
                 Plan::Panels { x, measures: self.measures.clone() }
             } else {
+                let area = self.is_area(&measures, measures.len() > 1);
                 Plan::Line { x, measures, series: None, area }
             });
         }
-        if let Some(series) = self.series(x) {
-            let measures = vec![lead];
-            return Some(if x.distinct < LEAST_OF_LINE {
-                Plan::Bar { axis: x, measures, series: Some(series), parts: self.parts(lead, true) }
-            } else {
-                Plan::Line { x, measures, series: Some(series), area }
-            });
-        }
-        let is_cloud = self.thing().is_none() && self.rows >= LEAST_OF_SCATTER && x.kind != Kind::Time(Scale::Period);
-        is_cloud.then_some(Plan::Scatter { x, y: lead, color: None, name: self.categories.first().copied() })
+        let series = self.series(x)?;
+        let measures = vec![lead];
+        Some(if x.distinct < LEAST_OF_LINE {
+            Plan::Bar { axis: x, measures, series: Some(series), parts: self.parts(lead, true) }
+        } else {
+            let area = self.is_area(&measures, true);
+            Plan::Line { x, measures, series: Some(series), area }
+        })
+    }
+
+    fn cloud_over_time(&self) -> Option<Plan<'a>> {
+        let x = self.finest_time().filter(|x| x.kind != Kind::Time(Scale::Period))?;
+        let is_cloud = self.thing().is_none() && self.rows >= LEAST_OF_SCATTER;
+        let y = self.lead(false)?;
+        is_cloud.then_some(Plan::Scatter { x, y, color: None, name: self.categories.first().copied() })
+    }
+
+    /// Whether areas are asked for and can be drawn: several at one place add up, as bars do.
+    fn is_area(&self, measures: &[&Field], several: bool) -> bool {
+        self.request.shape == Some(Shape::Area) && measures.iter().all(|field| is_positive(field) && (!several || field.is_additive()))
     }
 
     /// Of a year and a month, the month: the years are its series.
@@ -226,10 +259,12 @@ impl<'a> Rules<'a> {
         }
     }
 
+    /// Slices of what adds up to a whole. Averages do not, and percentages do where they come to a hundred.
     fn pie(&self) -> Option<Plan<'a>> {
         let measure = self.lead(true).filter(|field| is_positive(field) && field.numbers().all(|number| number.is_some()))?;
         let slices = self.categories.iter().chain(&self.times).copied().find(|field| is_unique(&[field]))?;
-        (self.rows <= MOST_SLICES).then_some(Plan::Pie { slices, measure })
+        let is_cut = self.rows <= MOST_SLICES && (measure.is_additive() || measure.is_divided_whole());
+        is_cut.then_some(Plan::Pie { slices, measure, is_whole: self.is_complete })
     }
 
     /// Values that the statement has already counted: one row for each, and how many there are.
@@ -240,7 +275,7 @@ impl<'a> Rules<'a> {
             .iter()
             .copied()
             .find(|field| field.is_called(COUNT))
-            .or_else(|| counted.iter().copied().find(|field| field.is_additive()))?;
+            .or_else(|| counted.iter().copied().find(|field| field.is_amount()))?;
         let is_axis = self.times.is_empty() && self.categories.is_empty() && is_unique(&[value]) && value.distinct <= MOST_BARS_WANTED;
         let is_counted = is_asked || (value.is_sorted() && value.distinct <= self.most_bars());
         (is_axis && is_counted).then(|| Plan::Bar { axis: value, measures: vec![count], series: None, parts: Parts::Apart })
@@ -253,9 +288,14 @@ impl<'a> Rules<'a> {
         (enough && !self.truncated).then_some(Plan::Histogram { measure })
     }
 
-    fn scatter(&self, least: usize) -> Option<Plan<'a>> {
+    /// What an axis can be made of: measures, and years.
+    fn quantities(&self) -> Vec<&'a Field> {
         let years = self.times.iter().copied().filter(|field| field.kind == Kind::Time(Scale::Year));
-        let mut candidates: Vec<&'a Field> = self.measures.iter().copied().chain(years).collect();
+        self.measures.iter().copied().chain(years).collect()
+    }
+
+    fn scatter(&self, least: usize) -> Option<Plan<'a>> {
+        let mut candidates = self.quantities();
         // The two that the question names, as they stand in the row.
         candidates.sort_by_key(|field| std::cmp::Reverse(self.mentions(field)));
         candidates.truncate(2);
@@ -297,7 +337,7 @@ fn is_positive(field: &Field) -> bool {
 
 /// Whether one axis serves both, and comparing them makes sense.
 fn is_comparable(lead: &Field, other: &Field) -> bool {
-    is_on_one_scale(lead, other) && (has_word_in_common(lead, other) || (lead.is_additive() && other.is_additive()))
+    is_on_one_scale(lead, other) && (has_word_in_common(lead, other) || (lead.is_amount() && other.is_amount()))
 }
 
 fn is_on_one_scale(left: &Field, right: &Field) -> bool {

@@ -11,6 +11,8 @@ use crate::conversation::result::{Column, ResultSet};
 
 /// Characters of a text that a chart shows at most.
 const LONGEST_LABEL: usize = 80;
+/// How far parts of a whole that were rounded may be from it, as a part of it.
+const ROUNDED: f64 = 0.01;
 /// Texts that are longer than this on average, in characters, are prose.
 const PROSE: usize = 60;
 
@@ -108,11 +110,30 @@ impl Field {
         self.words.iter().any(|word| names.contains(&word.as_str()))
     }
 
-    /// Whether the values of a measure may be added up: a count or a sum, nothing below zero.
+    /// Whether the values of a measure may be counts or sums: nothing in its name is against it, and nothing is below zero.
+    pub(super) fn is_amount(&self) -> bool {
+        let is_whole = self.kind == Kind::Measure { whole: true };
+        let may_be = self.is_called(SUMMED) || ((is_whole || self.is_called(ADDED)) && !self.is_one_or_more_of(OF_ONE));
+        may_be && !self.is_one_or_more_of(AVERAGED) && self.extent().is_some_and(|(least, _)| least >= 0.0)
+    }
+
+    /// Whether the values of a measure may be added up: its name says that they are counts or sums. Of a whole number alone nobody knows:
+    /// what two teams are paid, and the minutes of two films, are whole as well.
     pub(super) fn is_additive(&self) -> bool {
-        let whole = self.kind == Kind::Measure { whole: true };
-        let is_amount = self.is_called(ADDED) || (whole && !self.is_called(AVERAGED));
-        is_amount && !self.is_called(AVERAGED) && self.extent().is_some_and(|(least, _)| least >= 0.0)
+        let is_known = self.is_called(SUMMED) || self.is_called(ADDED) || self.words.iter().any(|word| is_plural(word));
+        is_known && self.is_amount()
+    }
+
+    /// Whether its name has one of `names`, or the plural of one.
+    fn is_one_or_more_of(&self, names: &[&str]) -> bool {
+        let is_among = |word: &str| names.contains(&word) || word.strip_suffix('s').is_some_and(|one| names.contains(&one));
+        self.words.iter().any(|word| is_among(word))
+    }
+
+    /// Whether a measure holds the parts of a whole, all of them: they come to one, or to a hundred percent.
+    pub(super) fn is_divided_whole(&self) -> bool {
+        let sum: f64 = self.numbers().flatten().sum();
+        self.is_called(FRACTION) && [1.0, 100.0].iter().any(|whole| (sum / whole - 1.0).abs() <= ROUNDED)
     }
 
     /// Whether a measure holds parts of one, such as 0.25 for a quarter.
@@ -134,8 +155,12 @@ const COORDINATE: &[&str] = &["lat", "latitude", "lon", "lng", "long", "longitud
 /// Words that make a name a quantity, whatever else is in it: `films_per_year` is no year.
 const QUANTITY: &[&str] = &["per", "pro", "par", "count", "cnt", "num", "number", "sum", "total", "avg", "average", "anzahl", "nombre"];
 pub(super) const COUNT: &[&str] = &["count", "cnt", "num", "number", "anzahl", "nombre", "frequency", "freq", "n"];
+/// Words of a name that make it a count or a sum of whatever else is in it.
+const SUMMED: &[&str] = &["count", "cnt", "num", "number", "sum", "total", "anzahl", "summe", "nombre"];
+/// Words for what adds up. What is counted adds up too, and is told by its plural: see [`is_plural`].
 const ADDED: &[&str] =
-    &["count", "cnt", "num", "number", "sum", "total", "anzahl", "summe", "nombre", "amount", "revenue", "quantity", "qty"];
+    &["n", "freq", "frequency", "amount", "revenue", "turnover", "umsatz", "quantity", "qty", "people", "population", "attendance"];
+/// Words of a name that make it an average, a rate or an extreme of whatever else is in it.
 const AVERAGED: &[&str] = &[
     "avg",
     "average",
@@ -151,15 +176,87 @@ const AVERAGED: &[&str] = &[
     "percent",
     "percentage",
     "pct",
-    "score",
-    "rating",
-    "age",
-    "price",
+    "per",
+    "highest",
+    "lowest",
+    "longest",
+    "shortest",
+    "oldest",
+    "youngest",
+    "newest",
+    "latest",
+    "earliest",
+    "largest",
+    "biggest",
+    "smallest",
+    "best",
+    "worst",
+    "most",
+    "least",
+    "fewest",
+    "peak",
     "durchschnitt",
     "mittelwert",
+    "hochste",
+    "niedrigste",
+    "langste",
+    "kurzeste",
     "moyenne",
     "promedio",
     "media",
+];
+/// Words for what one thing has, and two together do not have more of, unless a word of [`SUMMED`] stands by.
+const OF_ONE: &[&str] = &[
+    "score",
+    "rating",
+    "grade",
+    "level",
+    "star",
+    "point",
+    "age",
+    "price",
+    "pay",
+    "wage",
+    "salary",
+    "salaries",
+    "income",
+    "earning",
+    "runtime",
+    "duration",
+    "seconds",
+    "secs",
+    "minutes",
+    "mins",
+    "hours",
+    "hrs",
+    "days",
+    "weeks",
+    "months",
+    "years",
+    "size",
+    "length",
+    "width",
+    "height",
+    "depth",
+    "distance",
+    "weight",
+    "speed",
+    "temperature",
+    "degree",
+    "bewertung",
+    "alter",
+    "preis",
+    "gehalt",
+    "lohn",
+    "dauer",
+    "laufzeit",
+    "prix",
+    "salaire",
+    "duree",
+    "precio",
+    "salario",
+    "edad",
+    "duracion",
 ];
 const FRACTION: &[&str] = &["share", "ratio", "fraction", "percent", "percentage", "pct", "proportion", "rate", "anteil", "quote", "part"];
 
@@ -223,8 +320,8 @@ fn text(words: &[String], values: &[&Value]) -> Option<(Kind, Vec<Value>)> {
     if all(is_year) && words.iter().any(|word| YEAR.contains(&word.as_str())) {
         return Some((Kind::Time(Scale::Year), each(values, finite)));
     }
-    if all(is_period) {
-        return Some((Kind::Time(Scale::Period), each(values, |value| value.as_str().map(Value::from))));
+    if all(|text| period(text).is_some()) {
+        return Some((Kind::Time(Scale::Period), each(values, |value| period(value.as_str()?).map(Value::from))));
     }
     let distinct = texts.iter().collect::<std::collections::HashSet<_>>().len();
     let is_identifier = all(is_opaque) && distinct * 2 > texts.len();
@@ -271,12 +368,19 @@ fn is_year(text: &str) -> bool {
     text.len() == 4 && text.parse::<u16>().is_ok_and(|year| (1000..=2999).contains(&year))
 }
 
-/// `2024-Q1`, `2024Q1`, `2024-W05`, `1990s`: in the order of their letters they are in the order of time.
-fn is_period(text: &str) -> bool {
-    let Some((year, rest)) = text.split_at_checked(4) else { return false };
+/// `2024-Q1`, `2024Q1`, `2024-W05`, `1990s`: in the order of their letters they are in the order of time. For that weeks are written as in
+/// ISO 8601, because `2024-W10` would come before `2024-W9`.
+fn period(text: &str) -> Option<String> {
+    let (year, rest) = text.split_at_checked(4)?;
     let rest = rest.trim_start_matches(['-', ' ']);
-    let digits = |text: &str| !text.is_empty() && text.len() <= 2 && text.chars().all(|c| c.is_ascii_digit());
-    is_year(year) && (rest == "s" || rest.strip_prefix(['Q', 'W']).is_some_and(digits))
+    let (unit, number) = rest.split_at_checked(1)?;
+    let is_numbered = (1..=2).contains(&number.len()) && number.chars().all(|c| c.is_ascii_digit());
+    match (unit, is_numbered) {
+        ("W", true) if is_year(year) => Some(format!("{year}-W{number:0>2}")),
+        ("Q", true) if is_year(year) => Some(text.to_owned()),
+        ("s", false) if is_year(year) && number.is_empty() => Some(text.to_owned()),
+        _ => None,
+    }
 }
 
 /// Letters and digits that name nothing to a person: `tt0111161`, a UUID, a long hexadecimal number.
@@ -287,6 +391,12 @@ fn is_opaque(text: &str) -> bool {
     };
     let is_hexadecimal = text.len() >= 16 && text.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
     is_numbered || is_hexadecimal
+}
+
+/// Whether a word names several things, as what is counted is named: `orders`, but not `gross`, `bonus` and `basis`. Words of other
+/// languages that end like English ones are taken for them.
+fn is_plural(word: &str) -> bool {
+    word.chars().count() > 3 && word.ends_with('s') && !["ss", "us", "is"].iter().any(|end| word.ends_with(end))
 }
 
 /// By value for numbers, by letters for texts; NULL is below all.
@@ -410,6 +520,58 @@ mod tests {
         for text in ["", "2024", "2024-13", "2023-02-29", "2024-01-31Tnoon", "2024-01-31T1é:00:00", "12:00", "1990s"] {
             assert_eq!(calendar_text(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn periods_are_in_the_order_of_their_letters() {
+        for (text, expected) in [
+            ("2024-W5", "2024-W05"),
+            ("2024W14", "2024-W14"),
+            ("2024 W05", "2024-W05"),
+            ("2024-Q1", "2024-Q1"),
+            ("2024Q1", "2024Q1"),
+            ("1990s", "1990s"),
+        ] {
+            assert_eq!(period(text).as_deref(), Some(expected), "{text}");
+        }
+        for text in ["", "2024", "2024-W", "2024-W123", "2024-Wé", "2024-q1", "1990sW1", "24-W5", "é990s", "990s"] {
+            assert_eq!(period(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_what_a_name_says_to_be_a_count_or_a_sum_adds_up() {
+        let is_additive = |name: &str, number: Value| {
+            let column = Column { name: name.into(), data_type: "double".into() };
+            let result = ResultSet { columns: vec![column], rows: vec![vec![number]], row_count: 1, truncated: false, limit_source: None };
+            Field::all(&result)[0].is_additive()
+        };
+        for name in ["orders", "count(1)", "num_votes", "ratingCount", "total_minutes", "n", "sales", "revenue", "orders_shipped"] {
+            assert!(is_additive(name, Value::from(7)), "{name}");
+        }
+        for name in [
+            "pay",
+            "salaries",
+            "longest_minutes",
+            "minutes",
+            "oldest",
+            "highest",
+            "avg_orders",
+            "most_orders",
+            "max(orders)",
+            "orders_per_day",
+            "ratings",
+            "runtime",
+            "price_amount",
+            "gross",
+            "status",
+            "x",
+        ] {
+            assert!(!is_additive(name, Value::from(7)), "{name}");
+        }
+        assert!(is_additive("revenue", Value::from(7.5)));
+        assert!(!is_additive("orders", Value::from(7.5)), "no count");
+        assert!(!is_additive("orders", Value::from(-7)), "below zero");
     }
 
     #[test]

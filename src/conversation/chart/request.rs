@@ -1,7 +1,7 @@
 //! What the words of a question ask of a chart, in several languages: a shape, none at all, or a kind of comparison.
 //!
-//! One table, [`PHRASES`]. Knows no columns and no rows. Words that mean something else as often as a chart (`bar`, `pie`, `line`) count
-//! only within a phrase.
+//! One table, [`PHRASES`]. Knows no columns and no rows. Words that mean something else as often as a chart (`bar`, `pie`, `line`, `share`)
+//! count only within a phrase.
 
 use icu_normalizer::DecomposingNormalizerBorrowed;
 
@@ -16,6 +16,8 @@ pub(super) enum Wish {
     Shape(Shape),
     /// How two measures hang together.
     Relation,
+    /// One beside the other: two measures, or two of anything else.
+    Versus,
     /// How the values of one measure are spread.
     Distribution,
     /// Parts of a whole.
@@ -44,6 +46,8 @@ pub(super) struct Request {
     pub(super) shape: Option<Shape>,
     /// See [`Wish::Relation`].
     pub(super) relation: bool,
+    /// See [`Wish::Versus`].
+    pub(super) versus: bool,
     /// See [`Wish::Distribution`].
     pub(super) distribution: bool,
     /// See [`Wish::Share`].
@@ -62,6 +66,7 @@ impl Request {
                 Wish::Nothing => request.refuses = true,
                 Wish::Any => request.wants = true,
                 Wish::Relation => request.relation = true,
+                Wish::Versus => request.versus = true,
                 Wish::Distribution => request.distribution = true,
                 Wish::Share => request.share = true,
                 Wish::Shape(shape) => {
@@ -337,8 +342,6 @@ const PHRASES: &[(Wish, &[&str])] = &[
             "related to",
             "depend on",
             "depends on",
-            "versus",
-            "vs",
             "zusammenhang*",
             "hängt",
             "relation entre",
@@ -352,6 +355,7 @@ const PHRASES: &[(Wish, &[&str])] = &[
             "*相関*",
         ],
     ),
+    (Wish::Versus, &["versus", "vs"]),
     (
         Wish::Distribution,
         &[
@@ -374,8 +378,16 @@ const PHRASES: &[(Wish, &[&str])] = &[
     (
         Wish::Share,
         &[
-            "share",
-            "shares",
+            "share of",
+            "shares of",
+            "what share",
+            "which share",
+            "as a share",
+            "as shares",
+            "its share",
+            "their share",
+            "'s share",
+            "market share*",
             "percent",
             "percentage*",
             "proportion*",
@@ -457,11 +469,15 @@ mod tests {
     fn kinds_of_comparison_are_told_apart() {
         let read = |question: &str| {
             let request = Request::of(question);
-            (request.relation, request.distribution, request.share)
+            (request.relation, request.versus, request.distribution, request.share)
         };
-        assert_eq!(read("Is there a correlation between price and weight?"), (true, false, false));
-        assert_eq!(read("Wie sind die Bewertungen verteilt?"), (false, true, false));
-        assert_eq!(read("What percentage of orders came from each region?"), (false, false, true));
-        assert_eq!(read("Top 10 customers"), (false, false, false));
+        assert_eq!(read("Is there a correlation between price and weight?"), (true, false, false, false));
+        assert_eq!(read("Price vs. weight"), (false, true, false, false));
+        assert_eq!(read("Wie sind die Bewertungen verteilt?"), (false, false, true, false));
+        assert_eq!(read("What percentage of orders came from each region?"), (false, false, false, true));
+        assert_eq!(read("What share has each region?"), (false, false, false, true));
+        assert_eq!(read("Each region’s share"), (false, false, false, true));
+        assert_eq!(read("Which regions share the most customers with North?"), (false, false, false, false));
+        assert_eq!(read("Top 10 customers"), (false, false, false, false));
     }
 }

@@ -35,7 +35,7 @@ pub(super) fn specification(plan: &Plan<'_>, query: u32, result: &ResultSet) -> 
         Plan::Line { x, measures, series, area } => line(x, measures, *series, *area),
         Plan::Panels { x, measures } => panels(x, measures),
         Plan::Bar { axis, measures, series, parts } => bar(axis, measures, *series, *parts),
-        Plan::Pie { slices, measure } => pie(slices, measure),
+        Plan::Pie { slices, measure, is_whole } => pie(slices, measure, *is_whole),
         Plan::Scatter { x, y, color, name } => scatter(x, y, *color, *name),
         Plan::Histogram { measure } => histogram(measure),
     };
@@ -161,15 +161,17 @@ fn bar(axis: &Field, measures: &[&Field], series: Option<&Field>, parts: Parts) 
     }
 }
 
-fn pie(slices: &Field, measure: &Field) -> Drawn {
+fn pie(slices: &Field, measure: &Field, is_whole: bool) -> Drawn {
     let (mut values, encoded) = points(slices, &[measure], None);
-    add_shares(&mut values, measure);
     let mut tooltip = encoded.tooltip;
-    tooltip.push(json!({"field": VALUE, "type": "quantitative", "title": "Share", "format": ".1%"}));
+    if is_whole {
+        add_shares(&mut values, measure);
+        tooltip.push(json!({"field": VALUE, "type": "quantitative", "title": "Share", "format": ".1%"}));
+    }
     let encoding = json!({
         "theta": {"field": measure.key, "type": "quantitative", "stack": true},
         "color": {"field": slices.key, "type": "nominal", "title": slices.title, "sort": null},
-        "order": {"field": VALUE, "type": "quantitative", "sort": "descending"},
+        "order": {"field": measure.key, "type": "quantitative", "sort": "descending"},
         "tooltip": tooltip,
     });
     Drawn {
@@ -299,7 +301,7 @@ fn step(field: &Field, is_flat: bool) -> Value {
     };
     let mut step = json!({"field": field.key, "type": kind, "title": field.title, "sort": sort, "axis": axis});
     if field.kind == Kind::Time(Scale::Calendar) {
-        step["timeUnit"] = (if has_clock(field) { "yearmonthdatehoursminutes" } else { "yearmonthdate" }).into();
+        step["timeUnit"] = time_unit(field).into();
         step["axis"]["format"] = calendar_format(field).into();
     }
     step
@@ -389,10 +391,27 @@ fn has_clock(field: &Field) -> bool {
     field.cells.iter().filter_map(Value::as_str).any(|cell| !cell.ends_with("T00:00:00"))
 }
 
+fn has_seconds(field: &Field) -> bool {
+    field.cells.iter().filter_map(Value::as_str).any(|cell| !cell.ends_with(":00"))
+}
+
+/// The unit of a step. A coarser one than the cells have would add up the bars within it.
+fn time_unit(field: &Field) -> &'static str {
+    if has_seconds(field) {
+        "yearmonthdatehoursminutesseconds"
+    } else if has_clock(field) {
+        "yearmonthdatehoursminutes"
+    } else {
+        "yearmonthdate"
+    }
+}
+
 fn calendar_format(field: &Field) -> &'static str {
     let is_monthly = field.cells.iter().filter_map(Value::as_str).all(|cell| cell.ends_with("-01T00:00:00"));
     if is_monthly {
         "%Y-%m"
+    } else if has_seconds(field) {
+        "%Y-%m-%d %H:%M:%S"
     } else if has_clock(field) {
         "%Y-%m-%d %H:%M"
     } else {

@@ -32,6 +32,8 @@ enum Cells {
     Ratings,
     /// Between 0 and 1.
     Fractions,
+    /// 25 again and again.
+    Quarter,
     /// Minute numbers.
     Tiny,
     /// From 1 to 10⁹.
@@ -84,6 +86,7 @@ impl Cells {
             Self::Millions => json!(1_000_000 + zigzag * 91_337),
             Self::Ratings => json!(5.0 + (zigzag % 41) as f64 / 10.0),
             Self::Fractions => json!(zigzag as f64 / 101.0),
+            Self::Quarter => json!(25),
             Self::Tiny => json!((zigzag + 1) as f64 * 1e-7),
             Self::Wide => json!(10_u64.pow(u32::try_from(zigzag % 10).unwrap())),
             Self::Names(length) => json!(format!("{}{n}", "name of a thing ".chars().cycle().take(length).collect::<String>())),
@@ -237,6 +240,25 @@ fn categories_and_measures_give_bars() {
             15,
             "bar x=region y=avg_price xOffset=kind color=kind",
         ),
+        // What a name does not say to be a count or a sum is not added up.
+        (
+            "Pay by team and sex",
+            &[("team:string", Runs(3)), ("sex:string", Cycle(3)), ("pay:int", Numbers)],
+            15,
+            "bar x=team y=pay xOffset=sex color=sex",
+        ),
+        (
+            "Longest film by genre and country",
+            &[("genre:string", Runs(3)), ("country:string", Cycle(3)), ("longest_minutes:int", Numbers)],
+            15,
+            "bar x=genre y=longest_minutes xOffset=country color=country",
+        ),
+        (
+            "Minutes in all by genre and country",
+            &[("genre:string", Runs(3)), ("country:string", Cycle(3)), ("total_minutes:bigint", Numbers)],
+            15,
+            "bar x=genre y=total_minutes:stack color=country",
+        ),
         (
             "Price range",
             &[("region:string", Names(2)), ("min_price:double", Ratings), ("max_price:double", Ratings)],
@@ -272,6 +294,21 @@ fn shares_are_drawn_as_shares_and_as_a_pie_only_where_asked() {
         ("Share of the average", &[("region:string", Names(2)), ("avg_price:double", Ratings)], 5, "bar x=region y=avg_price"),
         ("Orders per region as a pie chart", REGIONS, 5, "arc theta=orders color=region"),
         ("Bestellungen je Region als Kreisdiagramm", REGIONS, 5, "arc theta=orders color=region"),
+        (
+            "Share per region as a pie chart",
+            &[("region:string", Names(2)), ("percentage:int", Quarter)],
+            4,
+            "arc theta=percentage color=region",
+        ),
+        // Averages make no whole.
+        (
+            "Average runtimes as a pie chart",
+            &[("genre:string", Names(2)), ("average_runtime:int", Falling)],
+            5,
+            "bar x=genre y=average_runtime",
+        ),
+        // To share is not to have a share.
+        ("Which regions share the most orders with North?", REGIONS, 5, "bar x=region y=orders"),
         // Too many slices, and parts below zero.
         ("Orders per region as a pie chart", REGIONS, 12, "bar x=orders y=region"),
         ("Change per region as a pie chart", &[("region:string", Names(2)), ("change:bigint", Signed)], 5, "bar x=region y=change"),
@@ -280,6 +317,72 @@ fn shares_are_drawn_as_shares_and_as_a_pie_only_where_asked() {
     top.limit_source = Some(LimitSource::Model);
     let chart = Chart::of("What share of orders has each region?", 1, &top);
     assert_eq!(sketch(chart.as_ref()), "bar x=region y=orders", "the first five are not the whole");
+}
+
+#[test]
+fn slices_are_told_their_share_only_of_a_whole_that_is_there() {
+    let mut regions = rows(&[("region:string", Names(2)), ("orders:bigint", Falling)], 3);
+    for (limit, titles) in [(LimitSource::Server, vec!["Region", "Orders", "Share"]), (LimitSource::Model, vec!["Region", "Orders"])] {
+        regions.limit_source = Some(limit);
+        let chart = Chart::of("Orders per region as a pie chart", 1, &regions).unwrap();
+        assert_sound(&chart, &regions);
+        let told = chart.specification()["encoding"]["tooltip"].as_array().unwrap();
+        assert_eq!(told.iter().map(|part| part["title"].as_str().unwrap()).collect::<Vec<_>>(), titles, "{limit:?}");
+    }
+}
+
+#[test]
+fn weeks_stand_in_the_order_of_time() {
+    let weeks = result(&["week:string", "orders:bigint"], (1..=14).rev().map(|n| vec![json!(format!("2024-W{n}")), json!(n)]).collect());
+    let chart = Chart::of("Orders per week", 1, &weeks).unwrap();
+    assert_sound(&chart, &weeks);
+    assert_eq!(sketch(Some(&chart)), "line x=week:step y=orders");
+    let spec = chart.specification();
+    assert_eq!(spec["encoding"]["x"]["sort"], "ascending");
+    let mut points = spec["data"]["values"].as_array().unwrap().clone();
+    points.sort_by_key(|point| point["week"].as_str().unwrap().to_owned());
+    let orders: Vec<i64> = points.iter().map(|point| point["orders"].as_i64().unwrap()).collect();
+    assert_eq!(orders, (1..=14).collect::<Vec<_>>());
+}
+
+#[test]
+fn bars_over_times_within_one_minute_stay_apart() {
+    for (second, unit, format) in
+        [(0, "yearmonthdatehoursminutes", "%Y-%m-%d %H:%M"), (20, "yearmonthdatehoursminutesseconds", "%Y-%m-%d %H:%M:%S")]
+    {
+        let at = |minute: u32, second: u32| json!(format!("2024-03-01T10:{minute:02}:{second:02}Z"));
+        let minute = u32::from(second == 0);
+        let calls = result(&["at:timestamp", "calls:bigint"], vec![vec![at(0, 0), json!(5)], vec![at(minute, second), json!(6)]]);
+        let chart = Chart::of("Calls as a bar chart", 1, &calls).unwrap();
+        assert_sound(&chart, &calls);
+        assert_eq!(sketch(Some(&chart)), "bar x=at:step y=calls");
+        let x = &chart.specification()["encoding"]["x"];
+        assert_eq!((&x["timeUnit"], &x["axis"]["format"]), (&json!(unit), &json!(format)));
+    }
+}
+
+#[test]
+fn a_comparison_over_time_is_no_relation_of_measures() {
+    const KINDS: &[(&str, Cells)] = &[("year:int", YearsTwice), ("kind:string", Cycle(2)), ("orders:bigint", Numbers)];
+    const PAIR: &[(&str, Cells)] = &[("price:double", Ratings), ("weight:double", Numbers)];
+    const PRODUCTS: &[(&str, Cells)] = &[("product:string", Names(9)), ("price:double", Ratings), ("weight:bigint", Numbers)];
+    const DATED: &[(&str, Cells)] = &[("year:int", Years), ("price:double", Ratings), ("weight:double", Numbers)];
+    assert_choices(&[
+        ("Bolts vs nuts, orders per year", KINDS, 20, "line x=year y=orders color=kind"),
+        (
+            "Bolts versus nuts per year",
+            &[("year:int", Years), ("bolts:bigint", Numbers), ("nuts:bigint", Numbers)],
+            10,
+            "line x=year y=value color=series",
+        ),
+        ("Price vs weight per year", DATED, 10, "line row=series x=year y=value"),
+        ("How do orders depend on the year?", &[("year:int", Years), ("orders:bigint", Numbers)], 10, "line x=year y=orders"),
+        ("Bolts vs nuts", PRODUCTS, 25, "bar x=price y=product"),
+        // Two measures that are named, or all there is.
+        ("Is there a correlation between price and weight over the years?", DATED, 10, "point x=price y=weight"),
+        ("Price vs weight", PRODUCTS, 25, "point x=price y=weight"),
+        ("One versus the other", PAIR, 5, "point x=price y=weight"),
+    ]);
 }
 
 #[test]
@@ -350,6 +453,20 @@ fn a_shape_that_is_asked_for_is_drawn_where_the_rows_allow_it() {
             20,
             "area x=year y=orders:stack color=region",
         ),
+        // Areas would add up what is no sum.
+        (
+            "Area chart of average prices per year and region",
+            &[("year:int", YearsTwice), ("region:string", Cycle(2)), ("avg_price:double", Ratings)],
+            20,
+            "line x=year y=avg_price color=region",
+        ),
+        (
+            "Area chart of the lowest and highest price per year",
+            &[("year:int", Years), ("min_price:double", Ratings), ("max_price:double", Ratings)],
+            10,
+            "line x=year y=value color=series",
+        ),
+        ("Area chart of average prices per year", &[("year:int", Years), ("avg_price:double", Ratings)], 10, "area x=year y=avg_price"),
         ("Orders per region as a line chart", REGIONS, 5, "line x=region y=orders"),
         (
             "A scatter plot of price and weight",

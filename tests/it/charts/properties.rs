@@ -48,6 +48,7 @@ const QUESTIONS: &[&str] = &[
     "histogram",
     "distribution",
     "correlation",
+    "north vs south",
     "line chart",
     "area chart",
     "bar chart",
