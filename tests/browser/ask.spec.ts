@@ -70,6 +70,29 @@ test("a table sorts by numbers as numbers, keeps equal rows in order, and goes b
   expect(await column(0)).toEqual(titles);
 });
 
+test("integers beyond what a double holds are shown and sorted by all their digits", async ({ page, scripted }) => {
+  const question = "Which ids are large?";
+  const sql = "SELECT id FROM VALUES (9007199254740993), (1), (9007199254740992), (-1234567890123456789) AS t(id)";
+  scripted.model.script(question, { sql }, { answer: "Three of them." });
+  await page.goto(scripted.server.base);
+  await ask(page, question);
+  await answered(page);
+  const table = page.getByRole("table", { name: "Rows of query 1" });
+  await expect(table.locator("tbody td")).toHaveText([
+    "9007199254740993",
+    "1",
+    "9007199254740992",
+    "-1234567890123456789",
+  ]);
+  await table.getByRole("columnheader", { name: "id" }).getByRole("button").click();
+  await expect(table.locator("tbody td")).toHaveText([
+    "-1234567890123456789",
+    "1",
+    "9007199254740992",
+    "9007199254740993",
+  ]);
+});
+
 test("a thousand rows are all there, can be found, and sort", async ({ page, scripted }) => {
   const question = "All rows of everything";
   const sql =

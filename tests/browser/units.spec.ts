@@ -1,9 +1,38 @@
-// What the page decides without a browser: the order of rows, and the turns of a thread.
+// What the page decides without a browser: the digits and the order of rows, and the turns of a thread.
 
+import { parse } from "../../web/src/api/exact.ts";
 import type { Cell, Messages, Status } from "../../web/src/api/types.ts";
 import { order } from "../../web/src/rows/sort.ts";
 import { turns, withDraft } from "../../web/src/state/thread.ts";
 import { expect, test } from "./support/fixtures.ts";
+
+test("integers that no double is exactly keep their digits; what else looks like one stays what it is", () => {
+  const json = String.raw`{"rows":[[9007199254740993,-1234567890123456789,{"id":[9007199254740992]}],[9007199254740991,-5,1e300,
+    1234567890123456.5,0.12345678901234566,"9007199254740993","\"9007199254740993","\\",9007199254740993,null,true]]}`;
+  expect(parse(json)).toEqual({
+    rows: [
+      ["9007199254740993", "-1234567890123456789", { id: ["9007199254740992"] }],
+      [
+        9007199254740991,
+        -5,
+        1e300,
+        1234567890123456.5,
+        0.12345678901234566,
+        "9007199254740993",
+        '"9007199254740993',
+        "\\",
+        "9007199254740993",
+        null,
+        true,
+      ],
+    ],
+  });
+});
+
+test("a text of any length is read", () => {
+  const text = '\\"9007199254740993\n'.repeat(1_000_000);
+  expect(parse(JSON.stringify([text]))).toEqual([text]);
+});
 
 test.describe("rows in the order of a column", () => {
   const sorted = (type: string, cells: Cell[], direction: "ascending" | "descending" = "ascending") =>
