@@ -2,7 +2,7 @@
 
 import { render } from "preact";
 import { showAddress, watchAddress } from "./state/address";
-import { hearOtherTabs, loadHistory } from "./state/history";
+import { forget, hearOtherTabs, loadHistory } from "./state/history";
 import { checkService, watchNetwork } from "./state/service";
 import { conversation, look, startNew } from "./state/session";
 import { completeSignIn, needsSignIn } from "./state/sign-in";
@@ -30,6 +30,7 @@ needsSignIn.subscribe((isNeeded) => {
 });
 
 hearOtherTabs((change) => {
+  if (change.kind === "removed") forget(change.id);
   void loadHistory();
   if (change.kind === "removed" && change.id === conversation.value) startNew();
   else look(change.id);

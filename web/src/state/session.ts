@@ -8,7 +8,7 @@ import { type Connection, follow } from "../api/follow";
 import type { Draft, Status } from "../api/types";
 import { announce } from "./announce";
 import { deviceId, randomId } from "./device";
-import { loadHistory, tellOtherTabs } from "./history";
+import { forget, loadHistory, tellOtherTabs } from "./history";
 import { checkService } from "./service";
 import { isOver, type Turn, turns as turnsOf, withDraft, withTaken } from "./thread";
 
@@ -246,6 +246,7 @@ export async function remove(id: string): Promise<Problem | null> {
     if (problem.status !== 404) return problem;
   }
   if (conversation.value === id) startNew();
+  forget(id);
   await loadHistory();
   tellOtherTabs({ kind: "removed", id });
   announce("The conversation is deleted.");
