@@ -6,6 +6,19 @@ import { Server } from "./support/server.ts";
 
 const ONE = "SELECT primaryTitle FROM imdb.movies_delta LIMIT 1";
 
+/** Where the server tells of the conversation that is shown at `address`. */
+function path(address: string, part: "status" | "messages"): string {
+  const { origin, hash } = new URL(address);
+  return `${origin}/api/chat/${hash.slice(1)}/${part}`;
+}
+
+/** Asks a follow-up as another device does. */
+async function followUp(address: string, question: string): Promise<void> {
+  const headers = { "content-type": "application/json" };
+  const taken = await fetch(path(address, "messages"), { method: "POST", headers, body: JSON.stringify({ question }) });
+  expect(taken.status).toBe(202);
+}
+
 test("a server that is killed in the middle of a question and started again answers it on the open page", async ({
   page,
 }) => {
@@ -87,6 +100,70 @@ test("a question that could not be sent is kept, and sent again once", async ({ 
   await expect(turns(page)).toHaveCount(1);
   expect(keys).toHaveLength(1);
   expect(keys[0]).toBeTruthy();
+});
+
+test("a server that lags behind and tells of an earlier question does not end the follow-up", async ({
+  page,
+  scripted,
+}) => {
+  const [first, second] = ["What is told late?", "What follows what is told late?"];
+  const gate = new Gate();
+  scripted.model.script(first, { sql: ONE }, { answer: "One." });
+  scripted.model.script(second, { sql: ONE.replace("1", "2"), gate }, { answer: "Two." });
+  await page.goto(scripted.server.base);
+  await ask(page, first);
+  await answered(page);
+  const before = await (await fetch(path(page.url(), "status"))).text();
+  const late = { contentType: "text/event-stream", body: `event: status\nid: 5\ndata: ${before}\n\n` };
+  const polls = { contentType: "application/json", body: before };
+  let times = 0;
+  await page.route(/\/(events|status)\b/, async (route) => {
+    times += 1;
+    if (times > 2) await route.continue();
+    else await route.fulfill(route.request().url().includes("/events") ? late : polls);
+  });
+  await ask(page, second);
+  await gate.reached;
+  await expect(turns(page)).toHaveCount(2);
+  await expect(turns(page).last()).toContainText("Analyzing the question...");
+  gate.open();
+  await answered(page);
+  await expect(turns(page).last()).toContainText("Two.");
+});
+
+test("a follow-up that another device asked while the connection was lost is shown below the answer before it", async ({
+  page,
+  scripted,
+}) => {
+  const [first, second] = ["What was asked before the loss?", "What was asked during the loss?"];
+  const gate = new Gate();
+  scripted.model.script(first, { sql: ONE }, { answer: "The first answer." });
+  scripted.model.script(second, { sql: ONE.replace("1", "2"), gate }, { answer: "The second answer." });
+  const told = /\/chat\/[^/]+\/(events|status)/;
+  await page.route(told, (route) => route.abort());
+  await page.goto(scripted.server.base);
+  await ask(page, first);
+  await expect(turns(page).last()).toContainText("The connection is lost");
+  await expect
+    .poll(async () => ((await (await fetch(path(page.url(), "status"))).json()) as { status: string }).status)
+    .toBe("completed");
+  await followUp(page.url(), second);
+  await gate.reached;
+  // What was said cannot be read at first either.
+  let isRefused = false;
+  await page.route(/\/messages$/, async (route) => {
+    await (isRefused ? route.continue() : route.fulfill({ status: 503, body: "" }));
+    isRefused = true;
+  });
+  await page.unroute(told);
+  await expect(turns(page)).toHaveCount(2);
+  await expect(turns(page).first().getByRole("heading")).toHaveText(first);
+  await expect(turns(page).first()).toContainText("The first answer.");
+  expect(isRefused).toBe(true);
+  gate.open();
+  await answered(page);
+  await expect(turns(page).first()).toContainText("The first answer.");
+  await expect(turns(page).last()).toContainText("The second answer.");
 });
 
 for (const [means, blocked] of [

@@ -3,7 +3,7 @@
 import { parse } from "../../web/src/api/exact.ts";
 import type { Cell, Messages, Status } from "../../web/src/api/types.ts";
 import { order } from "../../web/src/rows/sort.ts";
-import { turns, withDraft } from "../../web/src/state/thread.ts";
+import { isBehind, turns, withDraft } from "../../web/src/state/thread.ts";
 import { expect, test } from "./support/fixtures.ts";
 
 test("integers that no double is exactly keep their digits; what else looks like one stays what it is", () => {
@@ -132,6 +132,23 @@ test.describe("the turns of a thread", () => {
       ["third", "running", [2]],
     ]);
     expect(shown[0]?.state).toMatchObject({ answer: "answer", notes: { assumptions: ["so"] } });
+  });
+
+  test("what was said is read again where a turn before the last one is not known to its end, or the last one is new", () => {
+    const shown = turns(running, said, []);
+    expect(isBehind(shown, running)).toBe(false);
+    expect(isBehind(shown, { ...running, turn: 4 })).toBe(true);
+    const before = turns({ ...running, turn: 2 }, said, []);
+    expect(isBehind(before, running)).toBe(true);
+    const asked = { ...shown[2], number: 3 } as (typeof shown)[number];
+    expect(isBehind([...before, asked], running)).toBe(true);
+  });
+
+  test("an earlier one of which nothing is told is read again, and not taken for known", () => {
+    const shown = turns(running, { ...said, ended_turns: said.ended_turns.slice(0, 1) }, []);
+    expect(shown[1]?.state).toMatchObject({ kind: "failed" });
+    expect(isBehind(shown, running)).toBe(true);
+    expect(turns(running, said, shown)[1]?.state).toEqual({ kind: "canceled" });
   });
 
   test("a draft follows or replaces what is written, and a newer status voids it", () => {

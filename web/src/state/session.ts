@@ -10,7 +10,7 @@ import { announce } from "./announce";
 import { deviceId, randomId } from "./device";
 import { forget, loadHistory, tellOtherTabs } from "./history";
 import { checkService } from "./service";
-import { isOver, type Turn, turns as turnsOf, withDraft, withTaken } from "./thread";
+import { isBehind, isOver, type Turn, turns as turnsOf, withDraft, withTaken } from "./thread";
 
 /** The id of the conversation; null while a new question is to be asked. */
 export const conversation = signal<string | null>(null);
@@ -83,7 +83,7 @@ async function refresh(id: string, signal: AbortSignal, isOpened = false): Promi
       turns.value = turnsOf(status, said, turns.value);
     });
     if (isOpened) announce("The conversation is shown.");
-    if (status.status === "processing") await watch(id, status.revision, signal);
+    if (status.status === "processing") await watch(id, status.turn, status.revision, signal);
   } catch (cause) {
     if (signal.aborted) return;
     const problem = problemOf(cause);
@@ -105,14 +105,14 @@ export function look(id: string | null): void {
   if (id && id === conversation.value && !isBusy.value && !isLoading.value) void refresh(id, leave());
 }
 
-async function watch(id: string, after: number, signal: AbortSignal): Promise<void> {
+async function watch(id: string, turn: number, after: number, signal: AbortSignal): Promise<void> {
   const guarded =
     <T>(act: (value: T) => void) =>
     (value: T) => {
       if (!signal.aborted) act(value);
     };
   const follower = {
-    onStatus: guarded(take),
+    onStatus: (status: Status) => take(status, signal),
     onDraft: guarded((draft: Draft) => {
       turns.value = withDraft(turns.value, draft);
     }),
@@ -125,12 +125,14 @@ async function watch(id: string, after: number, signal: AbortSignal): Promise<vo
       failure.value = problem;
     }),
   };
-  await follow(id, after, follower, signal);
+  await follow(id, turn, after, follower, signal);
 }
 
-function take(status: Status): void {
-  // Earlier turns do not change while one runs, so what was said need not be read again.
-  turns.value = turnsOf(status, null, turns.value);
+async function take(status: Status, signal: AbortSignal): Promise<void> {
+  // Earlier turns do not change while one runs. Only where another device has asked since the last status, there is more to read.
+  const said = isBehind(turns.value, status) ? await client.messages(status.conversation_id) : null;
+  if (signal.aborted) return;
+  turns.value = turnsOf(status, said, turns.value);
   if (status.stage !== "canceling" && status.status !== "processing") isStopping.value = false;
   tellProgress(status);
   if (status.status !== "processing") {
@@ -190,7 +192,7 @@ export async function ask(question: string, fresh = false): Promise<void> {
     }
     void loadHistory();
     tellOtherTabs({ kind: "changed", id });
-    if (!signal.aborted) await watch(id, 0, signal);
+    if (!signal.aborted) await watch(id, asked.number, 0, signal);
   } catch (cause) {
     const problem = problemOf(cause);
     unsent = { question, key };
