@@ -102,6 +102,35 @@ test("a question that could not be sent is kept, and sent again once", async ({ 
   expect(keys[0]).toBeTruthy();
 });
 
+test("a question that was not taken is asked again as it was asked, once", async ({ page, scripted }) => {
+  const question = "What is asked anew?";
+  scripted.model.script(question, { sql: ONE }, { answer: "This." });
+  await page.goto(scripted.server.base);
+  await ask(page, question);
+  await answered(page);
+  await page.getByRole("button", { name: "New question" }).first().click();
+  await ask(page, question);
+  const bodies: { key: string | undefined; fresh: boolean }[] = [];
+  let isTaken = false;
+  await page.route(/\/chat\/start$/, async (route) => {
+    const request = route.request();
+    bodies.push({ key: request.headers()["idempotency-key"], fresh: request.postDataJSON().fresh });
+    await (isTaken ? route.continue() : route.abort());
+  });
+  await page.getByRole("button", { name: "Ask again fresh" }).click();
+  await expect(turns(page).last()).toContainText("The question was not taken");
+  await expect(field(page)).toHaveValue(question);
+  await field(page).press("Enter");
+  await expect.poll(() => bodies.length).toBe(2);
+  await expect(field(page)).toHaveValue(question);
+  isTaken = true;
+  await page.getByRole("button", { name: "Ask again", exact: true }).click();
+  await answered(page);
+  await expect(field(page), "it must not stand there to be asked once more").toHaveValue("");
+  await expect(page.getByRole("button", { name: "Ask again fresh" })).toHaveCount(0);
+  expect(bodies).toEqual(Array(3).fill({ key: bodies[0]?.key, fresh: true }));
+});
+
 test("a server that lags behind and tells of an earlier question does not end the follow-up", async ({
   page,
   scripted,

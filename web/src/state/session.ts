@@ -32,8 +32,15 @@ export const isBusy = computed(() => {
 
 /** Ends whatever is being done for the conversation shown so far. */
 let shown = new AbortController();
-/** The key of the question that was not taken, so that sending it again cannot ask it twice. */
-let unsent: { question: string; key: string } | null = null;
+/** A question as it is sent. */
+interface Sent {
+  question: string;
+  key: string;
+  fresh: boolean;
+}
+
+/** How the question that was not taken was sent: with the same key, sending it again cannot ask it twice. */
+let unsent: Sent | null = null;
 let lastStep = "";
 
 function leave(): AbortSignal {
@@ -164,7 +171,8 @@ export async function askFresh(question: string): Promise<void> {
 export async function ask(question: string, fresh = false): Promise<void> {
   if (isBusy.value) return;
   const signal = leave();
-  const key = unsent?.question === question ? unsent.key : randomId();
+  const again = unsent?.question === question ? unsent : null;
+  const sent: Sent = { question, key: again?.key ?? randomId(), fresh: fresh || (again?.fresh ?? false) };
   const others = turns.value.filter((turn) => isOver(turn.state));
   const asked: Turn = {
     number: (others.at(-1)?.number ?? 0) + 1,
@@ -182,7 +190,7 @@ export async function ask(question: string, fresh = false): Promise<void> {
     connection.value = { kind: "live" };
   });
   try {
-    const id = await send(question, key, fresh);
+    const id = await send(sent);
     unsent = null;
     if (!signal.aborted) {
       batch(() => {
@@ -195,12 +203,12 @@ export async function ask(question: string, fresh = false): Promise<void> {
     if (!signal.aborted) await watch(id, asked.number, 0, signal);
   } catch (cause) {
     const problem = problemOf(cause);
-    unsent = { question, key };
+    unsent = sent;
     if (!signal.aborted) refused(asked, problem);
   }
 }
 
-async function send(question: string, key: string, fresh: boolean): Promise<string> {
+async function send({ question, key, fresh }: Sent): Promise<string> {
   const id = conversation.value;
   if (id) {
     await client.followUp(id, question, navigator.language, key);
