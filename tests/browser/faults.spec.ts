@@ -131,6 +131,77 @@ test("a question that was not taken is asked again as it was asked, once", async
   expect(bodies).toEqual(Array(3).fill({ key: bodies[0]?.key, fresh: true }));
 });
 
+test("a thread that cannot be read anew stays, and is read when the network is back", async ({
+  page,
+  scripted,
+  context,
+}) => {
+  const [first, second] = ["What stays?", "What came from elsewhere?"];
+  scripted.model.script(first, { sql: ONE }, { answer: "This stays." });
+  scripted.model.script(second, { sql: ONE.replace("1", "3") }, { answer: "This came." });
+  await page.goto(scripted.server.base);
+  await ask(page, first);
+  await answered(page);
+  await field(page).fill("What is being typed?");
+  const look = () => page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+  for (const fault of [503, 429]) {
+    await page.route(/\/status$/, (route) => route.fulfill({ status: fault, body: "" }));
+    const refused = page.waitForResponse(/\/status$/);
+    await look();
+    await refused;
+    await page.unroute(/\/status$/);
+  }
+  await context.setOffline(true);
+  const failed = page.waitForEvent("requestfailed", (request) => request.url().endsWith("/messages"));
+  await look();
+  await failed;
+  await expect(page.getByRole("alert").filter({ hasText: "This device is offline" })).toBeVisible();
+  await expect(turns(page).last()).toContainText("This stays.");
+  await expect(field(page)).toHaveValue("What is being typed?");
+
+  await followUp(page.url(), second);
+  await context.setOffline(false);
+  await expect(turns(page)).toHaveCount(2);
+  await answered(page);
+  await expect(turns(page).last()).toContainText("This came.");
+});
+
+test("a conversation that could not be opened is shown when the network is back", async ({
+  page,
+  planner,
+  context,
+}) => {
+  await page.goto(planner.base);
+  await ask(page, "Who directed Jaws?");
+  await answered(page);
+  await page.route(/\/status$/, (route) => route.fulfill({ status: 503, body: "" }));
+  await page.reload();
+  await expect(page.getByRole("heading", { name: "This conversation cannot be shown now" })).toBeVisible();
+  await page.unroute(/\/status$/);
+  await context.setOffline(true);
+  await expect(page.getByRole("alert").filter({ hasText: "This device is offline" })).toBeVisible();
+  await context.setOffline(false);
+  await answered(page);
+  await expect(page.getByRole("status")).toHaveText("The conversation is shown.");
+});
+
+test("a follow-up that was not taken stays while the conversation is looked at anew", async ({ page, planner }) => {
+  await page.goto(planner.base);
+  await ask(page, "Who directed Jaws?");
+  await answered(page);
+  await page.route(/\/messages$/, (route) => route.abort());
+  await ask(page, "How long is Titanic?");
+  await expect(turns(page).last()).toContainText("The question was not taken");
+  await page.unroute(/\/messages$/);
+  const history = page.waitForResponse(/\/history/);
+  await page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+  await history;
+  await page.getByRole("button", { name: "Ask again" }).click();
+  await answered(page);
+  await expect(turns(page)).toHaveCount(2);
+  await expect(turns(page).last()).toContainText("Titanic");
+});
+
 test("a server that lags behind and tells of an earlier question does not end the follow-up", async ({
   page,
   scripted,

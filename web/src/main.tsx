@@ -35,9 +35,13 @@ hearOtherTabs((change) => {
   if (change.kind === "removed" && change.id === conversation.value) startNew();
   else look(change.id);
 });
+addEventListener("online", lookAround);
 document.addEventListener("visibilitychange", () => {
-  if (document.visibilityState === "visible") {
-    void loadHistory();
-    look(conversation.value);
-  }
+  if (document.visibilityState === "visible") lookAround();
 });
+
+/** Looks what has changed while the page could not see it. */
+function lookAround(): void {
+  void loadHistory();
+  look(conversation.value);
+}

@@ -76,11 +76,12 @@ export async function open(id: string): Promise<void> {
     stopFault.value = "";
     connection.value = { kind: "live" };
   });
-  await refresh(id, signal, true);
+  await refresh(id, signal);
 }
 
 /** Reads the conversation anew, and follows it if it runs. */
-async function refresh(id: string, signal: AbortSignal, isOpened = false): Promise<void> {
+async function refresh(id: string, signal: AbortSignal): Promise<void> {
+  const isOpening = turns.value.length === 0;
   try {
     const [status, said] = await Promise.all([client.status(id, null, signal), client.messages(id)]);
     if (signal.aborted) return;
@@ -89,14 +90,15 @@ async function refresh(id: string, signal: AbortSignal, isOpened = false): Promi
       failure.value = null;
       turns.value = turnsOf(status, said, turns.value);
     });
-    if (isOpened) announce("The conversation is shown.");
+    if (isOpening) announce("The conversation is shown.");
     if (status.status === "processing") await watch(id, status.turn, status.revision, signal);
   } catch (cause) {
     if (signal.aborted) return;
     const problem = problemOf(cause);
     batch(() => {
       isLoading.value = false;
-      failure.value = problem;
+      // What is shown stays where only the way to the server is at fault: the next look may get through.
+      if (isOpening || !problem.isTransient) failure.value = problem;
     });
     if (problem.isTransient) void checkService();
   }
@@ -107,9 +109,14 @@ export function retryOpening(): void {
   if (conversation.value) void open(conversation.value);
 }
 
-/** Looks whether another tab has asked in the conversation that is shown. */
+/** Looks what has become of the conversation that is shown, or whether it can be shown now. */
 export function look(id: string | null): void {
-  if (id && id === conversation.value && !isBusy.value && !isLoading.value) void refresh(id, leave());
+  if (id && id === conversation.value && (failure.value || isAtRest())) void refresh(id, leave());
+}
+
+/** Whether nothing is under way, and nothing shown that would be gone: the server does not know a question that it did not take. */
+function isAtRest(): boolean {
+  return !isBusy.value && !isLoading.value && lastTurn.value?.state.kind !== "unsent";
 }
 
 async function watch(id: string, turn: number, after: number, signal: AbortSignal): Promise<void> {
