@@ -25,6 +25,8 @@ watchAddress();
 needsSignIn.subscribe((isNeeded) => {
   if (isNeeded) return;
   showAddress();
+  // What was refused to who was not signed in.
+  look(conversation.value);
   void loadHistory();
   void checkService();
 });
