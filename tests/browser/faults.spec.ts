@@ -353,6 +353,13 @@ test("rows that have expired are fetched again by running the query again", asyn
   await expect(page.getByRole("status")).toHaveText("The rows are there again.");
 });
 
+test("an address that names nothing shows the page to ask on", async ({ page, planner }) => {
+  await page.goto(`${planner.base}/#100%`);
+  await ask(page, "Who directed Jaws?");
+  await answered(page);
+  await expect(page.getByRole("navigation", { name: "Asked on this device" })).toContainText("Who directed Jaws?");
+});
+
 test("a conversation that does not exist is said to be missing", async ({ page, planner }) => {
   await page.goto(`${planner.base}/#00000000-0000-4000-8000-000000000000`);
   await expect(page.getByRole("heading", { name: "This conversation is not here" })).toBeVisible();

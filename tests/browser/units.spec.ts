@@ -1,9 +1,10 @@
-// What the page decides without a browser: the digits and the order of rows, and the turns of a thread.
+// What the page decides without a browser: the digits and the order of rows, the turns of a thread, how long something took.
 
 import { parse } from "../../web/src/api/exact.ts";
 import type { Cell, Messages, Status } from "../../web/src/api/types.ts";
 import { order } from "../../web/src/rows/sort.ts";
 import { isBehind, turns, withDraft } from "../../web/src/state/thread.ts";
+import { duration } from "../../web/src/text/format.ts";
 import { expect, test } from "./support/fixtures.ts";
 
 test("integers that no double is exactly keep their digits; what else looks like one stays what it is", () => {
@@ -32,6 +33,21 @@ test("integers that no double is exactly keep their digits; what else looks like
 test("a text of any length is read", () => {
   const text = '\\"9007199254740993\n'.repeat(1_000_000);
   expect(parse(JSON.stringify([text]))).toEqual([text]);
+});
+
+test("how long something took has no part of 60", () => {
+  const times = [0, 940, 9940, 9960, 59_400, 59_700, 119_400, 119_600, 200_000];
+  expect(times.map(duration)).toEqual([
+    "0.1 s",
+    "0.9 s",
+    "9.9 s",
+    "10 s",
+    "59 s",
+    "1 min 0 s",
+    "1 min 59 s",
+    "2 min 0 s",
+    "3 min 20 s",
+  ]);
 });
 
 test.describe("rows in the order of a column", () => {
