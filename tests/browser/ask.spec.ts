@@ -70,6 +70,29 @@ test("a table sorts by numbers as numbers, keeps equal rows in order, and goes b
   expect(await column(0)).toEqual(titles);
 });
 
+test("integers beyond what a double holds are shown and sorted by all their digits", async ({ page, scripted }) => {
+  const question = "Which ids are large?";
+  const sql = "SELECT id FROM VALUES (9007199254740993), (1), (9007199254740992), (-1234567890123456789) AS t(id)";
+  scripted.model.script(question, { sql }, { answer: "Three of them." });
+  await page.goto(scripted.server.base);
+  await ask(page, question);
+  await answered(page);
+  const table = page.getByRole("table", { name: "Rows of query 1" });
+  await expect(table.locator("tbody td")).toHaveText([
+    "9007199254740993",
+    "1",
+    "9007199254740992",
+    "-1234567890123456789",
+  ]);
+  await table.getByRole("columnheader", { name: "id" }).getByRole("button").click();
+  await expect(table.locator("tbody td")).toHaveText([
+    "-1234567890123456789",
+    "1",
+    "9007199254740992",
+    "9007199254740993",
+  ]);
+});
+
 test("a thousand rows are all there, can be found, and sort", async ({ page, scripted }) => {
   const question = "All rows of everything";
   const sql =
@@ -158,6 +181,50 @@ test("the history lists what was asked on this device, opens it, and deletes it 
 
   await page.goto(address);
   await expect(page.getByRole("heading", { name: "This conversation is not here" })).toBeVisible();
+});
+
+test("earlier conversations are listed once, and one that is deleted is gone wherever it stood", async ({
+  page,
+  planner,
+  context,
+}) => {
+  const all = Array.from({ length: 70 }, (_, index) => ({
+    id: `00000000-0000-4000-8000-${String(index).padStart(12, "0")}`,
+    question: `Question ${index}`,
+    status: "completed",
+    created_at: new Date(Date.UTC(2026, 0, 1) - index * 60_000).toISOString(),
+  }));
+  const gone = new Set<string>();
+  const cursors: (string | null)[] = [];
+  await context.route(/\/history\?/, async (route) => {
+    const cursor = new URL(route.request().url()).searchParams.get("cursor");
+    cursors.push(cursor);
+    const rest = all.filter(({ id }) => !gone.has(id)).filter(({ id }) => !cursor || id > cursor);
+    const conversations = rest.slice(0, 30);
+    await route.fulfill({ json: { conversations, next_cursor: rest.length > 30 ? conversations.at(-1)?.id : null } });
+  });
+  await context.route(/\/chat\/[0-9-]+$/, async (route) => {
+    gone.add(route.request().url().split("/").at(-1) ?? "");
+    await route.fulfill({ status: 204 });
+  });
+  await page.goto(planner.base);
+  const other = await context.newPage();
+  await other.goto(planner.base);
+  for (const shown of [page, other]) {
+    await expect(shown.locator("li.entry")).toHaveCount(30);
+    cursors.length = 0;
+    await shown.getByRole("button", { name: "Show earlier ones" }).dblclick();
+    await expect(shown.locator("li.entry")).toHaveCount(60);
+    expect(cursors).toHaveLength(1);
+  }
+  await page.getByRole("button", { name: "Delete: Question 50" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+  for (const shown of [page, other]) {
+    await expect(shown.getByRole("link", { name: "Question 50" })).toHaveCount(0);
+    await shown.getByRole("button", { name: "Show earlier ones" }).click();
+    await expect(shown.locator("li.entry")).toHaveCount(69);
+    await expect(shown.getByRole("button", { name: "Show earlier ones" })).toHaveCount(0);
+  }
 });
 
 test("what no row supports is marked where it stands, and a recollection is not passed off as data", async ({

@@ -6,6 +6,19 @@ import { Server } from "./support/server.ts";
 
 const ONE = "SELECT primaryTitle FROM imdb.movies_delta LIMIT 1";
 
+/** Where the server tells of the conversation that is shown at `address`. */
+function path(address: string, part: "status" | "messages"): string {
+  const { origin, hash } = new URL(address);
+  return `${origin}/api/chat/${hash.slice(1)}/${part}`;
+}
+
+/** Asks a follow-up as another device does. */
+async function followUp(address: string, question: string): Promise<void> {
+  const headers = { "content-type": "application/json" };
+  const taken = await fetch(path(address, "messages"), { method: "POST", headers, body: JSON.stringify({ question }) });
+  expect(taken.status).toBe(202);
+}
+
 test("a server that is killed in the middle of a question and started again answers it on the open page", async ({
   page,
 }) => {
@@ -87,6 +100,170 @@ test("a question that could not be sent is kept, and sent again once", async ({ 
   await expect(turns(page)).toHaveCount(1);
   expect(keys).toHaveLength(1);
   expect(keys[0]).toBeTruthy();
+});
+
+test("a question that was not taken is asked again as it was asked, once", async ({ page, scripted }) => {
+  const question = "What is asked anew?";
+  scripted.model.script(question, { sql: ONE }, { answer: "This." });
+  await page.goto(scripted.server.base);
+  await ask(page, question);
+  await answered(page);
+  await page.getByRole("button", { name: "New question" }).first().click();
+  await ask(page, question);
+  const bodies: { key: string | undefined; fresh: boolean }[] = [];
+  let isTaken = false;
+  await page.route(/\/chat\/start$/, async (route) => {
+    const request = route.request();
+    bodies.push({ key: request.headers()["idempotency-key"], fresh: request.postDataJSON().fresh });
+    await (isTaken ? route.continue() : route.abort());
+  });
+  await page.getByRole("button", { name: "Ask again fresh" }).click();
+  await expect(turns(page).last()).toContainText("The question was not taken");
+  await expect(field(page)).toHaveValue(question);
+  await field(page).press("Enter");
+  await expect.poll(() => bodies.length).toBe(2);
+  await expect(field(page)).toHaveValue(question);
+  isTaken = true;
+  await page.getByRole("button", { name: "Ask again", exact: true }).click();
+  await answered(page);
+  await expect(field(page), "it must not stand there to be asked once more").toHaveValue("");
+  await expect(page.getByRole("button", { name: "Ask again fresh" })).toHaveCount(0);
+  expect(bodies).toEqual(Array(3).fill({ key: bodies[0]?.key, fresh: true }));
+});
+
+test("a thread that cannot be read anew stays, and is read when the network is back", async ({
+  page,
+  scripted,
+  context,
+}) => {
+  const [first, second] = ["What stays?", "What came from elsewhere?"];
+  scripted.model.script(first, { sql: ONE }, { answer: "This stays." });
+  scripted.model.script(second, { sql: ONE.replace("1", "3") }, { answer: "This came." });
+  await page.goto(scripted.server.base);
+  await ask(page, first);
+  await answered(page);
+  await field(page).fill("What is being typed?");
+  const look = () => page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+  for (const fault of [503, 429]) {
+    await page.route(/\/status$/, (route) => route.fulfill({ status: fault, body: "" }));
+    const refused = page.waitForResponse(/\/status$/);
+    await look();
+    await refused;
+    await page.unroute(/\/status$/);
+  }
+  await context.setOffline(true);
+  const failed = page.waitForEvent("requestfailed", (request) => request.url().endsWith("/messages"));
+  await look();
+  await failed;
+  await expect(page.getByRole("alert").filter({ hasText: "This device is offline" })).toBeVisible();
+  await expect(turns(page).last()).toContainText("This stays.");
+  await expect(field(page)).toHaveValue("What is being typed?");
+
+  await followUp(page.url(), second);
+  await context.setOffline(false);
+  await expect(turns(page)).toHaveCount(2);
+  await answered(page);
+  await expect(turns(page).last()).toContainText("This came.");
+});
+
+test("a conversation that could not be opened is shown when the network is back", async ({
+  page,
+  planner,
+  context,
+}) => {
+  await page.goto(planner.base);
+  await ask(page, "Who directed Jaws?");
+  await answered(page);
+  await page.route(/\/status$/, (route) => route.fulfill({ status: 503, body: "" }));
+  await page.reload();
+  await expect(page.getByRole("heading", { name: "This conversation cannot be shown now" })).toBeVisible();
+  await page.unroute(/\/status$/);
+  await context.setOffline(true);
+  await expect(page.getByRole("alert").filter({ hasText: "This device is offline" })).toBeVisible();
+  await context.setOffline(false);
+  await answered(page);
+  await expect(page.getByRole("status")).toHaveText("The conversation is shown.");
+});
+
+test("a follow-up that was not taken stays while the conversation is looked at anew", async ({ page, planner }) => {
+  await page.goto(planner.base);
+  await ask(page, "Who directed Jaws?");
+  await answered(page);
+  await page.route(/\/messages$/, (route) => route.abort());
+  await ask(page, "How long is Titanic?");
+  await expect(turns(page).last()).toContainText("The question was not taken");
+  await page.unroute(/\/messages$/);
+  const history = page.waitForResponse(/\/history/);
+  await page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+  await history;
+  await page.getByRole("button", { name: "Ask again" }).click();
+  await answered(page);
+  await expect(turns(page)).toHaveCount(2);
+  await expect(turns(page).last()).toContainText("Titanic");
+});
+
+test("a server that lags behind and tells of an earlier question does not end the follow-up", async ({
+  page,
+  scripted,
+}) => {
+  const [first, second] = ["What is told late?", "What follows what is told late?"];
+  const gate = new Gate();
+  scripted.model.script(first, { sql: ONE }, { answer: "One." });
+  scripted.model.script(second, { sql: ONE.replace("1", "2"), gate }, { answer: "Two." });
+  await page.goto(scripted.server.base);
+  await ask(page, first);
+  await answered(page);
+  const before = await (await fetch(path(page.url(), "status"))).text();
+  const late = { contentType: "text/event-stream", body: `event: status\nid: 5\ndata: ${before}\n\n` };
+  const polls = { contentType: "application/json", body: before };
+  let times = 0;
+  await page.route(/\/(events|status)\b/, async (route) => {
+    times += 1;
+    if (times > 2) await route.continue();
+    else await route.fulfill(route.request().url().includes("/events") ? late : polls);
+  });
+  await ask(page, second);
+  await gate.reached;
+  await expect(turns(page)).toHaveCount(2);
+  await expect(turns(page).last()).toContainText("Analyzing the question...");
+  gate.open();
+  await answered(page);
+  await expect(turns(page).last()).toContainText("Two.");
+});
+
+test("a follow-up that another device asked while the connection was lost is shown below the answer before it", async ({
+  page,
+  scripted,
+}) => {
+  const [first, second] = ["What was asked before the loss?", "What was asked during the loss?"];
+  const gate = new Gate();
+  scripted.model.script(first, { sql: ONE }, { answer: "The first answer." });
+  scripted.model.script(second, { sql: ONE.replace("1", "2"), gate }, { answer: "The second answer." });
+  const told = /\/chat\/[^/]+\/(events|status)/;
+  await page.route(told, (route) => route.abort());
+  await page.goto(scripted.server.base);
+  await ask(page, first);
+  await expect(turns(page).last()).toContainText("The connection is lost");
+  await expect
+    .poll(async () => ((await (await fetch(path(page.url(), "status"))).json()) as { status: string }).status)
+    .toBe("completed");
+  await followUp(page.url(), second);
+  await gate.reached;
+  // What was said cannot be read at first either.
+  let isRefused = false;
+  await page.route(/\/messages$/, async (route) => {
+    await (isRefused ? route.continue() : route.fulfill({ status: 503, body: "" }));
+    isRefused = true;
+  });
+  await page.unroute(told);
+  await expect(turns(page)).toHaveCount(2);
+  await expect(turns(page).first().getByRole("heading")).toHaveText(first);
+  await expect(turns(page).first()).toContainText("The first answer.");
+  expect(isRefused).toBe(true);
+  gate.open();
+  await answered(page);
+  await expect(turns(page).first()).toContainText("The first answer.");
+  await expect(turns(page).last()).toContainText("The second answer.");
 });
 
 for (const [means, blocked] of [
@@ -174,6 +351,13 @@ test("rows that have expired are fetched again by running the query again", asyn
   await query.getByRole("button", { name: "Run the query again" }).click();
   await expect(query.getByRole("table").getByRole("row").nth(1)).toBeVisible();
   await expect(page.getByRole("status")).toHaveText("The rows are there again.");
+});
+
+test("an address that names nothing shows the page to ask on", async ({ page, planner }) => {
+  await page.goto(`${planner.base}/#100%`);
+  await ask(page, "Who directed Jaws?");
+  await answered(page);
+  await expect(page.getByRole("navigation", { name: "Asked on this device" })).toContainText("Who directed Jaws?");
 });
 
 test("a conversation that does not exist is said to be missing", async ({ page, planner }) => {

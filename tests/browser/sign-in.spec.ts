@@ -1,6 +1,7 @@
 // Signing in with a real provider: the code flow with PKCE, what is asked then, and what another is shown.
 
 import { type ChildProcess, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import type { Page } from "@playwright/test";
@@ -70,4 +71,28 @@ test("who signs in asks, and finds what was asked; another does not", async ({ p
   await other.context().close();
   await server.stop();
   process.stdin?.end();
+});
+
+test("a key that is not accepted is said to be none, and the right one shows what was to be shown", async ({
+  page,
+}) => {
+  const key = "ak_the-right-one";
+  const digest = createHash("sha256").update(key).digest("hex");
+  const server = await Server.start({ AUTH_MODE: "api_key", API_KEYS: `me:${digest}` });
+  const headers = { "content-type": "application/json", authorization: `Bearer ${key}` };
+  const body = JSON.stringify({ question: "Who directed Jaws?" });
+  const started = await fetch(`${server.base}/api/chat/start`, { method: "POST", headers, body });
+  const { conversation_id: id } = (await started.json()) as { conversation_id: string };
+  await page.goto(`${server.base}/#${id}`);
+  const refusal = page.getByRole("alert").filter({ hasText: "asklake does not accept this key." });
+  await expect(page.getByLabel("API key")).toBeVisible();
+  await expect(refusal).toHaveCount(0);
+  await page.getByLabel("API key").fill("ak_another");
+  await page.getByRole("button", { name: "Use it" }).click();
+  await expect(refusal).toBeVisible();
+  await page.getByLabel("API key").fill(key);
+  await page.getByRole("button", { name: "Use it" }).click();
+  await answered(page);
+  await expect(refusal).toHaveCount(0);
+  await server.stop();
 });

@@ -1,9 +1,54 @@
-// What the page decides without a browser: the order of rows, and the turns of a thread.
+// What the page decides without a browser: the digits and the order of rows, the turns of a thread, how long something took.
 
+import { parse } from "../../web/src/api/exact.ts";
 import type { Cell, Messages, Status } from "../../web/src/api/types.ts";
 import { order } from "../../web/src/rows/sort.ts";
-import { turns, withDraft } from "../../web/src/state/thread.ts";
+import { isBehind, turns, withDraft } from "../../web/src/state/thread.ts";
+import { duration } from "../../web/src/text/format.ts";
 import { expect, test } from "./support/fixtures.ts";
+
+test("integers that no double is exactly keep their digits; what else looks like one stays what it is", () => {
+  const json = String.raw`{"rows":[[9007199254740993,-1234567890123456789,{"id":[9007199254740992]}],[9007199254740991,-5,1e300,
+    1234567890123456.5,0.12345678901234566,"9007199254740993","\"9007199254740993","\\",9007199254740993,null,true]]}`;
+  expect(parse(json)).toEqual({
+    rows: [
+      ["9007199254740993", "-1234567890123456789", { id: ["9007199254740992"] }],
+      [
+        9007199254740991,
+        -5,
+        1e300,
+        1234567890123456.5,
+        0.12345678901234566,
+        "9007199254740993",
+        '"9007199254740993',
+        "\\",
+        "9007199254740993",
+        null,
+        true,
+      ],
+    ],
+  });
+});
+
+test("a text of any length is read", () => {
+  const text = '\\"9007199254740993\n'.repeat(1_000_000);
+  expect(parse(JSON.stringify([text]))).toEqual([text]);
+});
+
+test("how long something took has no part of 60", () => {
+  const times = [0, 940, 9940, 9960, 59_400, 59_700, 119_400, 119_600, 200_000];
+  expect(times.map(duration)).toEqual([
+    "0.1 s",
+    "0.9 s",
+    "9.9 s",
+    "10 s",
+    "59 s",
+    "1 min 0 s",
+    "1 min 59 s",
+    "2 min 0 s",
+    "3 min 20 s",
+  ]);
+});
 
 test.describe("rows in the order of a column", () => {
   const sorted = (type: string, cells: Cell[], direction: "ascending" | "descending" = "ascending") =>
@@ -103,6 +148,23 @@ test.describe("the turns of a thread", () => {
       ["third", "running", [2]],
     ]);
     expect(shown[0]?.state).toMatchObject({ answer: "answer", notes: { assumptions: ["so"] } });
+  });
+
+  test("what was said is read again where a turn before the last one is not known to its end, or the last one is new", () => {
+    const shown = turns(running, said, []);
+    expect(isBehind(shown, running)).toBe(false);
+    expect(isBehind(shown, { ...running, turn: 4 })).toBe(true);
+    const before = turns({ ...running, turn: 2 }, said, []);
+    expect(isBehind(before, running)).toBe(true);
+    const asked = { ...shown[2], number: 3 } as (typeof shown)[number];
+    expect(isBehind([...before, asked], running)).toBe(true);
+  });
+
+  test("an earlier one of which nothing is told is read again, and not taken for known", () => {
+    const shown = turns(running, { ...said, ended_turns: said.ended_turns.slice(0, 1) }, []);
+    expect(shown[1]?.state).toMatchObject({ kind: "failed" });
+    expect(isBehind(shown, running)).toBe(true);
+    expect(turns(running, said, shown)[1]?.state).toEqual({ kind: "canceled" });
   });
 
   test("a draft follows or replaces what is written, and a newer status voids it", () => {

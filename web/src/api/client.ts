@@ -1,6 +1,7 @@
 // Requests to the API of this server. Every failure is a Problem; nothing is retried here.
 
 import { refused, token } from "../state/sign-in";
+import { parse as parseExactly } from "./exact";
 import type { Accepted, HistoryPage, Messages, Ready, Rows, Status } from "./types";
 
 const CHAT = "/api/chat";
@@ -77,10 +78,10 @@ function sentence(detail: string): string {
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
 }
 
-async function json<T>(path: string, init?: RequestInit): Promise<T> {
+async function json<T>(path: string, init?: RequestInit, parse: (text: string) => unknown = JSON.parse): Promise<T> {
   const response = await send(path, init);
   try {
-    return (await response.json()) as T;
+    return parse(await response.text()) as T;
   } catch (cause) {
     if (init?.signal?.aborted) throw cause;
     throw new Problem("The connection broke in the middle of an answer.", 0, "unreachable");
@@ -122,7 +123,7 @@ export function status(
 export const messages = (id: string) => json<Messages>(`${CHAT}/${id}/messages`);
 export const cancel = (id: string) => send(`${CHAT}/${id}/cancel`, { method: "POST" });
 export const remove = (id: string) => send(`${CHAT}/${id}`, { method: "DELETE" });
-export const rows = (id: string, number: number) => json<Rows>(resultPath(id, number));
+export const rows = (id: string, number: number) => json<Rows>(resultPath(id, number), {}, parseExactly);
 export const rerun = (id: string, number: number) => send(resultPath(id, number), { method: "POST" });
 
 export const feedback = (id: string, rating: "positive" | "negative", comment: string) =>

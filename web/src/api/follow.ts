@@ -12,7 +12,8 @@ import type { Draft, Status } from "./types";
 export type Connection = { kind: "live" } | { kind: "lost"; problem: Problem; retryAt: number };
 
 export interface Follower {
-  onStatus(status: Status): void;
+  /** What it needs besides may fail as the status itself may, and is then told again. */
+  onStatus(status: Status): Promise<void>;
   onDraft(draft: Draft): void;
   onConnection(connection: Connection): void;
   /** The conversation is not there, or the server will not tell of it. Nothing follows. */
@@ -35,9 +36,15 @@ const POLL_MS = 2000;
 const PATIENCE = 2;
 const LONGEST_PAUSE_MS = 15_000;
 
-/** Follows `id` from what is newer than `after`, until its turn has ended or `signal` aborts. */
-export async function follow(id: string, after: number, follower: Follower, signal: AbortSignal): Promise<void> {
-  await new Follow(id, after, follower, signal).run();
+/** Follows turn `turn` of `id` from what is newer than `after`, until it or one after it has ended or `signal` aborts. */
+export async function follow(
+  id: string,
+  turn: number,
+  after: number,
+  follower: Follower,
+  signal: AbortSignal,
+): Promise<void> {
+  await new Follow(id, turn, after, follower, signal).run();
 }
 
 class Follow {
@@ -48,6 +55,7 @@ class Follow {
 
   constructor(
     private readonly id: string,
+    private readonly turn: number,
     private revision: number,
     private readonly follower: Follower,
     private readonly signal: AbortSignal,
@@ -88,8 +96,10 @@ class Follow {
     const timeout = AbortSignal.timeout((wait + ANSWER_SECONDS) * 1000);
     try {
       const poll = wait ? { wait, after: this.revision } : null;
-      this.take(await client.status(this.id, poll, AbortSignal.any([this.signal, timeout])));
-      return true;
+      const isOfTurn = await this.take(await client.status(this.id, poll, AbortSignal.any([this.signal, timeout])));
+      // What lags behind is given time to catch up.
+      if (!isOfTurn) await pause(POLL_MS, this.signal);
+      return isOfTurn;
     } catch (cause) {
       if (this.signal.aborted) return false;
       const problem = timeout.aborted ? new Problem("asklake does not answer.", 0, "unreachable") : problemOf(cause);
@@ -115,14 +125,15 @@ class Follow {
     this.means = "events";
   }
 
-  private take(status: Status): void {
+  /** Whether the status tells of the turn. One of an earlier turn comes from what lags behind: it says nothing, and ends nothing. */
+  private async take(status: Status): Promise<boolean> {
+    const isOfTurn = status.turn >= this.turn;
+    if (isOfTurn && status.revision >= this.revision) await this.follower.onStatus(status);
     this.losses = 0;
     this.follower.onConnection({ kind: "live" });
-    if (status.revision >= this.revision) {
-      this.revision = status.revision;
-      this.follower.onStatus(status);
-    }
-    this.isOver = status.status !== "processing";
+    this.revision = Math.max(this.revision, status.revision);
+    this.isOver = isOfTurn && status.status !== "processing";
+    return isOfTurn;
   }
 
   /** Resolves when the stream has ended: whether it was of use. */
@@ -141,7 +152,7 @@ class Follow {
         timer = setTimeout(() => end.abort(), LONGEST_SILENCE_MS);
         if (read.value.event === "done") break;
         isHeard = true;
-        this.hear(read.value);
+        await this.hear(read.value);
       }
     } catch {
       // Whether the server is there at all, and why it refuses, the poll that follows finds out.
@@ -152,8 +163,8 @@ class Follow {
     return this.isOver || (isHeard && performance.now() - began > SHORTEST_STREAM_MS);
   }
 
-  private hear(event: EventSourceMessage): void {
-    if (event.event === "status") this.take(JSON.parse(event.data) as Status);
+  private async hear(event: EventSourceMessage): Promise<void> {
+    if (event.event === "status") await this.take(JSON.parse(event.data) as Status);
     if (event.event === "draft") this.follower.onDraft(JSON.parse(event.data) as Draft);
   }
 }

@@ -97,6 +97,7 @@ export interface Draft {
   text: string;
 }
 
+/** Integers that no double is exactly are the texts of their digits. */
 export type Cell = string | number | boolean | null | object;
 
 export interface Column {

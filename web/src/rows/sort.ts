@@ -42,7 +42,7 @@ function absence(cell: Cell, isNumber: boolean): number {
 
 function compareNumbers(one: Cell, other: Cell): number {
   const [a, b] = [Number(one), Number(other)];
-  // Beyond 2^53 the server sends digits, which doubles would take for equal.
+  // Beyond 2^53 integers are digits (`api/exact.ts`), which doubles would take for equal.
   if (a === b && typeof one === "string" && typeof other === "string") return compareDigits(one, other);
   return a - b || 0;
 }

@@ -4,8 +4,13 @@ import { effect } from "@preact/signals";
 import { lake } from "./lake";
 import { conversation, open, startNew, turns } from "./session";
 
+/** The id in the address; null where there is none, or what no id is written like. */
 function named(): string | null {
-  return location.hash.length > 1 ? decodeURIComponent(location.hash.slice(1)) : null;
+  try {
+    return decodeURIComponent(location.hash.slice(1)) || null;
+  } catch {
+    return null;
+  }
 }
 
 /** Shows what the address names. */

@@ -3,7 +3,7 @@
 import { batch, signal } from "@preact/signals";
 import * as client from "../api/client";
 import { type Problem, problemOf } from "../api/client";
-import type { Summary } from "../api/types";
+import type { HistoryPage, Summary } from "../api/types";
 import { deviceId } from "./device";
 import { hasOwners } from "./sign-in";
 
@@ -14,34 +14,55 @@ export const isHistoryRead = signal(false);
 
 const PAGE = 30;
 
+/** What was deleted: a page that was asked for before may list it still. */
+const removed = new Set<string>();
+let isReadingMore = false;
+
 /** Reads the newest conversations; those that were shown beyond them stay. */
 export async function loadHistory(): Promise<void> {
-  await read(null, (page, known) => {
-    const fresh = new Set(page.map((entry) => entry.id));
-    const oldest = page.at(-1);
-    const beyond =
-      page.length < PAGE || !oldest ? [] : known.filter((entry) => isOlder(entry, oldest) && !fresh.has(entry.id));
-    return [...page, ...beyond];
+  await read(null, ({ conversations, next_cursor }) => {
+    const oldest = conversations.at(-1);
+    const beyond = next_cursor && oldest ? entries.value.filter((entry) => isOlder(entry, oldest)) : [];
+    if (beyond.length === 0) nextCursor.value = next_cursor;
+    list([...conversations, ...beyond]);
   });
 }
 
-/** Reads what follows the conversations shown. */
+/** Reads what follows the conversations shown; asked twice at once, once. */
 export async function loadMore(): Promise<void> {
   const cursor = nextCursor.value;
-  if (cursor) await read(cursor, (page, known) => [...known, ...page]);
+  if (!cursor || isReadingMore) return;
+  isReadingMore = true;
+  await read(cursor, ({ conversations, next_cursor }) => {
+    nextCursor.value = next_cursor;
+    list([...entries.value, ...conversations]);
+  }).finally(() => {
+    isReadingMore = false;
+  });
+}
+
+/** Lists a conversation no more that was deleted, wherever it stands. */
+export function forget(id: string): void {
+  removed.add(id);
+  list(entries.value);
+}
+
+/** Lists each conversation once, and none that is gone. */
+function list(found: Summary[]): void {
+  const byId = new Map(found.map((entry) => [entry.id, entry]));
+  for (const id of removed) byId.delete(id);
+  entries.value = [...byId.values()];
 }
 
 function isOlder(entry: Summary, than: Summary): boolean {
   return entry.created_at < than.created_at;
 }
 
-async function read(cursor: string | null, merge: (page: Summary[], known: Summary[]) => Summary[]): Promise<void> {
+async function read(cursor: string | null, take: (page: HistoryPage) => void): Promise<void> {
   try {
     const page = await client.history(hasOwners ? null : deviceId(), PAGE, cursor);
     batch(() => {
-      const merged = merge(page.conversations, entries.value);
-      if (cursor || merged.length === page.conversations.length) nextCursor.value = page.next_cursor;
-      entries.value = merged;
+      take(page);
       historyProblem.value = null;
       isHistoryRead.value = true;
     });

@@ -8,9 +8,9 @@ import { type Connection, follow } from "../api/follow";
 import type { Draft, Status } from "../api/types";
 import { announce } from "./announce";
 import { deviceId, randomId } from "./device";
-import { loadHistory, tellOtherTabs } from "./history";
+import { forget, loadHistory, tellOtherTabs } from "./history";
 import { checkService } from "./service";
-import { isOver, type Turn, turns as turnsOf, withDraft, withTaken } from "./thread";
+import { isBehind, isOver, type Turn, turns as turnsOf, withDraft, withTaken } from "./thread";
 
 /** The id of the conversation; null while a new question is to be asked. */
 export const conversation = signal<string | null>(null);
@@ -32,8 +32,15 @@ export const isBusy = computed(() => {
 
 /** Ends whatever is being done for the conversation shown so far. */
 let shown = new AbortController();
-/** The key of the question that was not taken, so that sending it again cannot ask it twice. */
-let unsent: { question: string; key: string } | null = null;
+/** A question as it is sent. */
+interface Sent {
+  question: string;
+  key: string;
+  fresh: boolean;
+}
+
+/** How the question that was not taken was sent: with the same key, sending it again cannot ask it twice. */
+let unsent: Sent | null = null;
 let lastStep = "";
 
 function leave(): AbortSignal {
@@ -69,11 +76,12 @@ export async function open(id: string): Promise<void> {
     stopFault.value = "";
     connection.value = { kind: "live" };
   });
-  await refresh(id, signal, true);
+  await refresh(id, signal);
 }
 
 /** Reads the conversation anew, and follows it if it runs. */
-async function refresh(id: string, signal: AbortSignal, isOpened = false): Promise<void> {
+async function refresh(id: string, signal: AbortSignal): Promise<void> {
+  const isOpening = turns.value.length === 0;
   try {
     const [status, said] = await Promise.all([client.status(id, null, signal), client.messages(id)]);
     if (signal.aborted) return;
@@ -82,14 +90,15 @@ async function refresh(id: string, signal: AbortSignal, isOpened = false): Promi
       failure.value = null;
       turns.value = turnsOf(status, said, turns.value);
     });
-    if (isOpened) announce("The conversation is shown.");
-    if (status.status === "processing") await watch(id, status.revision, signal);
+    if (isOpening) announce("The conversation is shown.");
+    if (status.status === "processing") await watch(id, status.turn, status.revision, signal);
   } catch (cause) {
     if (signal.aborted) return;
     const problem = problemOf(cause);
     batch(() => {
       isLoading.value = false;
-      failure.value = problem;
+      // What is shown stays where only the way to the server is at fault: the next look may get through.
+      if (isOpening || !problem.isTransient) failure.value = problem;
     });
     if (problem.isTransient) void checkService();
   }
@@ -100,19 +109,24 @@ export function retryOpening(): void {
   if (conversation.value) void open(conversation.value);
 }
 
-/** Looks whether another tab has asked in the conversation that is shown. */
+/** Looks what has become of the conversation that is shown, or whether it can be shown now. */
 export function look(id: string | null): void {
-  if (id && id === conversation.value && !isBusy.value && !isLoading.value) void refresh(id, leave());
+  if (id && id === conversation.value && (failure.value || isAtRest())) void refresh(id, leave());
 }
 
-async function watch(id: string, after: number, signal: AbortSignal): Promise<void> {
+/** Whether nothing is under way, and nothing shown that would be gone: the server does not know a question that it did not take. */
+function isAtRest(): boolean {
+  return !isBusy.value && !isLoading.value && lastTurn.value?.state.kind !== "unsent";
+}
+
+async function watch(id: string, turn: number, after: number, signal: AbortSignal): Promise<void> {
   const guarded =
     <T>(act: (value: T) => void) =>
     (value: T) => {
       if (!signal.aborted) act(value);
     };
   const follower = {
-    onStatus: guarded(take),
+    onStatus: (status: Status) => take(status, signal),
     onDraft: guarded((draft: Draft) => {
       turns.value = withDraft(turns.value, draft);
     }),
@@ -125,12 +139,14 @@ async function watch(id: string, after: number, signal: AbortSignal): Promise<vo
       failure.value = problem;
     }),
   };
-  await follow(id, after, follower, signal);
+  await follow(id, turn, after, follower, signal);
 }
 
-function take(status: Status): void {
-  // Earlier turns do not change while one runs, so what was said need not be read again.
-  turns.value = turnsOf(status, null, turns.value);
+async function take(status: Status, signal: AbortSignal): Promise<void> {
+  // Earlier turns do not change while one runs. Only where another device has asked since the last status, there is more to read.
+  const said = isBehind(turns.value, status) ? await client.messages(status.conversation_id) : null;
+  if (signal.aborted) return;
+  turns.value = turnsOf(status, said, turns.value);
   if (status.stage !== "canceling" && status.status !== "processing") isStopping.value = false;
   tellProgress(status);
   if (status.status !== "processing") {
@@ -162,7 +178,8 @@ export async function askFresh(question: string): Promise<void> {
 export async function ask(question: string, fresh = false): Promise<void> {
   if (isBusy.value) return;
   const signal = leave();
-  const key = unsent?.question === question ? unsent.key : randomId();
+  const again = unsent?.question === question ? unsent : null;
+  const sent: Sent = { question, key: again?.key ?? randomId(), fresh: fresh || (again?.fresh ?? false) };
   const others = turns.value.filter((turn) => isOver(turn.state));
   const asked: Turn = {
     number: (others.at(-1)?.number ?? 0) + 1,
@@ -180,7 +197,7 @@ export async function ask(question: string, fresh = false): Promise<void> {
     connection.value = { kind: "live" };
   });
   try {
-    const id = await send(question, key, fresh);
+    const id = await send(sent);
     unsent = null;
     if (!signal.aborted) {
       batch(() => {
@@ -190,15 +207,15 @@ export async function ask(question: string, fresh = false): Promise<void> {
     }
     void loadHistory();
     tellOtherTabs({ kind: "changed", id });
-    if (!signal.aborted) await watch(id, 0, signal);
+    if (!signal.aborted) await watch(id, asked.number, 0, signal);
   } catch (cause) {
     const problem = problemOf(cause);
-    unsent = { question, key };
+    unsent = sent;
     if (!signal.aborted) refused(asked, problem);
   }
 }
 
-async function send(question: string, key: string, fresh: boolean): Promise<string> {
+async function send({ question, key, fresh }: Sent): Promise<string> {
   const id = conversation.value;
   if (id) {
     await client.followUp(id, question, navigator.language, key);
@@ -246,6 +263,7 @@ export async function remove(id: string): Promise<Problem | null> {
     if (problem.status !== 404) return problem;
   }
   if (conversation.value === id) startNew();
+  forget(id);
   await loadHistory();
   tellOtherTabs({ kind: "removed", id });
   announce("The conversation is deleted.");

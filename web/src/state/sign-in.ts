@@ -32,6 +32,10 @@ export const needsSignIn = signal(false);
 export const signInFault = signal("");
 
 const way = lake.sign_in;
+const NOT_TAKEN =
+  way?.kind === "api_key"
+    ? "asklake does not accept this key. Try another one."
+    : "asklake does not accept this sign-in any more. Sign in again.";
 
 /** The token for requests; null where none is there or needed. */
 export function token(): string | null {
@@ -45,6 +49,8 @@ export const hasOwners = way !== null;
 
 /** The server does not take what was sent, or nothing was. */
 export function refused(): void {
+  // Several requests are refused at once, and only the first one finds the token.
+  if (token() !== null) signInFault.value = NOT_TAKEN;
   sessionStorage.removeItem(TOKEN);
   needsSignIn.value = true;
 }
@@ -52,6 +58,7 @@ export function refused(): void {
 /** Signs in with what somebody has typed. */
 export function takeKey(key: string): void {
   write(TOKEN, { value: key, endsAt: null });
+  signInFault.value = "";
   needsSignIn.value = false;
 }
 

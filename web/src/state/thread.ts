@@ -46,7 +46,7 @@ export function turns(status: Status, said: Messages | null, known: Turn[]): Tur
   const jobs = status.databricks_jobs.map((job, index) => ({ ...job, number: index + 1 }));
   const of = (number: number) => jobs.filter((job) => job.turn === number);
   const earlier = Array.from({ length: status.turn - 1 }, (_, index) => {
-    const before = known.find((turn) => turn.number === index + 1 && isOver(turn.state));
+    const before = known.find((turn) => turn.number === index + 1 && isKnown(turn));
     return before ?? earlierTurn(index + 1, said, of(index + 1));
   });
   const asked = said?.messages.find((message) => message.turn === status.turn && message.role === "user");
@@ -97,6 +97,17 @@ function ending(end: Notes & Pick<Status, "status" | "error" | "error_detail">, 
   const code = end.error_detail?.code ?? "";
   if (code === "canceled") return { kind: "canceled" };
   return { kind: "failed", message: end.error ?? "", code, retryable: end.error_detail?.retryable ?? false };
+}
+
+/** Whether more has become of a conversation than its last turn: then what was said is to be read again. */
+export function isBehind(known: Turn[], status: Status): boolean {
+  const isLastNew = status.turn > (known.at(-1)?.number ?? 0);
+  return isLastNew || known.some((turn) => turn.number < status.turn && !isKnown(turn));
+}
+
+/** Whether all that will be of a turn is known. */
+function isKnown(turn: Turn): boolean {
+  return isOver(turn.state) && turn.state !== UNKNOWN;
 }
 
 export function isOver(state: State): boolean {

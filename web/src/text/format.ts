@@ -17,10 +17,12 @@ export function rowsOf(number: number, isTruncated: boolean): string {
 
 /** `0.8 s`, `12 s`, `3 min 20 s`. */
 export function duration(ms: number): string {
-  const seconds = ms / 1000;
-  if (seconds < 10) return `${Math.max(0.1, seconds).toFixed(1)} s`;
-  if (seconds < 60) return `${Math.round(seconds)} s`;
-  return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
+  const tenths = Math.max(1, Math.round(ms / 100));
+  if (tenths < 100) return `${(tenths / 10).toFixed(1)} s`;
+  // Rounded before it is split, so that no part of it is 60.
+  const seconds = Math.round(ms / 1000);
+  if (seconds < 60) return `${seconds} s`;
+  return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
 }
 
 /** The time between two of the server's times; nothing while the second is missing. */

@@ -14,14 +14,19 @@ const NEAR = 3600;
 export function Composer() {
   const [text, setText] = useState("");
   const field = useRef<HTMLTextAreaElement>(null);
-  const isUnsent = lastTurn.value?.state.kind === "unsent";
+  const unsent = lastTurn.value?.state.kind === "unsent" ? lastTurn.value.question : null;
   const length = [...text.trim()].length;
   const isTooLong = length > LONGEST;
 
-  // A question that was not taken stands in the field again, to be sent again or changed.
+  // A question that was not taken stands in the field again, to be sent again or changed. Sent again from elsewhere, it is not to be sent twice.
   useEffect(() => {
-    if (isUnsent) setText((now) => now || (lastTurn.peek()?.question ?? ""));
-  }, [isUnsent]);
+    if (unsent === null) return;
+    setText((now) => now || unsent);
+    return () => {
+      const isSent = lastTurn.peek()?.question === unsent;
+      setText((now) => (isSent && now.trim() === unsent ? "" : now));
+    };
+  }, [unsent]);
   useEffect(() => {
     // On a phone it would bring up the keyboard over the page.
     if (!matchMedia("(pointer: coarse)").matches) field.current?.focus({ preventScroll: true });
