@@ -280,12 +280,13 @@ async fn functions(
 async fn serve(config: Config, listen: SocketAddr) -> anyhow::Result<ExitCode> {
     config.auth.check_address(listen)?;
     config.auth.check_standalone()?;
+    let header = config.auth.header();
     let app = App::build(&config, standalone::times())?;
     let first_question = app.http.example_questions.first().cloned().unwrap_or_else(|| "What can I ask?".into());
     let model = app.service.model_name().to_owned();
     let stopped = stopped()?;
     let server = standalone::Server::start(app, listen).await?;
-    cli::banner(server.address(), &first_question, &model)?;
+    cli::banner(server.address(), &first_question, &model, header)?;
     stopped.await;
     server.stop().await;
     Ok(ExitCode::SUCCESS)

@@ -41,7 +41,7 @@ pub struct Principal<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// The request has no credentials.
-    #[error("sign in first: send Authorization: Bearer with a token for this service")]
+    #[error("sign in first: send Authorization: Bearer with a token for this service, or X-API-Key with an API key of it")]
     Missing,
     /// It has some that prove nothing.
     #[error(transparent)]

@@ -200,7 +200,8 @@ async fn admitted(response: Response) -> Result<Response, Failure> {
     // A gateway that speaks for the server has a page instead of a reason.
     let body: Value = response.json().await.unwrap_or_default();
     let reason = body["error"].as_str().map_or_else(String::new, |reason| format!(": {reason}"));
-    let told = format!("the server answered {status}{reason}");
+    let hint = if status.as_u16() == 401 { " (--token or ASKLAKE_TOKEN gives asklake one)" } else { "" };
+    let told = format!("the server answered {status}{reason}{hint}");
     Err(Failure::Refused { status: status.as_u16(), retry_after: seconds.map(Duration::from_secs), told })
 }
 

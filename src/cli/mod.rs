@@ -36,16 +36,17 @@ pub fn key(name: &str) -> anyhow::Result<()> {
     Ok(out.flush()?)
 }
 
-/// Tells on standard output where the server listens and what to ask first.
+/// Tells on standard output where the server listens and what to ask first, with the header that a script has to send.
 ///
 /// # Errors
 /// When standard output cannot be written.
-pub fn banner(address: SocketAddr, question: &str, model: &str) -> std::io::Result<()> {
+pub fn banner(address: SocketAddr, question: &str, model: &str, header: Option<&str>) -> std::io::Result<()> {
     let body = serde_json::json!({"question": question});
+    let header = header.map(|header| format!(" -H '{header}'")).unwrap_or_default();
     let mut out = std::io::stdout().lock();
     writeln!(out, "asklake listens on http://{address}/ (answers are written by: {model})\n")?;
     writeln!(out, "Open the address, or ask from another terminal:")?;
-    writeln!(out, "  curl -s http://{address}/api/chat/start -H 'Content-Type: application/json' -d '{body}'")?;
-    writeln!(out, "  curl -s 'http://{address}/api/chat/CONVERSATION_ID/status?wait=20'")?;
+    writeln!(out, "  curl -s http://{address}/api/chat/start{header} -H 'Content-Type: application/json' -d '{body}'")?;
+    writeln!(out, "  curl -s{header} 'http://{address}/api/chat/CONVERSATION_ID/status?wait=20'")?;
     out.flush()
 }

@@ -95,6 +95,16 @@ impl Auth {
         })
     }
 
+    /// The header by which a script says who it is, with a placeholder; none where nobody has to, or where the platform sees to it.
+    #[must_use]
+    pub fn header(&self) -> Option<&'static str> {
+        match self.mode {
+            AuthMode::Anonymous { .. } | AuthMode::AppService(_) => None,
+            AuthMode::Tokens(_) if self.api_keys.is_none() => Some("Authorization: Bearer TOKEN"),
+            AuthMode::Tokens(_) | AuthMode::ApiKeysOnly => Some("X-API-Key: KEY"),
+        }
+    }
+
     /// Refuses the headers of App Service where no Functions host is in between.
     ///
     /// # Errors
@@ -308,6 +318,21 @@ mod tests {
         assert_eq!(tokens.page, Some(("app".into(), vec!["openid".into(), "api://app/.default".into()])));
         assert_eq!(entra(&[]), Err(vec!["AUTH_TENANTS", "AUTH_CLIENT_ID"]));
         assert_eq!(entra(&[("AUTH_TENANTS", "common"), ("AUTH_CLIENT_ID", "app")]), Err(vec!["AUTH_TENANTS"]));
+    }
+
+    #[test]
+    fn a_script_is_told_the_header_that_its_server_takes() {
+        let issuer = &[("AUTH_MODE", "oidc"), ("AUTH_ISSUER", "https://l.example"), ("AUTH_AUDIENCE", "a")][..];
+        let key = ("API_KEYS", "nightly:0000000000000000000000000000000000000000000000000000000000000000");
+        for (pairs, header) in [
+            (vec![], None),
+            (issuer.to_vec(), Some("Authorization: Bearer TOKEN")),
+            ([issuer, &[key]].concat(), Some("X-API-Key: KEY")),
+            (vec![("AUTH_MODE", "api_key"), key], Some("X-API-Key: KEY")),
+            (vec![("AUTH_MODE", "easyauth"), ("WEBSITE_AUTH_ENABLED", "True")], None),
+        ] {
+            assert_eq!(read(&pairs).map(|auth| auth.header()), Ok(header), "{pairs:?}");
+        }
     }
 
     #[test]

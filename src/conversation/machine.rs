@@ -614,8 +614,13 @@ pub(super) fn end(conversation: &mut Conversation, code: ErrorCode, detail: Stri
     let open: Vec<usize> = conversation.turn_jobs().filter(|(_, job)| !job.status.is_over()).map(|(index, _)| index).collect();
     for index in open {
         if let Some(job) = conversation.databricks_jobs.get_mut(index) {
-            job.status = JobStatus::Canceled;
-            job.error.get_or_insert_with(|| CANCELED.into());
+            let (status, error) = match (code, &job.run_id) {
+                (ErrorCode::Canceled, _) => (JobStatus::Canceled, CANCELED),
+                (_, Some(_)) => (JobStatus::Canceled, "It was stopped."),
+                (_, None) => (JobStatus::Failed, "It was not run."),
+            };
+            job.status = status;
+            job.error.get_or_insert_with(|| error.into());
         }
         finish(conversation, index, now);
         record(conversation, index, ToolStatus::Error);

@@ -86,7 +86,11 @@ pub(super) struct Query(Vec<(String, String)>);
 
 impl Query {
     pub(super) fn parse(raw: &str) -> Result<Self, Problem> {
-        serde_urlencoded::from_str(raw).map(Self).map_err(|_| Problem::bad_request("the query string is not URL-encoded UTF-8"))
+        let foreign = || Problem::bad_request("the query string is not URL-encoded UTF-8");
+        let pairs: Vec<(String, String)> = serde_urlencoded::from_str(raw).map_err(|_| foreign())?;
+        // What is no UTF-8 has become this character, and labels that differ would be one.
+        let is_replaced = pairs.iter().any(|(name, value)| name.contains('\u{fffd}') || value.contains('\u{fffd}'));
+        if is_replaced && !raw.to_ascii_lowercase().contains("%ef%bf%bd") { Err(foreign()) } else { Ok(Self(pairs)) }
     }
 
     /// The value of `name`.
@@ -110,6 +114,10 @@ impl Query {
 /// Reads a JSON body of at most [`BODY_LIMIT`] bytes.
 pub(super) async fn json<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<T, Problem> {
     let bytes = json_bytes(headers, body, BODY_LIMIT).await?;
+    // An array would be read as the fields in their order.
+    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+        return Err(Problem::bad_request("the request body must be a JSON object"));
+    }
     serde_json::from_slice(&bytes).map_err(|error| Problem::bad_request(format!("the request body is not the expected JSON: {error}")))
 }
 

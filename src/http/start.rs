@@ -29,8 +29,7 @@ struct Start {
     user_id: Option<String>,
     device_id: Option<String>,
     language: Option<String>,
-    #[serde(default)]
-    fresh: bool,
+    fresh: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -46,7 +45,7 @@ struct Accepted {
 pub(super) async fn start(service: &Service, asker: &Asker<'_>, headers: &HeaderMap, body: request::Body) -> Result<Response, Problem> {
     let key = idempotency_key(headers)?;
     let start: Start = request::json(headers, body).await?;
-    let is_fresh = start.fresh || asks_anew(headers);
+    let is_fresh = start.fresh.unwrap_or_default() || asks_anew(headers);
     let new = validate(asker.caller, start, key.as_deref())?;
     let (started, standings) = service.start_for(asker, new, is_fresh).await?;
     let mut response = accepted(started.id, "started", STARTED)?;
@@ -59,7 +58,10 @@ fn validate(caller: &Caller, start: Start, key: Option<&str>) -> Result<NewConve
     let user_id = label("user_id", start.user_id)?;
     let device_id = label("device_id", start.device_id)?;
     let language = start.language.map(language).transpose()?;
-    let request_digest = key.map(|_| digest(&[Some(question.as_str()), user_id.as_deref(), device_id.as_deref(), language.as_deref()]));
+    let mut parts = vec![Some(question.as_str()), user_id.as_deref(), device_id.as_deref(), language.as_deref()];
+    // Only where it is said, so that what is stored of bodies without it stays what it is.
+    parts.extend(start.fresh.unwrap_or_default().then_some(Some("fresh")));
+    let request_digest = key.map(|_| digest(&parts));
     let id = key.map_or_else(ConversationId::random, |key| ConversationId::from_idempotency_key(caller.scope(), key));
     Ok(NewConversation { id, question, owner: caller.owner().cloned(), user_id, device_id, language, request_digest })
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The source is not a folder, or not one that may be read.
-    #[error("{}: cannot be read as a folder: {source}", dir.display())]
+    #[error("{}: cannot be read as a folder", dir.display())]
     Source {
         /// The folder asked for.
         dir: PathBuf,
@@ -24,7 +24,7 @@ pub enum Error {
         files: Vec<String>,
     },
     /// A source file could not be opened or read.
-    #[error("{}: cannot be read: {source}", file.display())]
+    #[error("{}: cannot be read", file.display())]
     Read {
         /// The source file.
         file: PathBuf,
@@ -42,7 +42,7 @@ pub enum Error {
         fault: Fault,
     },
     /// A Parquet file could not be written.
-    #[error("{}: cannot be written: {source}", file.display())]
+    #[error("{}: cannot be written", file.display())]
     Write {
         /// The file or folder being written.
         file: PathBuf,

@@ -12,7 +12,7 @@ use std::{
 };
 
 use hyper::{
-    Request, Response,
+    Request, Response, Uri,
     body::{Body, Incoming},
     server::conn::http1,
     service::{Service, service_fn},
@@ -93,6 +93,10 @@ where
 {
     service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer);
+        // That of CONNECT has no path, which warp takes for granted.
+        if request.uri().path_and_query().is_none() {
+            *request.uri_mut() = Uri::from_static("/");
+        }
         Box::pin(service.call(request))
     })
 }

@@ -508,3 +508,23 @@ SELECT * FROM UNNEST(array(1, 2)) AS t
 SELECT * FROM imdb.movies_delta WITH (NOLOCK)
 === other: a unit that Spark has not => unit of time
 SELECT datediff(FORTNIGHT, current_date(), current_date())
+=== size: a WHERE that is true of everything is no condition of a join => without a condition
+SELECT count(*) FROM imdb.movies_delta a CROSS JOIN imdb.ratings_delta b WHERE true
+=== size: a WHERE of constants is no condition of a join => without a condition
+SELECT count(*) FROM imdb.movies_delta a, imdb.ratings_delta b WHERE 1 = 1 AND NOT false
+=== size: a join in parentheses without a condition => without a condition
+SELECT count(*) FROM (imdb.movies_delta a CROSS JOIN imdb.ratings_delta b)
+=== size: a column compared with itself is no condition of a join => without a condition
+SELECT count(*) FROM imdb.movies_delta a JOIN imdb.ratings_delta b ON a.tconst = a.tconst
+=== size: one side of an OR that is always true => without a condition
+SELECT count(*) FROM imdb.movies_delta a JOIN imdb.ratings_delta b ON a.tconst = b.tconst OR 1 = 1
+=== size: a size cast by a function => more than
+SELECT repeat(primaryTitle, int('2000000000')) FROM imdb.movies_delta
+=== size: a width of a format => width
+SELECT printf('%2000000000d', startYear) FROM imdb.movies_delta
+=== size: a long text replaced by long texts => more than
+SELECT replace(repeat(primaryTitle, 100000), 'a', repeat('a', 100000)) FROM imdb.movies_delta
+=== size: a long list joined by long texts => more than
+SELECT array_join(array_repeat(primaryTitle, 1000000), repeat('a', 100000)) FROM imdb.movies_delta
+=== size: a long list of long texts => more than
+SELECT transform(sequence(1, 1000000), x -> repeat(primaryTitle, 100000)) FROM imdb.movies_delta

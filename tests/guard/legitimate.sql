@@ -387,3 +387,21 @@ SELECT 1 -- a \
 , secret('a', 'b')
 === lake: a function of the catalog
 SELECT imdb.title_case(primaryTitle) FROM imdb.movies_delta
+=== array: an element of a qualified column => m.genres[0]
+SELECT m.genres[0] AS genre FROM imdb.movies_delta m
+=== array: an element of a column qualified by its table, in a condition
+SELECT primaryTitle FROM imdb.movies_delta WHERE movies_delta.genres[0] = 'Drama'
+=== array: an element of an outer column in a subquery
+SELECT m.tconst FROM imdb.movies_delta m WHERE EXISTS (SELECT 1 FROM imdb.movies_delta o WHERE o.genres[0] = m.genres[0] AND o.tconst <> m.tconst)
+=== array: a field of an element of a qualified column
+SELECT t.s[0].a FROM (SELECT array(named_struct('a', 1)) AS s) t
+=== size: short texts are padded side by side
+SELECT concat(lpad(primaryTitle, 40, ' '), lpad(titleType, 20, ' '), repeat('*', isAdult), rpad(tconst, 12, ' ')) FROM imdb.movies_delta
+=== size: a list of short texts
+SELECT transform(sequence(1, 10), x -> repeat('*', 5))
+=== join: tables joined by the condition of WHERE in parentheses
+SELECT count(*) FROM imdb.movies_delta a, imdb.ratings_delta b WHERE (a.tconst = b.tconst)
+=== join: a single row beside every row
+SELECT m.primaryTitle FROM imdb.movies_with_ratings m CROSS JOIN (SELECT avg(averageRating) AS mean FROM imdb.ratings_delta) a WHERE m.averageRating > a.mean
+=== lateral view: fields of a JSON text
+SELECT a FROM imdb.principals_delta LATERAL VIEW json_tuple(characters, 'a') t AS a

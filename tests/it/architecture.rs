@@ -257,7 +257,7 @@ fn only_app_names_a_concrete_adapter_and_adapters_do_not_know_each_other() {
 
 #[test]
 fn adapters_know_the_catalog_but_not_the_guard() {
-    const OF_MODELS: [&str; 2] = ["sql::prompt", "sql::lookup"];
+    const OF_MODELS: [&str; 3] = ["sql::prompt", "sql::lookup", "sql::sources"];
     for source in sources().iter().filter(|source| source.adapter().is_some()) {
         for path in source.paths().into_iter().filter(|path| is_within(path, "sql")) {
             let is_catalog = is_within(&path, "sql::Catalog") || is_within(&path, "sql::catalog");

@@ -190,6 +190,7 @@ async fn bad_starts_get_a_problem_and_change_nothing() {
         (400, r#"{"question":"#.to_owned()),
         (400, "[]".into()),
         (400, "null".into()),
+        (400, r#"["which films?", null, null, null, false]"#.into()),
         (400, r#"{"user_id":"u"}"#.into()),
         (400, r#"{"question":null}"#.into()),
         (400, r#"{"question":7}"#.into()),
@@ -251,6 +252,12 @@ async fn an_idempotency_key_gives_the_same_conversation_for_the_same_body_only()
     assert_eq!(again.status(), StatusCode::ACCEPTED);
     assert_eq!(again.json::<Value>().await.unwrap(), first);
     problem(start("other films?").await.unwrap(), 422).await;
+    let anew = json!({"question": "which films?", "user_id": "u", "fresh": true});
+    let anew = server.request(Method::POST, "/api/chat/start").header("Idempotency-Key", "once").json(&anew).send();
+    problem(anew.await.unwrap(), 422).await;
+    let same = json!({"question": "which films?", "user_id": "u", "fresh": null});
+    let same = server.request(Method::POST, "/api/chat/start").header("Idempotency-Key", "once").json(&same).send();
+    assert_eq!(same.await.unwrap().json::<Value>().await.unwrap(), first);
     assert_eq!(server.json("/api/chat/history?user_id=u").await["conversations"].as_array().unwrap().len(), 1);
 }
 
@@ -302,7 +309,9 @@ async fn bad_parameters_get_a_problem() {
     for query in ["wait=61", "wait=-1", "wait=x", "wait=1&wait=2", "wait=%FF", "after=x&wait=1", "after=-1"] {
         problem(server.get(&format!("/api/chat/{id}/status?{query}")).await, 400).await;
     }
-    for query in ["", "limit=5", "user_id=u&limit=0", "user_id=u&limit=101", "user_id=u&cursor=nonsense", "user_id=u&user_id=v"] {
+    for query in
+        ["", "limit=5", "user_id=u&limit=0", "user_id=u&limit=101", "user_id=u&cursor=nonsense", "user_id=u&user_id=v", "user_id=%FF"]
+    {
         problem(server.get(&format!("/api/chat/history?{query}")).await, 400).await;
     }
 }

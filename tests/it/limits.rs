@@ -128,6 +128,14 @@ async fn a_head_that_is_larger_than_any_request_needs_is_refused() {
 }
 
 #[tokio::test]
+async fn a_request_without_a_path_is_answered() {
+    let server = server(PATIENT).await;
+    let answer = Client::sending(&server, "CONNECT x:80 HTTP/1.1\r\nHost: x:80\r\nConnection: close\r\n\r\n").await.rest().await;
+    assert_eq!(problem(&answer).0, "405");
+    assert_serves(&server).await;
+}
+
+#[tokio::test]
 async fn what_is_no_http_ends_its_connection_after_the_answers_before_it() {
     let server = server(PATIENT).await;
     for garbage in ["\u{16}\u{3}\u{1}\0\0", "GARBAGE\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "GET /api/health HTTP/1.1\r\nno field\r\n\r\n"] {

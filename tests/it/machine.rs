@@ -402,6 +402,21 @@ fn however_many_queries_of_one_decision_fail_all_are_tried_and_mending_them_is_o
 }
 
 #[test]
+fn a_query_that_a_failed_turn_leaves_is_not_said_to_be_canceled_by_anybody() {
+    let budgets = Budgets::default();
+    let end = || Outcome::Ended { code: ErrorCode::WarehouseUnavailable, detail: "no engine".into() };
+    let told = |before: Conversation| {
+        let now = before.updated_at;
+        let job = apply(before, end(), &budgets, now).expect("ended").conversation.databricks_jobs.remove(0);
+        (job.status, job.error)
+    };
+    let now = conversation().created_at;
+    let decided = apply(conversation(), queries(1), &budgets, now).expect("decided").conversation;
+    assert_eq!(told(decided), (JobStatus::Failed, Some("It was not run.".into())));
+    assert_eq!(told(launched(Phase::Executing)), (JobStatus::Canceled, Some("It was stopped.".into())));
+}
+
+#[test]
 fn a_busy_warehouse_is_given_time_and_then_says_what_to_change() {
     let budgets = Budgets::default();
     let mut current = conversation();

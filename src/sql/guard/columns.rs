@@ -464,7 +464,11 @@ impl Check<'_> {
             Expr::Interval(interval) => self.expr(&mut interval.value, scope, ctes),
             Expr::Lambda(lambda) => self.lambda(lambda, scope, ctes),
             Expr::CompoundFieldAccess { root, access_chain } => {
-                self.expr(root, scope, ctes)?;
+                // The parser takes the name before a subscript apart: `m.genres[0]` is a name in two parts.
+                match name_before_subscript(root, access_chain) {
+                    Some(idents) => self.resolve(&idents, scope).map(drop)?,
+                    None => self.expr(root, scope, ctes)?,
+                }
                 access_chain.iter_mut().try_for_each(|access| match access {
                     AccessExpr::Subscript(Subscript::Index { index }) => self.expr(index, scope, ctes),
                     _ => Ok(()),
@@ -604,6 +608,18 @@ impl Check<'_> {
             .collect();
         if others.is_empty() { String::new() } else { format!(" {} has it: join it.", others.join(" or ")) }
     }
+}
+
+/// The whole name that a chain of accesses begins with; none where it begins with something else.
+fn name_before_subscript(root: &Expr, chain: &[AccessExpr]) -> Option<Vec<Ident>> {
+    let mut idents = match root {
+        Expr::Identifier(ident) => vec![ident.clone()],
+        Expr::CompoundIdentifier(idents) => idents.clone(),
+        _ => return None,
+    };
+    let dotted = chain.iter().map_while(|access| if let AccessExpr::Dot(Expr::Identifier(ident)) = access { Some(ident) } else { None });
+    idents.extend(dotted.cloned());
+    Some(idents)
 }
 
 /// The columns of a table function: those of its alias, else what is known of it.

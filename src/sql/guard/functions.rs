@@ -1,8 +1,14 @@
 //! Functions: which may be called (`functions.txt` and the catalog), and how much a single call may produce.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::ControlFlow,
+};
 
-use sqlparser::ast::{BinaryOperator, Expr, ObjectName, ObjectNamePart, Spanned as _, UnaryOperator, Value};
+use sqlparser::ast::{
+    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName, ObjectNamePart, Spanned as _,
+    UnaryOperator, Value, visit_expressions,
+};
 
 use super::{Refusal, lexer};
 use crate::sql::Catalog;
@@ -79,6 +85,16 @@ impl Functions {
     pub(super) fn check_size(&self, name: &ObjectName, args: &[&mut Expr]) -> Result<(), Refusal> {
         let written = lower(name);
         let argument = |position: usize| args.get(position).and_then(|expr| constant(expr));
+        if matches!(written.as_str(), "printf" | "format_string") && args.first().is_some_and(|format| is_wide(format)) {
+            return Err(Refusal::new(format!("{written} asks for a width of more than {MAX_CHARACTERS} characters; ask for fewer.")));
+        }
+        let multiplies =
+            matches!(written.as_str(), "aggregate" | "array_join" | "reduce" | "regexp_replace" | "replace" | "transform" | "zip_with");
+        if multiplies && args.iter().map(|expr| elements(expr)).product::<f64>() > MAX_ELEMENTS {
+            return Err(Refusal::new(format!(
+                "{written} of functions that repeat asks for more than {MAX_ELEMENTS} elements; ask for fewer."
+            )));
+        }
         let (size, bound) = match written.as_str() {
             "range" => (
                 Some(span(args).ok_or_else(|| Refusal::new("range needs whole numbers as arguments, such as range(1, 10)."))?),
@@ -99,6 +115,60 @@ impl Functions {
         }
         Ok(())
     }
+}
+
+/// Whether a literal format pads to more characters than a string may have.
+fn is_wide(format: &Expr) -> bool {
+    let Expr::Value(value) = format else { return false };
+    let Value::SingleQuotedString(text) = &value.value else { return false };
+    let widths = text.split(|letter: char| !letter.is_ascii_digit()).filter(|digits| !digits.is_empty());
+    widths.filter_map(|digits| digits.parse::<f64>().ok()).any(|width| width > MAX_CHARACTERS)
+}
+
+/// How many elements the largest call in an argument makes, as far as its literals tell; at least 1.
+fn elements(expr: &Expr) -> f64 {
+    let mut most: f64 = 1.0;
+    let _ = visit_expressions(expr, |part| {
+        if let Expr::Function(call) = part {
+            most = most.max(made(call).unwrap_or(1.0));
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    most
+}
+
+/// The elements or characters that a call makes from nothing, where its arguments are constant.
+fn made(call: &Function) -> Option<f64> {
+    let FunctionArguments::List(list) = &call.args else { return None };
+    let argument = |position: usize| match list.args.get(position)? {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => constant(expr),
+        _ => None,
+    };
+    match lower(&call.name).as_str() {
+        "repeat" | "lpad" | "rpad" | "array_repeat" => argument(1),
+        "space" => argument(0),
+        "sequence" => Some((argument(1)? - argument(0)?).abs()),
+        _ => None,
+    }
+}
+
+/// Whether a condition says anything of the rows: it names a column, and does not compare one with itself.
+pub(super) fn is_condition(expr: &Expr) -> bool {
+    match expr {
+        Expr::Nested(inner) => is_condition(inner),
+        Expr::BinaryOp { left, op: BinaryOperator::And, right } => is_condition(left) || is_condition(right),
+        Expr::BinaryOp { left, op: BinaryOperator::Or, right } => is_condition(left) && is_condition(right),
+        Expr::BinaryOp { left, op: _, right } => left != right && (names_column(left) || names_column(right)),
+        other => names_column(other),
+    }
+}
+
+fn names_column(expr: &Expr) -> bool {
+    let named = visit_expressions(expr, |part| match part {
+        Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    named.is_break()
 }
 
 /// Whether the first argument is a unit of time.
@@ -179,18 +249,19 @@ pub(super) fn constant(expr: &Expr) -> Option<f64> {
             }
         }
         Expr::Function(call) => {
-            let sqlparser::ast::FunctionArguments::List(list) = &call.args else { return None };
+            let FunctionArguments::List(list) = &call.args else { return None };
             let numbers: Vec<f64> = list
                 .args
                 .iter()
                 .map(|arg| match arg {
-                    sqlparser::ast::FunctionArg::Unnamed(sqlparser::ast::FunctionArgExpr::Expr(expr)) => constant(expr),
+                    FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => constant(expr),
                     _ => None,
                 })
                 .collect::<Option<_>>()?;
             match (lower(&call.name).as_str(), numbers.as_slice()) {
                 ("pow" | "power", [base, exponent]) => Some(base.powf(*exponent)),
                 ("exp", [exponent]) => Some(exponent.exp()),
+                ("int" | "bigint" | "smallint" | "tinyint" | "float" | "double" | "decimal", [value]) => Some(*value),
                 _ => None,
             }
         }

@@ -15,7 +15,8 @@
 //! misspelt name.
 //!
 //! Limits of this: types are left to the engine; time, memory and the size of intermediate results to the warehouse (only
-//! literal arguments of functions that make rows or long strings are bounded, and joins without any condition refused).
+//! literal arguments of functions that make rows or long strings are bounded, and joins of tables without any condition on columns
+//! refused; those of subqueries are not, since one of a single row is joined so).
 //! The guard is defence in depth; the warehouse's principal must be read-only as well.
 
 mod columns;

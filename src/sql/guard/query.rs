@@ -133,7 +133,7 @@ impl Rules {
             "write ORDER BY",
         )?;
         absent(matches!(distinct, Some(Distinct::On(_))), "DISTINCT ON", "use row_number() in a window")?;
-        self.from(from, selection.is_some(), scope)?;
+        self.from(from, selection.as_ref().is_some_and(super::functions::is_condition), scope)?;
         lateral_views.iter_mut().try_for_each(|view| self.lateral_view(view, scope))?;
         projection.iter_mut().try_for_each(|item| self.select_item(item, scope))?;
         [selection, having, qualify].into_iter().flatten().try_for_each(|expr| self.expr(expr, scope))?;
@@ -207,10 +207,10 @@ impl Rules {
         let mut unconditional: Vec<String> = Vec::new();
         for table in from.iter_mut() {
             let TableWithJoins { relation, joins } = table;
-            unconditional.extend(self.factor(relation, scope)?);
+            unconditional.extend(self.factor(relation, filtered, scope)?);
             for Join { relation, global, join_operator } in joins {
                 absent(*global, "GLOBAL JOIN", "write JOIN")?;
-                let base = self.factor(relation, scope)?;
+                let base = self.factor(relation, filtered, scope)?;
                 if !self.join(join_operator, scope)? {
                     unconditional.extend(base);
                 }
@@ -241,7 +241,7 @@ impl Rules {
             | JoinOperator::Anti(constraint) => match constraint {
                 JoinConstraint::On(condition) => {
                     self.expr(condition, scope)?;
-                    Ok(super::functions::constant(condition).is_none() && !matches!(condition, Expr::Value(_)))
+                    Ok(super::functions::is_condition(condition))
                 }
                 JoinConstraint::Using(columns) => {
                     absent(columns.iter().any(|column| column.0.len() != 1), "a qualified name in USING", "write USING (column)")?;
@@ -254,8 +254,8 @@ impl Rules {
         }
     }
 
-    /// Checks what stands in FROM; the name of a table of the catalog, if it is one.
-    fn factor(&self, factor: &mut TableFactor, scope: &Scope) -> Result<Option<String>, Refusal> {
+    /// Checks what stands in FROM, which is `filtered` where a WHERE may join it; the name of a table of the catalog, if it is one.
+    fn factor(&self, factor: &mut TableFactor, filtered: bool, scope: &Scope) -> Result<Option<String>, Refusal> {
         match factor {
             TableFactor::Table { name, alias, args, with_hints, version, with_ordinality, partitions, json_path, sample, index_hints } => {
                 absent(version.is_some(), "reading another version of a table", "read the table as it is")?;
@@ -284,7 +284,7 @@ impl Rules {
             }
             TableFactor::NestedJoin { table_with_joins, alias } => {
                 check_alias(alias.as_mut())?;
-                self.from(std::slice::from_mut(table_with_joins), true, scope).map(|()| None)
+                self.from(std::slice::from_mut(table_with_joins), filtered, scope).map(|()| None)
             }
             TableFactor::Pivot { table, aggregate_functions, value_column, value_source, default_on_null, alias } => {
                 absent(default_on_null.is_some(), "DEFAULT ON NULL", "use coalesce")?;
@@ -292,12 +292,12 @@ impl Rules {
                 let PivotValueSource::List(values) = value_source else { return refuse("PIVOT over a subquery", "list the values") };
                 let named = aggregate_functions.iter_mut().chain(values).map(|item| &mut item.expr);
                 named.chain(value_column).try_for_each(|expr| self.expr(expr, scope))?;
-                self.factor(table, scope)
+                self.factor(table, filtered, scope)
             }
             TableFactor::Unpivot { table, value, name: _, columns, null_inclusion: _, alias } => {
                 check_alias(alias.as_mut())?;
                 columns.iter_mut().map(|item| &mut item.expr).chain([value]).try_for_each(|expr| self.expr(expr, scope))?;
-                self.factor(table, scope)
+                self.factor(table, filtered, scope)
             }
             other => refuse(&format!("{other} in FROM"), "read a table, a subquery, VALUES or explode(…)"),
         }

@@ -23,6 +23,7 @@ const UNKNOWN: &[(&str, &str)] = &[
     ("SELECT year FROM imdb.movies_delta", "nearest: endYear, startYear"),
     ("SELECT TITLE_TYP FROM imdb.movies_delta", "nearest: titleType"),
     ("SELECT m.year FROM imdb.movies_delta m", "m.year (line 1, column 8) is not a column of m (imdb.movies_delta); nearest"),
+    ("SELECT m.genre[0] FROM imdb.movies_delta m", "m.genre (line 1, column 8) is not a column of m (imdb.movies_delta); nearest: genres"),
     ("SELECT movies_delta.year FROM imdb.movies_delta", "is not a column of imdb.movies_delta"),
     ("SELECT imdb.movies_delta.year FROM imdb.movies_delta", "is not a column of imdb.movies_delta"),
     ("SELECT movies_delta.tconst FROM imdb.movies_delta m", "movies_delta is no table of this FROM, which has m (imdb.movies_delta)"),
