@@ -86,7 +86,10 @@ impl Service {
         let Some(stored) = self.load_since(id, wake.revision).await? else { return Self::unknown(wake, dequeue_count) };
         match fence(wake.revision, stored.conversation.revision) {
             Fence::Perform => {
-                self.count_wake(&stored.conversation);
+                // Who follows another's answer is not late: it looks as often as it is to.
+                if !wake.follows {
+                    self.count_wake(&stored.conversation);
+                }
                 if wake.follows { self.follow(stored, delivered).await } else { self.drive(stored, delivered).await }
             }
             Fence::Advanced => self.repair(&stored.conversation, delivered).await,
