@@ -126,6 +126,8 @@ impl Service {
         Err(RequestError::Contended)
     }
 
+                // Its answer will not come, also where its query has yet to be stopped.
+                self.let_others_lead(&conversation).await;
     /// Wakes a worker for a turn that is being canceled. Where the queue fails, the message that is under way for it does the same, later.
     async fn wake_to_cancel(&self, conversation: &Conversation) -> Canceled {
         if let Err(error) = self.wake(Wake::of(conversation), Duration::ZERO).await {
@@ -155,6 +157,7 @@ impl Service {
                 }
             }
         }
+                    self.let_others_lead(&conversation).await;
         Err(RequestError::Contended)
     }
 

@@ -124,9 +124,7 @@ impl Service {
         let turn = conversation.turn;
         conversation.keyed_requests.retain(|keyed| keyed.turn != turn);
         let detail = "No worker could be woken: the queue did not answer.".to_owned();
-        if let Some(answers) = &self.answers {
-            answers.ended(&conversation).await;
-        }
+        self.let_others_lead(&conversation).await;
         let ended = apply(conversation, Outcome::Ended { code: ErrorCode::Abandoned, detail }, &self.budgets, Self::now());
         if let Some(transition) = ended
             && let Err(error) = self.commit(&transition.conversation, etag).await
@@ -163,6 +161,14 @@ impl Service {
             // Another request with the same key was faster.
             Err(store::Error::Conflict(_)) => Ok(()),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Tells whoever waits for the answer of `conversation`, if that is to be made for others too, that it is there or will not come.
+    pub(super) async fn let_others_lead(&self, conversation: &Conversation) {
+        // No follow-up is answered for anybody else.
+        if let Some(answers) = self.answers.as_deref().filter(|_| conversation.turn == 1) {
+            answers.ended(conversation).await;
         }
     }
 }

@@ -159,11 +159,11 @@ impl Service {
     async fn commit_step(&self, conversation: &Conversation, used_before: &Usage, expected: &ETag) -> Result<ETag, store::Error> {
         let answered = self.to_keep(conversation).await;
         let etag = self.ports.store.commit(conversation, expected).await?;
-        if let Some(answers) = self.answers.as_deref().filter(|_| conversation.turn == 1 && conversation.stage.is_terminal()) {
-            if let Some(answered) = answered {
-                answers.keep(conversation, answered).await;
-            }
-            answers.ended(conversation).await;
+        if let (Some(answers), Some(answered)) = (&self.answers, answered) {
+            answers.keep(conversation, answered).await;
+        }
+        if conversation.stage.is_terminal() {
+            self.let_others_lead(conversation).await;
         }
         self.settle(used_before, conversation).await;
         self.tell(conversation);
