@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Service, rows_alone, transcript::Results};
+use super::{Service, observed::warehouse_fault, rows_alone, transcript::Results};
 use crate::{
     conversation::{Cancellation, Conversation, Decision, Effect, ErrorCode, Job, Outcome, Phase, Review, RunId},
     model,
@@ -58,7 +58,7 @@ impl Service {
                     let detail = format!("The model's replies cannot be used: {detail}");
                     return Ok(Outcome::ModelUnusable { detail, prompt_tokens, completion_tokens, model_ms });
                 };
-                let detail = self.settings.tells_content.then_some(detail.as_str());
+                let detail = self.told(&detail);
                 tracing::info!(conversation.id = %conversation.id, detail, "the model's replies cannot be used; the rows are the answer");
                 let (decision, review) = self.judged(conversation, Decision::Answer(rows_alone::answer(result)), &results);
                 // It is made of rows alone, and nobody could write it better.
@@ -186,7 +186,8 @@ impl Service {
             Ok(Ok(RunState::Lost)) => Cancellation::Unknown,
             Ok(Ok(RunState::Running(_))) => Cancellation::Unconfirmed,
             Ok(Err(error)) => {
-                tracing::warn!(run.id = %run, %error, "the warehouse does not tell whether it canceled a query");
+                let (fault, error) = (warehouse_fault(&error), error.to_string());
+                tracing::warn!(run.id = %run, fault, error = self.told(&error), "the warehouse does not tell whether it canceled a query");
                 Cancellation::Unconfirmed
             }
             Err(_) => {
@@ -201,7 +202,10 @@ impl Service {
         let cancel = async { self.warehouse(conversation)?.cancel(run).await };
         match self.call("cancel", None, self.settings.warehouse_timeout, cancel).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(run.id = %run, %error, "could not cancel a query"),
+            Ok(Err(error)) => {
+                let (fault, error) = (warehouse_fault(&error), error.to_string());
+                tracing::warn!(run.id = %run, fault, error = self.told(&error), "could not cancel a query");
+            }
             Err(_) => tracing::warn!(run.id = %run, "the warehouse did not answer to the cancellation of a query"),
         }
     }
