@@ -9,6 +9,7 @@ mod perform;
 pub mod protocol;
 mod quota;
 mod read;
+mod readiness;
 mod recent;
 mod recompute;
 mod requests;
@@ -24,7 +25,8 @@ use std::{ops::Deref, sync::Arc, time::Duration};
 pub use answers::{Recall, Scope};
 pub use draft::DraftPiece;
 pub use quota::{Asker, Fails, Limited, Policy, Quotas};
-pub use read::{Dependency, Labels, Readiness, Wait};
+pub use read::{Labels, Wait};
+pub use readiness::{Dependency, Readiness};
 pub use recompute::Recomputed;
 pub use requests::{Canceled, RequestError};
 pub use start::{StartError, Started};
@@ -121,6 +123,7 @@ pub struct Parts {
     /// By whom the warehouse is asked in another's name; as asklake where there is nobody.
     behalf: Option<Arc<dyn OnBehalf>>,
     instruments: Arc<Instruments>,
+    probes: Arc<readiness::Probes>,
 }
 
 impl Deref for Service {
@@ -147,6 +150,7 @@ impl Service {
             quotas: None,
             behalf: None,
             instruments: Arc::default(),
+            probes: Arc::default(),
         }))
     }
 

@@ -37,12 +37,17 @@ pub struct ScriptedModel {
     pub pondered: Option<String>,
     /// Replies given so far.
     pub calls: AtomicUsize,
+    /// Probes so far.
+    pub probes: AtomicUsize,
+    /// How long one takes.
+    pub probe_time: Duration,
 }
 
 impl ScriptedModel {
     /// A model that replies by `script` after `time`.
     pub fn new(time: Duration, script: impl Fn(&Request, usize) -> Result<Decision, model::Error> + Send + Sync + 'static) -> Self {
-        Self { script: Box::new(script), time, pondered: None, calls: AtomicUsize::new(0) }
+        let [calls, probes] = [const { AtomicUsize::new(0) }; 2];
+        Self { script: Box::new(script), time, pondered: None, calls, probes, probe_time: Duration::ZERO }
     }
 
     /// A model that runs `queries` queries, one after the other and each another one, and then answers.
@@ -93,6 +98,8 @@ impl Model for ScriptedModel {
     }
 
     async fn probe(&self) -> Result<(), model::Error> {
+        self.probes.fetch_add(1, Ordering::SeqCst);
+        tokio::time::sleep(self.probe_time).await;
         Ok(())
     }
 }

@@ -116,7 +116,8 @@ async fn while_the_ledger_is_away_questions_and_requests_are_admitted_or_refused
                 }
             }
         }
-        let ledger = service.readiness().await.dependencies.into_iter().find(|dependency| dependency.name == "quotas").unwrap();
+        let readiness = service.readiness().await;
+        let ledger = readiness.dependencies.iter().find(|dependency| dependency.name == "quotas").unwrap();
         assert!(ledger.fault.is_some() && !ledger.is_needed);
         // It comes back empty, and counts again.
         server.resume();
