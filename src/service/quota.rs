@@ -20,9 +20,10 @@ use crate::{
     conversation::{Account, Caller, Conversation, ConversationId, FollowUp, NewConversation, Scope, Timestamp, Usage},
     limit::{
         Ledger, Limits, Measure, Quota, Standing, Unavailable,
-        accounts::Accounts,
+        accounts::{self, Accounts},
         book::{self, Holder, MINUTE, Used},
     },
+    telemetry::Instruments,
     warehouse::behalf::Proof,
 };
 
@@ -105,6 +106,9 @@ pub enum Limited {
     /// A quota is used up.
     #[error("{}", Reached(.0))]
     Reached(Standing),
+    /// So much is counted at once for the same account that there is no time for more. The ledger answers.
+    #[error("too many questions and requests are counted at once; try again shortly")]
+    Busy,
     /// The ledger does not answer, and nothing is admitted without it.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
@@ -174,6 +178,10 @@ struct Admission {
     standings: Vec<Standing>,
 }
 
+/// For what a request is counted, as metrics name it.
+const REQUEST: &str = "request";
+const QUESTION: &str = "question";
+
 /// Quotas over a ledger.
 pub struct Quotas {
     accounts: Accounts,
@@ -193,8 +201,9 @@ impl Quotas {
         self.accounts.ledger()
     }
 
-    async fn admit_request(&self, asker: &Asker<'_>, now: Timestamp) -> Result<Vec<Standing>, Limited> {
+    async fn admit_request(&self, asker: &Asker<'_>, now: Timestamp, instruments: &Instruments) -> Result<Vec<Standing>, Limited> {
         let mut standings = Vec::new();
+        let mut is_counted = true;
         for (account, scope) in asker.accounts() {
             let Some(limit) = self.policy.limits(scope).requests else { continue };
             let quota = Quota { scope, measure: Measure::Requests };
@@ -202,13 +211,19 @@ impl Quotas {
             match self.take_request(&account, limit, now).await {
                 Ok(Some(left)) => standings.push(standing(left)),
                 Ok(None) => return Err(Limited::Reached(standing(0))),
-                Err(error) => self.without_ledger(error)?,
+                Err(fault) => {
+                    self.without_ledger(fault)?;
+                    is_counted = false;
+                }
             }
+        }
+        if !is_counted {
+            instruments.uncounted(REQUEST);
         }
         Ok(standings)
     }
 
-    async fn take_request(&self, account: &Account, limit: u64, now: Timestamp) -> Result<Taken, Unavailable> {
+    async fn take_request(&self, account: &Account, limit: u64, now: Timestamp) -> Result<Taken, accounts::Fault> {
         let minute = book::window(now, MINUTE);
         if let Some(taken) = self.take_held(account, minute) {
             return Ok(taken);
@@ -255,7 +270,15 @@ impl Quotas {
         drawn
     }
 
-    async fn admit(&self, asker: &Asker<'_>, holder: Holder, life: Duration, now: Timestamp) -> Result<Admission, Limited> {
+    async fn admit(
+        &self,
+        asker: &Asker<'_>,
+        holder: Holder,
+        life: Duration,
+        now: Timestamp,
+        instruments: &Instruments,
+    ) -> Result<Admission, Limited> {
+        let mut is_counted = true;
         let mut admission = Admission { holder, at: now, accounts: Vec::new(), counted: Vec::new(), standings: Vec::new() };
         for (account, scope) in asker.accounts() {
             let limits = self.policy.limits(scope);
@@ -275,7 +298,10 @@ impl Quotas {
                 Ok((Err(measure), standings)) => {
                     standings.into_iter().find(|standing| standing.quota.measure == measure).map(Limited::Reached)
                 }
-                Err(error) => self.without_ledger(error).err(),
+                Err(fault) => {
+                    is_counted = false;
+                    self.without_ledger(fault).err()
+                }
             };
             if let Some(refusal) = refusal {
                 self.withdraw(&admission).await;
@@ -283,13 +309,16 @@ impl Quotas {
             }
             admission.accounts.push(account);
         }
+        if !is_counted {
+            instruments.uncounted(QUESTION);
+        }
         Ok(admission)
     }
 
     /// Takes an admission back that nothing came of.
     async fn withdraw(&self, admission: &Admission) {
         for account in &admission.counted {
-            let withdrawn = self.accounts.change(account, |book| book.withdraw(&admission.holder, admission.at)).await;
+            let withdrawn = self.accounts.note(account, |book| book.withdraw(&admission.holder, admission.at)).await;
             if let Err(error) = withdrawn {
                 tracing::warn!(%error, %account, "a question that was not taken counts all the same");
             }
@@ -306,7 +335,7 @@ impl Quotas {
             if !is_charged && ended.is_none() {
                 continue;
             }
-            let settled = self.accounts.change(account, |book| {
+            let settled = self.accounts.note(account, |book| {
                 if is_charged {
                     book.charge(used, now);
                 }
@@ -320,13 +349,15 @@ impl Quotas {
         }
     }
 
-    fn without_ledger(&self, error: Unavailable) -> Result<(), Limited> {
-        match self.policy.fails {
-            Fails::Open => {
+    /// Whether a request is admitted that could not be counted. That there was no time for it is no reason to.
+    fn without_ledger(&self, fault: accounts::Fault) -> Result<(), Limited> {
+        match (fault, self.policy.fails) {
+            (accounts::Fault::Busy, _) => Err(Limited::Busy),
+            (accounts::Fault::Unavailable(error), Fails::Open) => {
                 tracing::warn!(%error, "admitted a request without counting it");
                 Ok(())
             }
-            Fails::Closed => Err(Limited::Unavailable(error)),
+            (accounts::Fault::Unavailable(error), Fails::Closed) => Err(Limited::Unavailable(error)),
         }
     }
 }
@@ -344,7 +375,7 @@ impl Service {
     /// [`Limited`].
     pub async fn admit_request(&self, asker: &Asker<'_>) -> Result<Vec<Standing>, Limited> {
         match &self.quotas {
-            Some(quotas) => Box::pin(quotas.admit_request(asker, Self::now())).await,
+            Some(quotas) => Box::pin(quotas.admit_request(asker, Self::now(), &self.instruments)).await,
             None => Ok(Vec::new()),
         }
     }
@@ -399,7 +430,7 @@ impl Service {
     async fn admit(&self, asker: &Asker<'_>, holder: Holder) -> Result<Option<Admission>, Limited> {
         let Some(quotas) = &self.quotas else { return Ok(None) };
         let life = self.budgets.turn + self.budgets.cancellation + PLACE_GRACE;
-        Box::pin(quotas.admit(asker, holder, life, Self::now())).await.map(Some)
+        Box::pin(quotas.admit(asker, holder, life, Self::now(), &self.instruments)).await.map(Some)
     }
 
     /// What came of an admitted question; where that is nothing, the admission is taken back.

@@ -33,7 +33,7 @@ use crate::{
     },
 };
 
-fn instance(embedded: &Embedded, ledger: Arc<dyn Ledger>, policy: Policy) -> Service {
+pub fn instance(embedded: &Embedded, ledger: Arc<dyn Ledger>, policy: Policy) -> Service {
     let model = Arc::new(ScriptedModel::querying(0, Duration::ZERO));
     within(embedded, model, Arc::new(ScriptedWarehouse::new(Duration::ZERO)), ledger, policy)
 }
@@ -42,12 +42,12 @@ fn in_redis(server: &RedisServer) -> Arc<dyn Ledger> {
     Arc::new(RedisLedger::new(Arc::new(Redis::new(&server.url()).unwrap())))
 }
 
-fn from(network: &str) -> Asker<'static> {
+pub fn from(network: &str) -> Asker<'static> {
     Asker { caller: &Caller::Anonymous, network: Some(network.into()), proof: None }
 }
 
 /// Whether a question is admitted.
-async fn asks(service: &Service, asker: &Asker<'_>) -> Result<(), Limited> {
+pub async fn asks(service: &Service, asker: &Asker<'_>) -> Result<(), Limited> {
     match service.start_for(asker, new(asker.caller), true).await {
         Ok(_) => Ok(()),
         Err(StartError::Limited(limited)) => Err(limited),
@@ -80,7 +80,7 @@ async fn principals_and_addresses_have_quotas_of_their_own_and_what_one_refuses_
         let asked = asks(&service, &Asker { caller, network: Some(network.into()), proof: None }).await;
         asked.err().map(|limited| match limited {
             Limited::Reached(standing) => standing.quota.name(),
-            Limited::Unavailable(error) => panic!("{error}"),
+            other => panic!("{other}"),
         })
     };
     assert_eq!(refusal(&ann, "192.0.2.1").await, None);
