@@ -3,6 +3,7 @@
 mod answers;
 mod behalf;
 mod changes;
+mod charge;
 mod draft;
 mod observed;
 mod perform;

@@ -225,7 +225,7 @@ impl Service {
     }
 
     /// Tells those who wait in this process what was committed.
-    fn tell(&self, conversation: &Conversation) {
+    pub(super) fn tell(&self, conversation: &Conversation) {
         self.recent.committed(conversation);
         self.changes.committed(conversation);
         tracing::debug!(

@@ -5,6 +5,7 @@ mod bursts;
 mod clients;
 mod instances;
 mod ledgers;
+mod races;
 
 use std::sync::Arc;
 

@@ -13,7 +13,7 @@ use asklake::{
     limit::{
         Ledger, Limits, Unavailable, Version, Versioned,
         accounts::Accounts,
-        book::{Book, Holder},
+        book::{Book, Claim, Holder},
         redis::RedisLedger,
     },
     queue::Wake,
@@ -22,6 +22,7 @@ use asklake::{
 };
 use async_trait::async_trait;
 use futures_util::future::join_all;
+use uuid::Uuid;
 
 use super::{NONE, for_all, new, within};
 use crate::{
@@ -138,10 +139,10 @@ async fn a_place_that_a_dead_worker_left_behind_is_given_back_by_the_next_delive
     service.step(wake, 1).await.unwrap();
     // As it is when the worker dies between the commit that ended the turn and giving the place back.
     let accounts = Accounts::new(ledger);
-    let (limits, holder) = (Limits { at_once: Some(1), ..NONE }, Holder::new(started.id, 1));
+    let (limits, claim) = (Limits { at_once: Some(1), ..NONE }, Claim::new(Holder::new(started.id, 1), Uuid::new_v4()));
     let app = Account::of_app();
     let held = accounts
-        .change(&app, |book| book.admit(&holder, Duration::from_secs(3600), &limits, asklake::conversation::Timestamp::now()).is_ok());
+        .change(&app, |book| book.admit(&claim, Duration::from_secs(3600), &limits, asklake::conversation::Timestamp::now()).is_ok());
     assert!(held.await.unwrap());
     assert!(matches!(asks(&service, &Asker::local(&caller)).await, Err(Limited::Reached(_))));
     service.step(wake, 2).await.unwrap();
