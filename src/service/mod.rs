@@ -124,6 +124,7 @@ pub struct Parts {
     /// By whom the warehouse is asked in another's name; as asklake where there is nobody.
     behalf: Option<Arc<dyn OnBehalf>>,
     instruments: Arc<Instruments>,
+    instructions: Arc<charge::Instructions>,
     probes: Arc<readiness::Probes>,
 }
 
@@ -151,6 +152,7 @@ impl Service {
             quotas: None,
             behalf: None,
             instruments: Arc::default(),
+            instructions: Arc::default(),
             probes: Arc::default(),
         }))
     }

@@ -11,6 +11,7 @@ use tracing::Instrument as _;
 use super::{
     Service,
     answers::FOLLOW_EVERY,
+    charge::{Call, tokens_since},
     observed::{end_work, query_outcome},
     protocol::{Conflict, DELIVERIES_UNTIL_GONE, Fence, conflict, fence, needs_repair},
 };
@@ -128,9 +129,13 @@ impl Service {
         while let Some(next) = effect(&conversation, &self.budgets, Self::now()) {
             let (id, refused_over) = (conversation.id, conversation.revision);
             let may_be_dropped = matches!(next, Effect::AskModel { .. } | Effect::Poll { .. });
+            let call = Call::default();
             let outcome = tokio::select! {
-                outcome = self.perform(&conversation, next, until.saturating_duration_since(Instant::now())) => outcome?,
-                () = self.superseded(id, refused_over), if may_be_dropped => return self.overtaken(id, refused_over, delivered).await,
+                outcome = self.perform(&conversation, next, until.saturating_duration_since(Instant::now()), &call) => outcome?,
+                () = self.superseded(id, refused_over), if may_be_dropped => {
+                    self.settle_dropped(&conversation, &call).await;
+                    return self.overtaken(id, refused_over, delivered).await;
+                }
             };
             let (launched, used_before) = (launched(&outcome), conversation.usage.clone());
             let (ended, repairs) = (query_outcome(&outcome), conversation.spent.repairs);
@@ -139,6 +144,7 @@ impl Service {
             etag = match self.commit_step(&conversation, &used_before, &etag).await {
                 Err(store::Error::Conflict(id)) => {
                     self.stop_unwanted(&conversation, launched).await;
+                    self.settle_unwanted(&conversation, tokens_since(&used_before, &conversation.usage)).await;
                     return self.overtaken(id, refused_over, delivered).await;
                 }
                 Err(store::Error::TooLarge { id, bytes }) => return self.end_too_large(id, refused_over, bytes, delivered).await,

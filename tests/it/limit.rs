@@ -2,6 +2,7 @@
 
 mod book;
 mod bursts;
+mod charges;
 mod clients;
 mod instances;
 mod ledgers;

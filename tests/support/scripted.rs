@@ -35,6 +35,8 @@ pub struct ScriptedModel {
     time: Duration,
     /// A question to which it never comes to a reply.
     pub pondered: Option<String>,
+    /// Calls so far, those without a reply included.
+    pub begun: AtomicUsize,
     /// Replies given so far.
     pub calls: AtomicUsize,
     /// Probes so far.
@@ -46,8 +48,8 @@ pub struct ScriptedModel {
 impl ScriptedModel {
     /// A model that replies by `script` after `time`.
     pub fn new(time: Duration, script: impl Fn(&Request, usize) -> Result<Decision, model::Error> + Send + Sync + 'static) -> Self {
-        let [calls, probes] = [const { AtomicUsize::new(0) }; 2];
-        Self { script: Box::new(script), time, pondered: None, calls, probes, probe_time: Duration::ZERO }
+        let [begun, calls, probes] = [const { AtomicUsize::new(0) }; 3];
+        Self { script: Box::new(script), time, pondered: None, begun, calls, probes, probe_time: Duration::ZERO }
     }
 
     /// A model that runs `queries` queries, one after the other and each another one, and then answers.
@@ -87,6 +89,7 @@ impl Model for ScriptedModel {
     }
 
     async fn reply(&self, request: &Request, _listener: &Listener<'_>) -> Result<Reply, model::Error> {
+        self.begun.fetch_add(1, Ordering::SeqCst);
         let is_pondered = |entry: &Entry| matches!((entry, &self.pondered), (Entry::Question(text), Some(hard)) if text == hard);
         if request.transcript.last().is_some_and(is_pondered) {
             std::future::pending::<()>().await;
