@@ -432,7 +432,7 @@ mod tests {
     #[test]
     fn quotas_are_off_unless_they_are_set_and_refused_where_nobody_would_be_counted() {
         assert_eq!(read(&[]).expect("valid").quotas.app, UseLimits::default());
-        let quotas = read(&[("QUOTA_ADDRESS_QUESTIONS_AT_ONCE", "2"), ("QUOTA_APP_TOKENS_PER_DAY", "0")]).expect("valid").quotas;
+        let quotas = read(&[("QUOTA_ADDRESS_QUESTIONS_AT_ONCE", "2"), ("QUOTA_APP_TOKENS_PER_DAY", "")]).expect("valid").quotas;
         assert_eq!(quotas.address, UseLimits { questions_at_once: Some(2), ..UseLimits::default() });
         assert_eq!((quotas.app.tokens_per_day, quotas.fails_open), (None, true));
         let names =
@@ -441,6 +441,19 @@ mod tests {
         assert_eq!(names(&[("QUOTA_FAILS", "half")]), ["QUOTA_FAILS"]);
         let in_azure = names(&[("WEBSITE_INSTANCE_ID", "i"), ("QUOTA_ADDRESS_QUESTIONS_PER_DAY", "5"), ("ALLOW_ANONYMOUS", "1")]);
         assert!(in_azure.contains(&"QUOTA_ADDRESS_QUESTIONS_PER_DAY"), "{in_azure:?}");
+    }
+
+    #[test]
+    fn a_quota_of_0_is_refused_rather_than_taken_for_none() {
+        for (name, value) in [("QUOTA_APP_TOKENS_PER_DAY", "0"), ("QUOTA_ADDRESS_QUESTIONS_AT_ONCE", " 00 ")] {
+            let errors = read(&[(name, value)]).expect_err("a fault");
+            assert_eq!(errors.iter().map(|error| error.variable).collect::<Vec<_>>(), [name]);
+            assert!(errors[0].fault.contains("unset it for no limit"), "{errors:?}");
+        }
+        for value in ["-1", "1001", "two"] {
+            let errors = read(&[("QUOTA_APP_QUESTIONS_AT_ONCE", value)]).expect_err("a fault");
+            assert!(errors.len() == 1 && errors[0].fault.contains("from 1 to 1000"), "{errors:?}");
+        }
     }
 
     #[test]

@@ -77,8 +77,13 @@ impl<L: Fn(&str) -> Option<String>> Reader<'_, L> {
         }
     }
 
-    /// A limit; none where it is not set, or 0.
+    /// A limit; none where it is not set. 0 is refused: it would be taken for no limit by one, and for no use at all by another.
     fn limit(&mut self, name: &'static str, most: u64) -> Option<u64> {
-        Some(self.number(name, 0, 0, most)).filter(|limit| *limit > 0)
+        let text = self.text(name)?;
+        if text.parse() == Ok(0_u64) {
+            self.fault(name, "0 would let nobody do anything; unset it for no limit");
+            return None;
+        }
+        Some(self.number(name, most, 1, most))
     }
 }

@@ -9,8 +9,10 @@ use warp::{
 };
 
 const METHODS: &str = "GET, HEAD, POST, DELETE, OPTIONS";
-const REQUEST_HEADERS: &str = "authorization, content-type, idempotency-key, if-none-match, last-event-id, prefer, x-api-key, x-request-id";
-const RESPONSE_HEADERS: &str = "content-disposition, etag, location, retry-after, www-authenticate, x-request-id";
+const REQUEST_HEADERS: &str = "authorization, cache-control, content-type, idempotency-key, if-none-match, last-event-id, prefer, traceparent, \
+                               tracestate, x-api-key, x-request-id";
+const RESPONSE_HEADERS: &str =
+    "content-disposition, etag, location, ratelimit, ratelimit-policy, retry-after, www-authenticate, x-request-id";
 /// How long a browser may remember the answer to a preflight, in seconds.
 const MAX_AGE: u16 = 600;
 

@@ -265,6 +265,7 @@ impl From<Limited> for Problem {
                 quota: Some(Box::new(standing)),
                 ..Self::new(StatusCode::TOO_MANY_REQUESTS, standing.quota.name(), "Quota used up", detail)
             },
+            Limited::Busy => Self { detail, ..Self::overloaded() },
             Limited::Unavailable(error) => {
                 tracing::warn!(%error, "the ledger of quotas failed; QUOTA_FAILS=open would admit requests");
                 Self::unavailable("the ledger of quotas")

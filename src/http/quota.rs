@@ -41,9 +41,10 @@ pub(super) fn asker<'a>(context: &Context, caller: &'a Caller, Request { method,
 /// entry is none, it is the peer's.
 fn client(peer: Option<IpAddr>, headers: &HeaderMap, proxies: usize) -> Option<IpAddr> {
     let Some(from_the_right) = proxies.checked_sub(1) else { return peer };
-    let entries: Vec<&str> =
-        headers.get_all(FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).collect();
-    entries.iter().rev().nth(from_the_right).and_then(|entry| address(entry.trim())).or(peer)
+    // As bytes: what a client has put before the entry that counts may be no text, and must not take that entry with it.
+    let mut entries = headers.get_all(FORWARDED_FOR).iter().rev().flat_map(|value| value.as_bytes().rsplit(|byte| *byte == b','));
+    let entry = entries.nth(from_the_right).and_then(|entry| std::str::from_utf8(entry).ok());
+    entry.and_then(|entry| address(entry.trim())).or(peer)
 }
 
 /// An address, with or without a port.
@@ -111,10 +112,10 @@ pub(super) async fn telling(
 mod tests {
     use super::*;
 
-    fn seen(proxies: usize, forwarded: &[&'static str]) -> Option<String> {
+    fn seen(proxies: usize, forwarded: &[&[u8]]) -> Option<String> {
         let mut headers = HeaderMap::new();
         for value in forwarded {
-            headers.append(FORWARDED_FOR, HeaderValue::from_static(value));
+            headers.append(FORWARDED_FOR, HeaderValue::from_bytes(value).unwrap());
         }
         client(Some(IpAddr::from([10, 0, 0, 1])), &headers, proxies).map(network)
     }
@@ -122,16 +123,22 @@ mod tests {
     #[test]
     fn only_what_known_proxies_added_tells_the_address() {
         for (proxies, forwarded, expected) in [
-            (0, &["203.0.113.9"][..], "10.0.0.1"),
-            (1, &["203.0.113.9"], "203.0.113.9"),
-            (1, &["6.6.6.6, 203.0.113.9:4711"], "203.0.113.9"),
-            (1, &["6.6.6.6", "203.0.113.9"], "203.0.113.9"),
-            (2, &["6.6.6.6, 203.0.113.9, 10.0.0.7"], "203.0.113.9"),
-            (2, &["10.0.0.7"], "10.0.0.1"),
-            (1, &["6.6.6.6, unknown"], "10.0.0.1"),
-            (1, &["[2001:db8:1:2:3:4:5:6]:443"], "2001:db8:1:2::/64"),
-            (1, &["2001:db8:1:2:ffff::1"], "2001:db8:1:2::/64"),
-            (1, &["::ffff:203.0.113.9"], "203.0.113.9"),
+            (0, &[&b"203.0.113.9"[..]][..], "10.0.0.1"),
+            (1, &[b"203.0.113.9"], "203.0.113.9"),
+            (1, &[b"6.6.6.6, 203.0.113.9:4711"], "203.0.113.9"),
+            (1, &[b"6.6.6.6", b"203.0.113.9"], "203.0.113.9"),
+            (2, &[b"6.6.6.6, 203.0.113.9, 10.0.0.7"], "203.0.113.9"),
+            (2, &[b"10.0.0.7"], "10.0.0.1"),
+            (1, &[b"6.6.6.6, unknown"], "10.0.0.1"),
+            (1, &[b"[2001:db8:1:2:3:4:5:6]:443"], "2001:db8:1:2::/64"),
+            (1, &[b"2001:db8:1:2:ffff::1"], "2001:db8:1:2::/64"),
+            (1, &[b"::ffff:203.0.113.9"], "203.0.113.9"),
+            // What a client sends is no text, and stays before what the proxy adds.
+            (1, &[b"\xff, 203.0.113.9"], "203.0.113.9"),
+            (1, &[b"6.6.6.6\x80,203.0.113.9"], "203.0.113.9"),
+            (1, &["\u{fc}".as_bytes(), b"203.0.113.9"], "203.0.113.9"),
+            (2, &[b"\xff, 203.0.113.9", b"10.0.0.7"], "203.0.113.9"),
+            (1, &[b"203.0.113.9, \xff"], "10.0.0.1"),
         ] {
             assert_eq!(seen(proxies, forwarded).as_deref(), Some(expected), "{proxies} {forwarded:?}");
         }

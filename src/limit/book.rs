@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::{Limits, Measure, Quota, Standing};
 use crate::conversation::{ConversationId, Scope, Timestamp};
@@ -32,12 +33,36 @@ impl Holder {
     }
 }
 
+/// The wish of one request to begin a turn. Several may have the same wish, sent at once or once more; only one of them begins the turn.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    holder: Holder,
+    request: Uuid,
+}
+
+impl Claim {
+    /// That of `request`, which is told apart from all others by it, to begin the turn of `holder`.
+    #[must_use]
+    pub fn new(holder: Holder, request: Uuid) -> Self {
+        Self { holder, request }
+    }
+
+    /// The turn that is to begin.
+    #[must_use]
+    pub fn holder(&self) -> &Holder {
+        &self.holder
+    }
+}
+
 /// A place among the questions that are answered at once. It is over when it was not given back in time: whoever held it is dead.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Place {
     holder: Holder,
     /// In milliseconds since 1970.
     until: i64,
+    /// The requests that were admitted to it. They share it, and are one question: which of them begins the turn is not known here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    requests: Vec<Uuid>,
 }
 
 /// What a turn has used.
@@ -84,14 +109,18 @@ impl Book {
     }
 
     /// Admits a question, which has a place until it gives it back or `life` is over; a limit that is reached admits none. Tokens and seconds
-    /// are known when they are used: a question is admitted while there are any left. A question that has its place is admitted without
-    /// being counted again.
+    /// are known when they are used: a question is admitted while there are any left. One that has its place shares that with whoever asked
+    /// it too, and is not counted again.
     ///
     /// # Errors
     /// The first [`Measure`] whose limit is reached; then nothing is counted.
-    pub fn admit(&mut self, holder: &Holder, life: Duration, limits: &Limits, now: Timestamp) -> Result<(), Measure> {
+    pub fn admit(&mut self, claim: &Claim, life: Duration, limits: &Limits, now: Timestamp) -> Result<(), Measure> {
         self.turn_to(now);
-        if self.places.iter().any(|place| place.holder == *holder) {
+        let Claim { holder, request } = claim;
+        if let Some(place) = self.places.iter_mut().find(|place| place.holder == *holder) {
+            if !place.requests.contains(request) {
+                place.requests.push(*request);
+            }
             return Ok(());
         }
         let reached = |measure: &Measure| limits.of(*measure).is_some_and(|limit| self.used(*measure) >= limit);
@@ -100,13 +129,25 @@ impl Book {
         }
         self.questions += 1;
         if limits.at_once.is_some() {
-            self.places.push(Place { holder: holder.clone(), until: now.plus(life).unix_millis() });
+            self.places.push(Place { holder: holder.clone(), until: now.plus(life).unix_millis(), requests: vec![*request] });
         }
         Ok(())
     }
 
-    /// Takes back that a question was admitted on the day of `admitted`.
-    pub fn withdraw(&mut self, holder: &Holder, admitted: Timestamp) {
+    /// Takes back that a question was admitted by `limits` on the day of `admitted`. While others share its place it is theirs, and where
+    /// its place is gone it was answered, for one of them.
+    pub fn withdraw(&mut self, Claim { holder, request }: &Claim, limits: &Limits, admitted: Timestamp) {
+        let is_nobodys = match self.places.iter_mut().find(|place| place.holder == *holder) {
+            Some(place) => {
+                let had = place.requests.len();
+                place.requests.retain(|other| other != request);
+                place.requests.len() < had && place.requests.is_empty()
+            }
+            None => limits.at_once.is_none(),
+        };
+        if !is_nobodys {
+            return;
+        }
         if window(admitted, DAY) == self.day {
             self.questions = self.questions.saturating_sub(1);
         }

@@ -3,12 +3,14 @@
 mod answers;
 mod behalf;
 mod changes;
+mod charge;
 mod draft;
 mod observed;
 mod perform;
 pub mod protocol;
 mod quota;
 mod read;
+mod readiness;
 mod recent;
 mod recompute;
 mod requests;
@@ -24,7 +26,8 @@ use std::{ops::Deref, sync::Arc, time::Duration};
 pub use answers::{Recall, Scope};
 pub use draft::DraftPiece;
 pub use quota::{Asker, Fails, Limited, Policy, Quotas};
-pub use read::{Dependency, Labels, Readiness, Wait};
+pub use read::{Labels, Wait};
+pub use readiness::{Dependency, Readiness};
 pub use recompute::Recomputed;
 pub use requests::{Canceled, RequestError};
 pub use start::{StartError, Started};
@@ -121,6 +124,8 @@ pub struct Parts {
     /// By whom the warehouse is asked in another's name; as asklake where there is nobody.
     behalf: Option<Arc<dyn OnBehalf>>,
     instruments: Arc<Instruments>,
+    instructions: Arc<charge::Instructions>,
+    probes: Arc<readiness::Probes>,
 }
 
 impl Deref for Service {
@@ -147,6 +152,8 @@ impl Service {
             quotas: None,
             behalf: None,
             instruments: Arc::default(),
+            instructions: Arc::default(),
+            probes: Arc::default(),
         }))
     }
 

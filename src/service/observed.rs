@@ -120,6 +120,11 @@ impl Service {
         called
     }
 
+    /// What a model or an engine said of a fault, for a log line: it may quote what it was asked, so it is told only where content may be.
+    pub(super) fn told<'a>(&self, said: &'a str) -> Option<&'a str> {
+        self.settings.tells_content.then_some(said)
+    }
+
     /// A wake that is worked on: how long it was due.
     pub(super) fn count_wake(&self, conversation: &Conversation) {
         if let Some(due) = conversation.wake_at {
@@ -217,7 +222,7 @@ fn tokens_in_vain(error: &model::Error) -> Option<(u64, u64)> {
     Some((*prompt_tokens, *completion_tokens))
 }
 
-fn warehouse_fault(error: &warehouse::Error) -> &'static str {
+pub(super) fn warehouse_fault(error: &warehouse::Error) -> &'static str {
     match error {
         warehouse::Error::Unavailable { .. } => "unavailable",
         warehouse::Error::Misconfigured(_) => "misconfigured",

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Service, rows_alone, transcript::Results};
+use super::{Service, charge::Call, observed::warehouse_fault, rows_alone, transcript::Results};
 use crate::{
     conversation::{Cancellation, Conversation, Decision, Effect, ErrorCode, Job, Outcome, Phase, Review, RunId},
     model,
@@ -20,10 +20,17 @@ use crate::{
 const CANCEL_WAIT: Duration = Duration::from_secs(5);
 
 impl Service {
-    /// Performs `effect`; `left` is what remains of the invocation, and bounds how long a poll waits.
-    pub(super) async fn perform(&self, conversation: &Conversation, effect: Effect, left: Duration) -> Result<Outcome, store::Error> {
+    /// Performs `effect`; `left` is what remains of the invocation, and bounds how long a poll waits. Where the model is called, `call` tells
+    /// how far that has come.
+    pub(super) async fn perform(
+        &self,
+        conversation: &Conversation,
+        effect: Effect,
+        left: Duration,
+        call: &Call,
+    ) -> Result<Outcome, store::Error> {
         match effect {
-            Effect::AskModel { queries_left } => self.ask_model(conversation, queries_left).await,
+            Effect::AskModel { queries_left } => self.ask_model(conversation, queries_left, call).await,
             Effect::Launch { job } => Ok(self.launch(conversation, job).await),
             Effect::Poll { job, run, phase } => self.poll(conversation, job, (&run, phase), left).await,
             Effect::Cancel { run, phase } => Ok(Outcome::Cancellation(self.cancel_run(conversation, run.as_ref(), phase, left).await)),
@@ -31,13 +38,15 @@ impl Service {
         }
     }
 
-    async fn ask_model(&self, conversation: &Conversation, queries_left: u32) -> Result<Outcome, store::Error> {
+    async fn ask_model(&self, conversation: &Conversation, queries_left: u32, call: &Call) -> Result<Outcome, store::Error> {
         let results = self.results(conversation).await?;
         let request = self.request(conversation, queries_left, &results);
+        call.begin(&request);
         let pen = self.pen(conversation);
         // Before there are rows, an answer would be what the model remembers; where that is refused it is not shown either.
         let shows_answers = !self.settings.data_only || conversation.turn_statements().next().is_some();
         let listener = |piece: model::Piece<'_>| {
+            call.write(&piece);
             if shows_answers || piece.part != model::Part::Answer {
                 pen.write(piece);
             }
@@ -47,6 +56,7 @@ impl Service {
         let model_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         Ok(match reply {
             Ok(Ok(reply)) => {
+                self.instructions.learn(call, &reply);
                 let (decision, review) = self.judged(conversation, reply.decision, &results);
                 let (prompt_tokens, completion_tokens) = (reply.prompt_tokens, reply.completion_tokens);
                 let model = self.ports.model.name().to_owned();
@@ -58,7 +68,7 @@ impl Service {
                     let detail = format!("The model's replies cannot be used: {detail}");
                     return Ok(Outcome::ModelUnusable { detail, prompt_tokens, completion_tokens, model_ms });
                 };
-                let detail = self.settings.tells_content.then_some(detail.as_str());
+                let detail = self.told(&detail);
                 tracing::info!(conversation.id = %conversation.id, detail, "the model's replies cannot be used; the rows are the answer");
                 let (decision, review) = self.judged(conversation, Decision::Answer(rows_alone::answer(result)), &results);
                 // It is made of rows alone, and nobody could write it better.
@@ -187,7 +197,8 @@ impl Service {
             Ok(Ok(RunState::Lost | RunState::TurnedAway(_))) => Cancellation::Unknown,
             Ok(Ok(RunState::Running(_))) => Cancellation::Unconfirmed,
             Ok(Err(error)) => {
-                tracing::warn!(run.id = %run, %error, "the warehouse does not tell whether it canceled a query");
+                let (fault, error) = (warehouse_fault(&error), error.to_string());
+                tracing::warn!(run.id = %run, fault, error = self.told(&error), "the warehouse does not tell whether it canceled a query");
                 Cancellation::Unconfirmed
             }
             Err(_) => {
@@ -202,7 +213,10 @@ impl Service {
         let cancel = async { self.warehouse(conversation)?.cancel(run).await };
         match self.call("cancel", None, self.settings.warehouse_timeout, cancel).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(run.id = %run, %error, "could not cancel a query"),
+            Ok(Err(error)) => {
+                let (fault, error) = (warehouse_fault(&error), error.to_string());
+                tracing::warn!(run.id = %run, fault, error = self.told(&error), "could not cancel a query");
+            }
             Err(_) => tracing::warn!(run.id = %run, "the warehouse did not answer to the cancellation of a query"),
         }
     }

@@ -7,6 +7,8 @@
 //!
 //! Requests are drawn from the ledger in blocks of a sixteenth of the limit, so that few of them ask it: a poll costs nothing but a look
 //! into memory. Nothing is admitted beyond the limit by that; what an instance has drawn and not used is lost at the end of the minute.
+//!
+//! No turn begins without an [`Admission`], and nobody else makes one. What is used is charged by `charge`.
 
 use std::{
     collections::HashMap,
@@ -15,14 +17,17 @@ use std::{
     time::Duration,
 };
 
+use uuid::Uuid;
+
 use super::{RequestError, Service, StartError, Started};
 use crate::{
-    conversation::{Account, Caller, Conversation, ConversationId, FollowUp, NewConversation, Scope, Timestamp, Usage},
+    conversation::{Account, Caller, Conversation, ConversationId, FollowUp, NewConversation, Scope, Timestamp},
     limit::{
         Ledger, Limits, Measure, Quota, Standing, Unavailable,
-        accounts::Accounts,
-        book::{self, Holder, MINUTE, Used},
+        accounts::{self, Accounts},
+        book::{self, Claim, Holder, MINUTE, Used},
     },
+    telemetry::Instruments,
     warehouse::behalf::Proof,
 };
 
@@ -105,6 +110,9 @@ pub enum Limited {
     /// A quota is used up.
     #[error("{}", Reached(.0))]
     Reached(Standing),
+    /// So much is counted at once for the same account that there is no time for more. The ledger answers.
+    #[error("too many questions and requests are counted at once; try again shortly")]
+    Busy,
     /// The ledger does not answer, and nothing is admitted without it.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
@@ -162,17 +170,51 @@ enum Draw {
     Drawn(Share),
 }
 
-/// A question that was admitted.
+/// What lets a turn begin: whoever asks for it was admitted with it.
 #[derive(Debug)]
-struct Admission {
-    holder: Holder,
+pub(super) struct Admission {
+    claim: Claim,
     at: Timestamp,
-    /// What its use counts for.
+    /// What the use of the turn counts for.
     accounts: Vec<Account>,
     /// Where it was counted.
-    counted: Vec<Account>,
+    counted: Vec<(Account, Scope)>,
     standings: Vec<Standing>,
 }
+
+impl Admission {
+    fn new(conversation: ConversationId, turn: u32, at: Timestamp) -> Self {
+        let claim = Claim::new(Holder::new(conversation, turn), Uuid::new_v4());
+        Self { claim, at, accounts: Vec::new(), counted: Vec::new(), standings: Vec::new() }
+    }
+
+    /// That of a turn which counts for nobody, because nobody is held to anything.
+    pub(super) fn uncounted(conversation: ConversationId, turn: u32) -> Self {
+        Self::new(conversation, turn, Timestamp::now())
+    }
+
+    fn is_for(&self, begun: &Conversation) -> bool {
+        *self.claim.holder() == Holder::new(begun.id, begun.turn)
+    }
+
+    /// `begun`, whose turn this admits, with what its use counts for.
+    pub(super) fn counting(&self, begun: Conversation) -> Conversation {
+        Conversation { accounts: self.accounts.clone(), ..begun }
+    }
+}
+
+/// Who began the turn that a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Began {
+    /// The request.
+    Now,
+    /// Another one with the same idempotency key.
+    Before,
+}
+
+/// For what a request is counted, as metrics name it.
+const REQUEST: &str = "request";
+const QUESTION: &str = "question";
 
 /// Quotas over a ledger.
 pub struct Quotas {
@@ -193,8 +235,9 @@ impl Quotas {
         self.accounts.ledger()
     }
 
-    async fn admit_request(&self, asker: &Asker<'_>, now: Timestamp) -> Result<Vec<Standing>, Limited> {
+    async fn admit_request(&self, asker: &Asker<'_>, now: Timestamp, instruments: &Instruments) -> Result<Vec<Standing>, Limited> {
         let mut standings = Vec::new();
+        let mut is_counted = true;
         for (account, scope) in asker.accounts() {
             let Some(limit) = self.policy.limits(scope).requests else { continue };
             let quota = Quota { scope, measure: Measure::Requests };
@@ -202,13 +245,19 @@ impl Quotas {
             match self.take_request(&account, limit, now).await {
                 Ok(Some(left)) => standings.push(standing(left)),
                 Ok(None) => return Err(Limited::Reached(standing(0))),
-                Err(error) => self.without_ledger(error)?,
+                Err(fault) => {
+                    self.without_ledger(fault)?;
+                    is_counted = false;
+                }
             }
+        }
+        if !is_counted {
+            instruments.uncounted(REQUEST);
         }
         Ok(standings)
     }
 
-    async fn take_request(&self, account: &Account, limit: u64, now: Timestamp) -> Result<Taken, Unavailable> {
+    async fn take_request(&self, account: &Account, limit: u64, now: Timestamp) -> Result<Taken, accounts::Fault> {
         let minute = book::window(now, MINUTE);
         if let Some(taken) = self.take_held(account, minute) {
             return Ok(taken);
@@ -255,27 +304,38 @@ impl Quotas {
         drawn
     }
 
-    async fn admit(&self, asker: &Asker<'_>, holder: Holder, life: Duration, now: Timestamp) -> Result<Admission, Limited> {
-        let mut admission = Admission { holder, at: now, accounts: Vec::new(), counted: Vec::new(), standings: Vec::new() };
+    /// Counts the turn of `admission` for `asker`, everywhere or nowhere.
+    async fn admit(
+        &self,
+        asker: &Asker<'_>,
+        mut admission: Admission,
+        life: Duration,
+        instruments: &Instruments,
+    ) -> Result<Admission, Limited> {
+        let now = admission.at;
+        let mut is_counted = true;
         for (account, scope) in asker.accounts() {
             let limits = self.policy.limits(scope);
             if !limits.concern_questions() {
                 continue;
             }
             let admitted = self.accounts.change(&account, |book| {
-                let admitted = book.admit(&admission.holder, life, limits, now);
+                let admitted = book.admit(&admission.claim, life, limits, now);
                 (admitted, book.standings(scope, &Measure::OF_QUESTIONS, limits, now))
             });
             let refusal = match admitted.await {
                 Ok((Ok(()), standings)) => {
-                    admission.counted.push(account.clone());
+                    admission.counted.push((account.clone(), scope));
                     admission.standings.extend(standings);
                     None
                 }
                 Ok((Err(measure), standings)) => {
                     standings.into_iter().find(|standing| standing.quota.measure == measure).map(Limited::Reached)
                 }
-                Err(error) => self.without_ledger(error).err(),
+                Err(fault) => {
+                    is_counted = false;
+                    self.without_ledger(fault).err()
+                }
             };
             if let Some(refusal) = refusal {
                 self.withdraw(&admission).await;
@@ -283,13 +343,17 @@ impl Quotas {
             }
             admission.accounts.push(account);
         }
+        if !is_counted {
+            instruments.uncounted(QUESTION);
+        }
         Ok(admission)
     }
 
     /// Takes an admission back that nothing came of.
     async fn withdraw(&self, admission: &Admission) {
-        for account in &admission.counted {
-            let withdrawn = self.accounts.change(account, |book| book.withdraw(&admission.holder, admission.at)).await;
+        for (account, scope) in &admission.counted {
+            let limits = self.policy.limits(*scope);
+            let withdrawn = self.accounts.note(account, |book| book.withdraw(&admission.claim, limits, admission.at)).await;
             if let Err(error) = withdrawn {
                 tracing::warn!(%error, %account, "a question that was not taken counts all the same");
             }
@@ -297,7 +361,7 @@ impl Quotas {
     }
 
     /// Counts what a turn has used, and gives its place back when it has ended.
-    async fn settle(&self, accounts: &[Account], used: Used, ended: Option<&Holder>, now: Timestamp) {
+    pub(super) async fn settle(&self, accounts: &[Account], used: Used, ended: Option<&Holder>, now: Timestamp) {
         for account in accounts {
             let Some(scope) = account.scope() else { continue };
             let limits = self.policy.limits(scope);
@@ -306,7 +370,7 @@ impl Quotas {
             if !is_charged && ended.is_none() {
                 continue;
             }
-            let settled = self.accounts.change(account, |book| {
+            let settled = self.accounts.note(account, |book| {
                 if is_charged {
                     book.charge(used, now);
                 }
@@ -320,13 +384,15 @@ impl Quotas {
         }
     }
 
-    fn without_ledger(&self, error: Unavailable) -> Result<(), Limited> {
-        match self.policy.fails {
-            Fails::Open => {
+    /// Whether a request is admitted that could not be counted. That there was no time for it is no reason to.
+    fn without_ledger(&self, fault: accounts::Fault) -> Result<(), Limited> {
+        match (fault, self.policy.fails) {
+            (accounts::Fault::Busy, _) => Err(Limited::Busy),
+            (accounts::Fault::Unavailable(error), Fails::Open) => {
                 tracing::warn!(%error, "admitted a request without counting it");
                 Ok(())
             }
-            Fails::Closed => Err(Limited::Unavailable(error)),
+            (accounts::Fault::Unavailable(error), Fails::Closed) => Err(Limited::Unavailable(error)),
         }
     }
 }
@@ -344,7 +410,7 @@ impl Service {
     /// [`Limited`].
     pub async fn admit_request(&self, asker: &Asker<'_>) -> Result<Vec<Standing>, Limited> {
         match &self.quotas {
-            Some(quotas) => Box::pin(quotas.admit_request(asker, Self::now())).await,
+            Some(quotas) => Box::pin(quotas.admit_request(asker, Self::now(), &self.instruments)).await,
             None => Ok(Vec::new()),
         }
     }
@@ -355,20 +421,19 @@ impl Service {
     /// # Errors
     /// [`StartError`]: nothing was promised to the client, no worker will act, and nothing counts.
     pub async fn start_for(&self, asker: &Asker<'_>, new: NewConversation, is_fresh: bool) -> Result<(Started, Vec<Standing>), StartError> {
+        let id = new.id;
         let is_asked = self.quotas.is_some() || self.behalf.is_some();
-        let is_again = is_asked && new.request_digest.is_some() && self.ports.store.load(new.id).await?.is_some();
-        let admission = if is_again { None } else { self.admit(asker, Holder::new(new.id, 1)).await? };
-        let answers = self.answers.as_deref().filter(|_| !is_fresh);
-        let started = async {
-            let delegation = match self.delegation(asker, new.id).await {
-                // What was begun has its own.
-                Err(_) if is_again => None,
-                delegation => delegation?,
-            };
-            self.begin(new, answers, counting(admission.as_ref()), delegation).await
+        if is_asked && self.has_begun(&new).await? {
+            return Ok((Started { id }, Vec::new()));
+        }
+        let admission = self.admit(asker, id, 1).await?;
+        let began = async {
+            let answers = self.answers.as_deref().filter(|_| !is_fresh);
+            let delegation = self.delegation(asker, id).await?;
+            self.begin(new, answers, &admission, delegation).await
         };
-        let started = Box::pin(started).await;
-        self.concluded(admission, started).await
+        let began = Box::pin(began).await;
+        Ok((Started { id }, self.concluded(Some(admission), began).await?))
     }
 
     /// Asks the next question in a conversation and wakes a worker; tells how the quotas stand that count it. A request that was sent again,
@@ -377,63 +442,49 @@ impl Service {
     /// # Errors
     /// [`RequestError`]: nothing was promised to the client, no worker will act, and nothing counts.
     pub async fn follow_up(&self, asker: &Asker<'_>, id: ConversationId, asked: &FollowUp) -> Result<Vec<Standing>, RequestError> {
-        let admission = self.admit_follow_up(asker, id, asked).await?;
-        let accounts = counting(admission.as_ref());
-        let began = Box::pin(self.begin_turn(asker, id, asked, &accounts)).await;
-        Ok(self.concluded(admission, began).await?.1)
+        let mut held = None;
+        let began = Box::pin(self.begin_turn(asker, id, asked, &mut held)).await;
+        self.concluded(held, began).await
     }
 
-    async fn admit_follow_up(&self, asker: &Asker<'_>, id: ConversationId, asked: &FollowUp) -> Result<Option<Admission>, RequestError> {
-        if self.quotas.is_none() {
-            return Ok(None);
-        }
-        let found = self.load_own(asker.caller, id).await?.ok_or(RequestError::Unknown)?.conversation;
-        let is_again = asked.key.as_ref().is_some_and(|key| found.keyed_requests.iter().any(|earlier| earlier.request.key == key.key));
-        // Neither begins a turn.
-        if is_again || !found.stage.is_terminal() {
-            return Ok(None);
-        }
-        Ok(self.admit(asker, Holder::new(id, found.turn + 1)).await?)
+    /// The admission to the turn of `begun`, which is about to begin. It is kept in `held`, so that a second try has it; one that is there for
+    /// an earlier turn, which somebody else has begun meanwhile, is taken back.
+    pub(super) async fn admit_to<'a>(
+        &self,
+        asker: &Asker<'_>,
+        begun: &Conversation,
+        held: &'a mut Option<Admission>,
+    ) -> Result<&'a Admission, Limited> {
+        let admission = match held.take() {
+            Some(admission) if admission.is_for(begun) => admission,
+            other => {
+                self.withdraw(other).await;
+                self.admit(asker, begun.id, begun.turn).await?
+            }
+        };
+        Ok(held.insert(admission))
     }
 
-    async fn admit(&self, asker: &Asker<'_>, holder: Holder) -> Result<Option<Admission>, Limited> {
-        let Some(quotas) = &self.quotas else { return Ok(None) };
+    async fn admit(&self, asker: &Asker<'_>, id: ConversationId, turn: u32) -> Result<Admission, Limited> {
+        let Some(quotas) = &self.quotas else { return Ok(Admission::uncounted(id, turn)) };
         let life = self.budgets.turn + self.budgets.cancellation + PLACE_GRACE;
-        Box::pin(quotas.admit(asker, holder, life, Self::now())).await.map(Some)
+        Box::pin(quotas.admit(asker, Admission::new(id, turn, Self::now()), life, &self.instruments)).await
     }
 
-    /// What came of an admitted question; where that is nothing, the admission is taken back.
-    async fn concluded<T, E>(&self, admission: Option<Admission>, outcome: Result<T, E>) -> Result<(T, Vec<Standing>), E> {
-        match (outcome, admission) {
-            (Ok(value), admission) => Ok((value, admission.map(|admission| admission.standings).unwrap_or_default())),
-            (Err(error), admission) => {
-                if let (Some(quotas), Some(admission)) = (&self.quotas, &admission) {
-                    Box::pin(quotas.withdraw(admission)).await;
-                }
-                Err(error)
+    /// How the quotas stand that count a turn. Where the request did not begin it, its admission is taken back.
+    async fn concluded<E>(&self, held: Option<Admission>, began: Result<Began, E>) -> Result<Vec<Standing>, E> {
+        match (held, began) {
+            (Some(admission), Ok(Began::Now)) => Ok(admission.standings),
+            (held, began) => {
+                self.withdraw(held).await;
+                began.map(|_| Vec::new())
             }
         }
     }
 
-    /// Counts what the turn of a committed `conversation` has used since `before`, and gives its place back when it has ended.
-    pub(super) async fn settle(&self, before: &Usage, conversation: &Conversation) {
-        let Some(quotas) = &self.quotas else { return };
-        let Usage { prompt_tokens, completion_tokens, warehouse_ms, .. } = &conversation.usage;
-        let tokens = (prompt_tokens + completion_tokens).saturating_sub(before.prompt_tokens + before.completion_tokens);
-        let used = Used { tokens, warehouse_ms: warehouse_ms.saturating_sub(before.warehouse_ms) };
-        let ended = conversation.stage.is_terminal().then(|| Holder::new(conversation.id, conversation.turn));
-        // On the heap: it is part of every commit.
-        Box::pin(quotas.settle(&conversation.accounts, used, ended.as_ref(), Self::now())).await;
+    async fn withdraw(&self, held: Option<Admission>) {
+        if let (Some(quotas), Some(admission)) = (&self.quotas, &held) {
+            Box::pin(quotas.withdraw(admission)).await;
+        }
     }
-
-    /// Gives the place of a conversation back that was removed while its turn was running.
-    pub(super) async fn settle_removed(&self, conversation: &Conversation) {
-        let Some(quotas) = self.quotas.as_ref().filter(|_| !conversation.stage.is_terminal()) else { return };
-        let holder = Holder::new(conversation.id, conversation.turn);
-        Box::pin(quotas.settle(&conversation.accounts, Used::default(), Some(&holder), Self::now())).await;
-    }
-}
-
-fn counting(admission: Option<&Admission>) -> Vec<Account> {
-    admission.map(|admission| admission.accounts.clone()).unwrap_or_default()
 }

@@ -1,9 +1,9 @@
-//! Reading: status with long poll, messages, history, results, readiness. Reads call no model and no warehouse, and change
+//! Reading: status with long poll, messages, history, results. Reads call no model and no warehouse, and change
 //! nothing but for one thing: an overdue wake is sent again, which is harmless because wakes are fenced.
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
     Service,
@@ -33,33 +33,6 @@ pub struct Labels {
     /// The device label.
     pub device_id: Option<String>,
 }
-
-/// How one dependency is doing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Dependency {
-    /// Which port.
-    pub name: &'static str,
-    /// Which kind of adapter.
-    pub kind: &'static str,
-    /// How long the answer took.
-    pub latency: Duration,
-    /// What is wrong; absent when it answers.
-    pub fault: Option<String>,
-    /// Whether no question can be answered without it.
-    pub is_needed: bool,
-}
-
-/// How all dependencies are doing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Readiness {
-    /// Store, queue, model and warehouse, and the cache and the ledger of quotas where there is one.
-    pub dependencies: Vec<Dependency>,
-    /// The name of the model that answers.
-    pub model: String,
-}
-
-/// How long one dependency has to answer a readiness probe. Sail may have to be started for it.
-const PROBE: Duration = Duration::from_secs(15);
 
 impl Service {
     /// Reads a conversation; with `wait` not before its revision differs or the time is up. `None` when it is unknown or not for `caller`.
@@ -190,31 +163,6 @@ impl Service {
     pub async fn inspect(&self, id: ConversationId) -> Result<Option<Conversation>, Error> {
         Ok(self.load_shown(id).await?.map(|found| found.conversation))
     }
-
-    /// Asks every dependency whether it answers, all at once.
-    pub async fn readiness(&self) -> Readiness {
-        let ports = &self.ports;
-        let cache = async {
-            let cache = &self.answers.as_ref()?.cache;
-            Some(Dependency { is_needed: false, ..dependency("cache", cache.kind(), cache.probe()).await })
-        };
-        let ledger = async {
-            let ledger = self.quotas.as_ref()?.ledger();
-            Some(Dependency { is_needed: false, ..dependency("quotas", ledger.kind(), ledger.probe()).await })
-        };
-        let (store, queue, model, warehouse, cache, ledger) = tokio::join!(
-            dependency("store", ports.store.kind(), ports.store.probe()),
-            dependency("queue", ports.wakes.kind(), ports.wakes.probe()),
-            dependency("model", ports.model.kind(), ports.model.probe()),
-            dependency("warehouse", ports.warehouse.kind(), ports.warehouse.probe()),
-            cache,
-            ledger,
-        );
-        Readiness {
-            dependencies: [store, queue, model, warehouse].into_iter().chain(cache).chain(ledger).collect(),
-            model: ports.model.name().to_owned(),
-        }
-    }
 }
 
 /// Whether `caller` is shown `conversation`. What an administrator is shown of others is logged.
@@ -225,18 +173,4 @@ pub(super) fn is_shown(caller: &Caller, conversation: &Conversation) -> bool {
         tracing::info!(conversation.id = %conversation.id, caller = caller.scope(), owner, "an administrator reads what belongs to another");
     }
     access.is_some()
-}
-
-async fn dependency<E: std::fmt::Display>(
-    name: &'static str,
-    kind: &'static str,
-    probe: impl Future<Output = Result<(), E>>,
-) -> Dependency {
-    let began = Instant::now();
-    let fault = match timeout(PROBE, probe).await {
-        Ok(Ok(())) => None,
-        Ok(Err(error)) => Some(error.to_string()),
-        Err(_) => Some(format!("no answer within {} s", PROBE.as_secs())),
-    };
-    Dependency { name, kind, latency: began.elapsed(), fault, is_needed: true }
 }

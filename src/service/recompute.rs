@@ -94,14 +94,14 @@ impl Service {
         let launch = async { self.warehouse(conversation)?.launch(&statement).await };
         let run = match self.call("launch", Some(&statement.sql), self.settings.warehouse_timeout, launch).await {
             Ok(Ok(run)) => run,
-            Ok(Err(error)) => return failed_call(error),
+            Ok(Err(error)) => return self.failed_call(conversation.id, error),
             Err(_) => return Again::Running,
         };
         let wait = self.settings.invocation;
         let poll = async { self.warehouse(conversation)?.poll(&run.id, Phase::Executing, wait).await };
         let polled = match self.call("poll", None, wait + self.settings.warehouse_timeout, poll).await {
             Ok(Ok(state)) => state,
-            Ok(Err(error)) => return failed_call(error),
+            Ok(Err(error)) => return self.failed_call(conversation.id, error),
             Err(_) => return Again::Running,
         };
         match polled {
@@ -130,7 +130,8 @@ impl Service {
     }
 
     async fn failed_again(&self, id: ConversationId, rows: Recompute, error: String) -> Result<Advance, StepError> {
-        tracing::warn!(conversation.id = %id, query = rows.query, error, "could not compute expired rows again");
+        let told = self.told(&error);
+        tracing::warn!(conversation.id = %id, query = rows.query, error = told, "could not compute expired rows again");
         self.note(id, rows.query, Some(error), None).await?;
         Ok(Advance::Ended)
     }
@@ -156,16 +157,17 @@ impl Service {
         }
         Ok(None)
     }
-}
 
-fn failed_call(error: warehouse::Error) -> Again {
-    match error {
-        warehouse::Error::Unavailable { detail, .. } => {
-            tracing::warn!(detail, "the warehouse is unavailable for rows that are to be computed again");
-            Again::Running
-        }
-        warehouse::Error::Misconfigured(error) | warehouse::Error::NotAdmitted(error) | warehouse::Error::Refused(error) => {
-            Again::Failed(error)
+    fn failed_call(&self, id: ConversationId, error: warehouse::Error) -> Again {
+        match error {
+            warehouse::Error::Unavailable { detail, .. } => {
+                let detail = self.told(&detail);
+                tracing::warn!(conversation.id = %id, detail, "the warehouse is unavailable for rows that are to be computed again");
+                Again::Running
+            }
+            warehouse::Error::Misconfigured(error) | warehouse::Error::NotAdmitted(error) | warehouse::Error::Refused(error) => {
+                Again::Failed(error)
+            }
         }
     }
 }

@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::{Asker, Limited, Service};
+use super::{
+    Asker, Limited, Service,
+    quota::{Admission, Began},
+};
 use crate::{
     conversation::{
-        Account, Caller, Conversation, ConversationId, Declined, FollowUp, Rating, RequestKey, Stage, Transition, cancel, follow_up, rate,
+        Caller, Conversation, ConversationId, Declined, FollowUp, Rating, RequestKey, Stage, Transition, cancel, follow_up, rate,
     },
     queue::{self, Wake},
     store::{self, ETag, Versioned},
@@ -73,25 +76,29 @@ pub enum Canceled {
 }
 
 impl Service {
-    /// Begins the next turn of a conversation, whose use counts for `accounts`, and wakes a worker.
+    /// Begins the next turn of a conversation and wakes a worker. Whoever asks is admitted to the turn that what was read shows to be the
+    /// next one; what admits them is in `held`, also where no turn began.
     pub(super) async fn begin_turn(
         &self,
         asker: &Asker<'_>,
         id: ConversationId,
         asked: &FollowUp,
-        accounts: &[Account],
-    ) -> Result<(), RequestError> {
+        held: &mut Option<Admission>,
+    ) -> Result<Began, RequestError> {
         for _ in 0..TRIES {
             let Versioned { conversation, etag } = self.load_own(asker.caller, id).await?.ok_or(RequestError::Unknown)?;
             if let Some(turn) = asked.key.as_ref().map_or(Ok(None), |key| turn_of(&conversation, key))? {
-                return self.join_turn(&conversation, turn).await;
+                self.join_turn(&conversation, turn).await?;
+                return Ok(Began::Before);
             }
             let begun = follow_up(conversation, asked.clone(), &self.budgets, Self::now())?.conversation;
+            let admission = self.admit_to(asker, &begun, held).await?;
             let delegation = self.delegation(asker, id).await?;
-            let next = Conversation { accounts: accounts.to_vec(), delegation, ..begun };
+            let next = admission.counting(Conversation { delegation, ..begun });
             if let Some(etag) = self.try_commit(&next, &etag).await? {
                 let wake = Wake::of(&next);
-                return Ok(self.wake_or_withdraw(next, &etag, wake).await?);
+                self.wake_or_withdraw(next, &etag, wake).await?;
+                return Ok(Began::Now);
             }
         }
         Err(RequestError::Contended)
@@ -119,6 +126,8 @@ impl Service {
             }
             let Some(Transition { conversation, wake }) = cancel(conversation, Self::now()) else { return Err(RequestError::TurnEnded) };
             if self.try_commit(&conversation, &etag).await?.is_some() {
+                // Its answer will not come, also where its query has yet to be stopped.
+                self.let_others_lead(&conversation).await;
                 self.count_ended(&conversation);
                 return Ok(if wake.is_some() { self.wake_to_cancel(&conversation).await } else { Canceled::Now });
             }
@@ -148,6 +157,7 @@ impl Service {
                 Err(store::Error::Conflict(_)) => sleep(self.settings.replica_lag / 4).await,
                 removed => {
                     removed?;
+                    self.let_others_lead(&conversation).await;
                     self.settle_removed(&conversation).await;
                     self.recent.removed(id);
                     self.changes.removed(id);

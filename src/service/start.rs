@@ -6,10 +6,11 @@ use super::{
     Limited, Service,
     answers::{Answers, FOLLOW_EVERY},
     perform::number,
+    quota::{Admission, Began},
 };
 use crate::{
     conversation::{
-        Account, Answered, Conversation, ConversationId, Delegation, ErrorCode, NewConversation, Outcome, Stage, apply, recall,
+        Answered, Conversation, ConversationId, Delegation, ErrorCode, NewConversation, Outcome, Revision, Stage, Transition, apply, recall,
     },
     queue::{self, Wake},
     store::{self, ETag, Versioned},
@@ -49,20 +50,21 @@ impl Service {
     /// # Errors
     /// [`StartError`]: nothing was promised to the client, and no worker will act.
     pub async fn start(&self, new: NewConversation) -> Result<Started, StartError> {
-        self.begin(new, None, Vec::new(), None).await
+        let id = new.id;
+        self.begin(new, None, &Admission::uncounted(id, 1), None).await?;
+        Ok(Started { id })
     }
 
     /// [`Service::start`] with the answer out of `answers`, where the same question was answered lately: then the conversation has ended with
-    /// that answer by the time that this returns. Its use counts for `accounts`, and its queries run by `delegation`.
+    /// that answer by the time that this returns. Its use counts as `admission` says, and its queries run by `delegation`.
     pub(super) async fn begin(
         &self,
         new: NewConversation,
         answers: Option<&Answers>,
-        accounts: Vec<Account>,
+        admission: &Admission,
         delegation: Option<Box<Delegation>>,
-    ) -> Result<Started, StartError> {
-        let conversation = Conversation { accounts, delegation, ..Conversation::start(new, Self::now()) };
-        let id = conversation.id;
+    ) -> Result<Began, StartError> {
+        let conversation = admission.counting(Conversation { delegation, ..Conversation::start(new.clone(), Self::now()) });
         let answered = match answers {
             Some(answers) => answers.find(&conversation, Self::now()).await,
             None => None,
@@ -74,7 +76,7 @@ impl Service {
                     && self.answer_again(&conversation, &etag, &answered).await
                 {
                     self.instruments.lookup("hit");
-                    return Ok(Started { id });
+                    return Ok(Began::Now);
                 }
                 let follows = match answers {
                     Some(answers) => {
@@ -86,11 +88,26 @@ impl Service {
                 };
                 let wake = Wake { follows, ..Wake::of(&conversation) };
                 self.wake_or_withdraw(conversation, &etag, wake).await?;
+                Ok(Began::Now)
             }
-            Err(store::Error::Exists(_)) => self.join(&conversation).await?,
-            Err(error) => return Err(error.into()),
+            Err(store::Error::Exists(_)) => {
+                let found = self.load_since(new.id, Revision::FIRST).await?;
+                match self.join(&new, found).await? {
+                    Earlier::Begun => Ok(Began::Before),
+                    Earlier::Withdrawn(at, etag) => self.begin_anew(Conversation { revision: at.next(), ..conversation }, &etag).await,
+                }
+            }
+            Err(error) => Err(error.into()),
         }
-        Ok(Started { id })
+    }
+
+    /// Whether an earlier request with the same idempotency key has begun what `new` asks for. Then that was joined, and nothing is left to begin.
+    pub(super) async fn has_begun(&self, new: &NewConversation) -> Result<bool, StartError> {
+        if new.request_digest.is_none() {
+            return Ok(false);
+        }
+        let found = self.ports.store.load(new.id).await?;
+        Ok(found.is_some() && matches!(self.join(new, found).await?, Earlier::Begun))
     }
 
     /// Ends the turn with an answer that was made before; false where that could not be stored. Then, or when the process dies before, the
@@ -115,7 +132,7 @@ impl Service {
     /// Wakes a worker by `wake` for the turn that `conversation` has just begun.
     ///
     /// # Errors
-    /// [`queue::Error`]: then the turn has ended.
+    /// [`queue::Error`]: then the turn has ended, and whoever was admitted to it takes that back.
     pub(super) async fn wake_or_withdraw(&self, mut conversation: Conversation, etag: &ETag, wake: Wake) -> Result<(), queue::Error> {
         let delay = if wake.follows { FOLLOW_EVERY } else { Duration::ZERO };
         let Err(error) = self.wake(wake, delay).await else { return Ok(()) };
@@ -124,47 +141,64 @@ impl Service {
         let turn = conversation.turn;
         conversation.keyed_requests.retain(|keyed| keyed.turn != turn);
         let detail = "No worker could be woken: the queue did not answer.".to_owned();
-        if let Some(answers) = &self.answers {
-            answers.ended(&conversation).await;
-        }
+        self.let_others_lead(&conversation).await;
         let ended = apply(conversation, Outcome::Ended { code: ErrorCode::Abandoned, detail }, &self.budgets, Self::now());
-        if let Some(transition) = ended
-            && let Err(error) = self.commit(&transition.conversation, etag).await
-        {
-            tracing::warn!(conversation.id = %transition.conversation.id, %error, "could not withdraw a conversation that has no wake");
+        if let Some(Transition { conversation, .. }) = ended {
+            match self.ports.store.commit(&conversation, etag).await {
+                Ok(_) => self.tell(&conversation),
+                Err(error) => {
+                    tracing::warn!(conversation.id = %conversation.id, %error, "could not withdraw a conversation that has no wake")
+                }
+            }
         }
         Err(error)
     }
 
     /// A request that was sent again finds what the first one made. Its wake is sent again too as long as no worker has
-    /// begun: the first request may have died before it could. What was withdrawn, because nobody could be woken, begins anew: its client was
-    /// told to try again.
-    async fn join(&self, asked: &Conversation) -> Result<(), StartError> {
-        let found = self.load_since(asked.id, asked.revision).await?;
-        let is_ours = |found: &Conversation| (&found.owner, &found.request_digest) == (&asked.owner, &asked.request_digest);
+    /// begun: the first request may have died before it could. What was withdrawn, because nobody could be woken, is to begin anew: its client
+    /// was told to try again.
+    async fn join(&self, new: &NewConversation, found: Option<Versioned>) -> Result<Earlier, StartError> {
+        let is_ours = |found: &Conversation| (&found.owner, &found.request_digest) == (&new.owner, &new.request_digest);
         let Some(Versioned { conversation: found, etag }) = found.filter(|found| is_ours(&found.conversation)) else {
             return Err(StartError::IdempotencyMismatch);
         };
         if is_withdrawn(&found) {
-            return self.begin_anew(Conversation { revision: found.revision.next(), ..asked.clone() }, &etag).await;
+            return Ok(Earlier::Withdrawn(found.revision, etag));
         }
-        if found.revision == asked.revision && found.stage == Stage::Planning {
+        if found.revision == Revision::FIRST && found.stage == Stage::Planning {
             self.wake(Wake::of(&found), Duration::ZERO).await?;
         }
-        Ok(())
+        Ok(Earlier::Begun)
     }
 
-    async fn begin_anew(&self, conversation: Conversation, withdrawn: &ETag) -> Result<(), StartError> {
+    async fn begin_anew(&self, conversation: Conversation, withdrawn: &ETag) -> Result<Began, StartError> {
         match self.commit(&conversation, withdrawn).await {
             Ok(etag) => {
                 let wake = Wake::of(&conversation);
-                Ok(self.wake_or_withdraw(conversation, &etag, wake).await?)
+                self.wake_or_withdraw(conversation, &etag, wake).await?;
+                Ok(Began::Now)
             }
             // Another request with the same key was faster.
-            Err(store::Error::Conflict(_)) => Ok(()),
+            Err(store::Error::Conflict(_)) => Ok(Began::Before),
             Err(error) => Err(error.into()),
         }
     }
+
+    /// Tells whoever waits for the answer of `conversation`, if that is to be made for others too, that it is there or will not come.
+    pub(super) async fn let_others_lead(&self, conversation: &Conversation) {
+        // No follow-up is answered for anybody else.
+        if let Some(answers) = self.answers.as_deref().filter(|_| conversation.turn == 1) {
+            answers.ended(conversation).await;
+        }
+    }
+}
+
+/// What became of an earlier request with the same idempotency key.
+enum Earlier {
+    /// It began the conversation.
+    Begun,
+    /// It began it, and withdrew it at this version, because nobody could be woken.
+    Withdrawn(Revision, ETag),
 }
 
 /// Whether a first turn ended before anybody had begun with it.

@@ -11,6 +11,7 @@ use tracing::Instrument as _;
 use super::{
     Service,
     answers::FOLLOW_EVERY,
+    charge::{Call, tokens_since},
     observed::{end_work, query_outcome},
     protocol::{Conflict, DELIVERIES_UNTIL_GONE, Fence, conflict, fence, needs_repair},
 };
@@ -86,7 +87,10 @@ impl Service {
         let Some(stored) = self.load_since(id, wake.revision).await? else { return Self::unknown(wake, dequeue_count) };
         match fence(wake.revision, stored.conversation.revision) {
             Fence::Perform => {
-                self.count_wake(&stored.conversation);
+                // Who follows another's answer is not late: it looks as often as it is to.
+                if !wake.follows {
+                    self.count_wake(&stored.conversation);
+                }
                 if wake.follows { self.follow(stored, delivered).await } else { self.drive(stored, delivered).await }
             }
             Fence::Advanced => self.repair(&stored.conversation, delivered).await,
@@ -125,9 +129,13 @@ impl Service {
         while let Some(next) = effect(&conversation, &self.budgets, Self::now()) {
             let (id, refused_over) = (conversation.id, conversation.revision);
             let may_be_dropped = matches!(next, Effect::AskModel { .. } | Effect::Poll { .. });
+            let call = Call::default();
             let outcome = tokio::select! {
-                outcome = self.perform(&conversation, next, until.saturating_duration_since(Instant::now())) => outcome?,
-                () = self.superseded(id, refused_over), if may_be_dropped => return self.overtaken(id, refused_over, delivered).await,
+                outcome = self.perform(&conversation, next, until.saturating_duration_since(Instant::now()), &call) => outcome?,
+                () = self.superseded(id, refused_over), if may_be_dropped => {
+                    self.settle_dropped(&conversation, &call).await;
+                    return self.overtaken(id, refused_over, delivered).await;
+                }
             };
             let (launched, used_before) = (launched(&outcome), conversation.usage.clone());
             let (ended, repairs) = (query_outcome(&outcome), conversation.spent.repairs);
@@ -136,6 +144,7 @@ impl Service {
             etag = match self.commit_step(&conversation, &used_before, &etag).await {
                 Err(store::Error::Conflict(id)) => {
                     self.stop_unwanted(&conversation, launched).await;
+                    self.settle_unwanted(&conversation, tokens_since(&used_before, &conversation.usage)).await;
                     return self.overtaken(id, refused_over, delivered).await;
                 }
                 Err(store::Error::TooLarge { id, bytes }) => return self.end_too_large(id, refused_over, bytes, delivered).await,
@@ -156,11 +165,11 @@ impl Service {
     async fn commit_step(&self, conversation: &Conversation, used_before: &Usage, expected: &ETag) -> Result<ETag, store::Error> {
         let answered = self.to_keep(conversation).await;
         let etag = self.ports.store.commit(conversation, expected).await?;
-        if let Some(answers) = self.answers.as_deref().filter(|_| conversation.turn == 1 && conversation.stage.is_terminal()) {
-            if let Some(answered) = answered {
-                answers.keep(conversation, answered).await;
-            }
-            answers.ended(conversation).await;
+        if let (Some(answers), Some(answered)) = (&self.answers, answered) {
+            answers.keep(conversation, answered).await;
+        }
+        if conversation.stage.is_terminal() {
+            self.let_others_lead(conversation).await;
         }
         self.settle(used_before, conversation).await;
         self.tell(conversation);
@@ -222,7 +231,7 @@ impl Service {
     }
 
     /// Tells those who wait in this process what was committed.
-    fn tell(&self, conversation: &Conversation) {
+    pub(super) fn tell(&self, conversation: &Conversation) {
         self.recent.committed(conversation);
         self.changes.committed(conversation);
         tracing::debug!(

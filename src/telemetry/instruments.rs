@@ -25,6 +25,7 @@ pub struct Instruments {
     queries: Counter<u64>,
     repairs: Counter<u64>,
     answers: Counter<u64>,
+    uncounted: Counter<u64>,
     model: Histogram<f64>,
     tokens: Histogram<u64>,
     warehouse: Histogram<f64>,
@@ -71,6 +72,10 @@ impl Default for Instruments {
             answers: (meter.u64_counter("asklake.cache.lookups"))
                 .with_unit("{question}")
                 .with_description("Questions that were looked up among the answers that are kept, by outcome.")
+                .build(),
+            uncounted: (meter.u64_counter("asklake.quota.uncounted"))
+                .with_unit("{request}")
+                .with_description("Requests that were admitted without being counted, while the ledger of quotas did not answer.")
                 .build(),
             model: seconds(&meter, "gen_ai.client.operation.duration", "Time of one call of the model."),
             tokens: (meter.u64_histogram("gen_ai.client.token.usage"))
@@ -123,6 +128,11 @@ impl Instruments {
     /// A question was looked up among the answers that are kept.
     pub fn lookup(&self, outcome: &'static str) {
         self.answers.add(1, &[KeyValue::new("outcome", outcome)]);
+    }
+
+    /// A request was admitted without being counted; `counts` is what would have counted: the request, or its question.
+    pub fn uncounted(&self, counts: &'static str) {
+        self.uncounted.add(1, &[KeyValue::new("counts", counts)]);
     }
 
     /// So many queries were given back to the model.

@@ -139,6 +139,32 @@ async fn a_page_may_read_if_its_origin_is_allowed_to_the_letter() {
 }
 
 #[tokio::test]
+async fn a_page_may_send_and_read_every_header_that_the_contract_has() {
+    let server = server(&ALLOWED).await;
+    let listed = |response: &Response, name: &str| -> Vec<String> {
+        response.headers()[name].to_str().unwrap().split(", ").map(str::to_owned).collect()
+    };
+    let preflight = ask(&server, Method::OPTIONS, ALLOWED[0]).await;
+    let sent = [
+        "authorization",
+        "cache-control",
+        "content-type",
+        "idempotency-key",
+        "if-none-match",
+        "last-event-id",
+        "prefer",
+        "traceparent",
+        "tracestate",
+        "x-api-key",
+        "x-request-id",
+    ];
+    assert_eq!(listed(&preflight, "access-control-allow-headers"), sent);
+    let read =
+        ["content-disposition", "etag", "location", "ratelimit", "ratelimit-policy", "retry-after", "www-authenticate", "x-request-id"];
+    assert_eq!(listed(&ask(&server, Method::GET, ALLOWED[0]).await, "access-control-expose-headers"), read);
+}
+
+#[tokio::test]
 async fn without_allowed_origins_no_page_may_read_and_with_a_star_every_page_but_without_its_session() {
     let closed = server(&[]).await;
     for origin in ALLOWED.iter().chain(&FOREIGN) {

@@ -411,3 +411,21 @@ async fn health_ready_and_openapi_answer() {
     let echoed = server.request(Method::GET, "/api/health").header("X-Request-Id", "my-id-1").send().await.unwrap();
     assert_eq!(echoed.headers()["x-request-id"], "my-id-1");
 }
+
+#[tokio::test]
+async fn a_hundred_questions_whether_it_is_ready_ask_the_dependencies_once() {
+    let mut model = ScriptedModel::querying(0, Duration::ZERO);
+    model.probe_time = Duration::from_millis(300);
+    let model = Arc::new(model);
+    let server = TestServer::start(Arc::clone(&model) as _, Arc::new(ScriptedWarehouse::new(Duration::ZERO))).await;
+    // The first one is gone before there is an answer, and costs those after it nothing.
+    let gone = tokio::time::timeout(Duration::from_millis(100), server.get("/api/ready")).await;
+    assert!(gone.is_err());
+    let asked = futures_util::future::join_all((0..100).map(|_| server.get("/api/ready"))).await;
+    assert!(asked.iter().all(|answer| answer.status() == StatusCode::OK));
+    assert_eq!(server.get("/api/ready").await.status(), StatusCode::OK, "nor is it asked again a moment later");
+    assert_eq!(model.probes.load(Ordering::SeqCst), 1);
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    assert_eq!(server.get("/api/ready").await.status(), StatusCode::OK);
+    assert_eq!(model.probes.load(Ordering::SeqCst), 2, "a result is not kept for long");
+}

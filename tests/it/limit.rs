@@ -1,15 +1,18 @@
 //! Quotas: the ledgers by their contract, what a book says, and how quotas hold for clients, over instances, and without a ledger.
 
 mod book;
+mod bursts;
+mod charges;
 mod clients;
 mod instances;
 mod ledgers;
+mod races;
 
 use std::sync::Arc;
 
 use asklake::{
-    conversation::{Budgets, Caller, ConversationId, NewConversation},
-    limit::{Ledger, Limits},
+    conversation::{Account, Budgets, Caller, ConversationId, NewConversation, Scope, Timestamp},
+    limit::{Ledger, Limits, Measure},
     model::Model,
     service::{Fails, Policy, Ports, Quotas, Service, Settings},
     warehouse::Warehouse,
@@ -39,6 +42,13 @@ pub fn within(
 ) -> Service {
     let ports = Ports { store: Arc::clone(&embedded.store), wakes: Arc::clone(&embedded.sender), model, warehouse };
     Service::new(ports, lake(), Budgets::default(), Settings::default()).within(Quotas::new(ledger, policy))
+}
+
+/// What the app has left of each measure of questions that `limits` has a limit for.
+pub async fn left(ledger: &dyn Ledger, limits: &Limits) -> Vec<u64> {
+    let book = ledger.load(&Account::of_app()).await.unwrap().map(|found| found.book).unwrap_or_default();
+    let standings = book.standings(Scope::App, &Measure::OF_QUESTIONS, limits, Timestamp::now());
+    standings.iter().map(|standing| standing.left).collect()
 }
 
 fn new(caller: &Caller) -> NewConversation {

@@ -269,6 +269,27 @@ async fn whoever_waits_for_an_answer_that_does_not_come_is_answered_by_itself() 
     assert_eq!(asked.launches(), 2);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_waits_for_one_that_is_canceled_or_deleted_is_answered_by_itself_and_soon() {
+    for end in [Method::POST, Method::DELETE] {
+        let gate = Arc::new(Gate::default());
+        let asked = Asked::with(ScriptedModel::querying(1, Duration::ZERO), gated(&gate), Arc::new(MemoryCache::default()), HOUR).await;
+        let leader = asked.server.ask("which films?").await;
+        gate.reached.notified().await;
+        let follower = asked.server.ask("Which films").await;
+        let began = std::time::Instant::now();
+        let path = if end == Method::POST { format!("/api/chat/{leader}/cancel") } else { format!("/api/chat/{leader}") };
+        assert!(asked.server.request(end.clone(), &path).send().await.unwrap().status().is_success());
+        gate.opened.notify_one();
+        gate.reached.notified().await;
+        gate.opened.notify_one();
+        let ended = asked.server.ended(&follower).await;
+        assert_eq!((&ended["status"], ended.get("cached")), (&json!("completed"), None), "{ended}");
+        assert!(began.elapsed() < Duration::from_secs(45), "the lease would be over after 60 s: {:?}", began.elapsed());
+        assert_eq!(asked.launches(), 2);
+    }
+}
+
 /// A cache whose leases are over soon.
 #[derive(Default)]
 struct Fleeting(MemoryCache);

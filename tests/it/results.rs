@@ -23,6 +23,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     embedded::Embedded,
+    log::Log,
     scripted::{ScriptedModel, ScriptedWarehouse, answer, query, statement},
     server::TestServer,
 };
@@ -113,6 +114,10 @@ struct World {
 
 impl World {
     async fn new(warehouse: Moody) -> Self {
+        Self::with(warehouse, Settings::default()).await
+    }
+
+    async fn with(warehouse: Moody, settings: Settings) -> Self {
         let mut embedded = Embedded::open();
         let store = Arc::new(Forgetful { store: Arc::clone(&embedded.store), forgets: AtomicBool::new(false) });
         embedded.store = Arc::clone(&store) as _;
@@ -126,7 +131,7 @@ impl World {
         model.pondered = Some("why?".into());
         let model = Arc::new(model);
         let (http, worker) = (http::Settings::default(), worker::Settings::default());
-        let server = TestServer::start_on(embedded, model, Arc::clone(&warehouse) as _, http, worker, Settings::default()).await;
+        let server = TestServer::start_on(embedded, model, Arc::clone(&warehouse) as _, http, worker, settings).await;
         Self { server, store, warehouse, shown }
     }
 
@@ -197,6 +202,23 @@ async fn rows_that_cannot_be_computed_again_say_why_until_somebody_tries_once_mo
     world.warehouse.refuses.store(false, Ordering::SeqCst);
     assert_eq!(world.post(&path).await.status(), StatusCode::ACCEPTED);
     world.until(&path, |status, _| status == 200).await;
+}
+
+#[tokio::test]
+async fn what_an_engine_says_of_expired_rows_is_logged_only_where_content_may_be_told() {
+    for tells_content in [false, true] {
+        let log = Log::begin();
+        let world = World::with(Moody::new(), Settings { tells_content, ..Settings::default() }).await;
+        let (_, path) = world.answered().await;
+        world.store.forgets.store(true, Ordering::SeqCst);
+        world.warehouse.refuses.store(true, Ordering::SeqCst);
+        assert_eq!(world.post(&path).await.status(), StatusCode::ACCEPTED);
+        world.until(&path, |status, body| status == 410 && body["detail"].as_str().unwrap().contains("the table is gone")).await;
+        let logged = log.text();
+        assert!(logged.contains("could not compute expired rows again"), "{logged}");
+        assert_eq!(logged.contains("the table is gone"), tells_content, "{logged}");
+        world.server.stop().await;
+    }
 }
 
 #[tokio::test]

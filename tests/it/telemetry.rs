@@ -12,6 +12,7 @@ use std::{
 use bytes::Bytes;
 use opentelemetry_proto::tonic::{
     collector::{logs::v1::ExportLogsServiceRequest, metrics::v1::ExportMetricsServiceRequest, trace::v1::ExportTraceServiceRequest},
+    metrics::v1::{Metric, metric::Data},
     trace::v1::Span,
 };
 use prost::Message as _;
@@ -24,6 +25,7 @@ use self::ingestion::Ingestion;
 use crate::{
     cli::User,
     openai::fake::{Answer, Fake},
+    support::flight::Statements,
 };
 
 /// Stand in question, SQL, rows and answer, and nowhere else.
@@ -64,10 +66,19 @@ impl Collector {
         resources.flat_map(|resource| resource.scope_spans).flat_map(|scope| scope.spans).collect()
     }
 
-    fn metrics(&self) -> Vec<String> {
+    fn metrics(&self) -> Vec<Metric> {
         let requests = self.at("/v1/metrics").into_iter().map(|body| ExportMetricsServiceRequest::decode(body).unwrap());
         let resources = requests.flat_map(|request| request.resource_metrics);
-        resources.flat_map(|resource| resource.scope_metrics).flat_map(|scope| scope.metrics).map(|metric| metric.name).collect()
+        resources.flat_map(|resource| resource.scope_metrics).flat_map(|scope| scope.metrics).collect()
+    }
+
+    /// How often a duration was recorded by the end.
+    fn recorded(&self, name: &str) -> u64 {
+        let of = |metric: &Metric| match &metric.data {
+            Some(Data::Histogram(histogram)) => histogram.data_points.iter().map(|point| point.count).sum(),
+            _ => 0,
+        };
+        self.metrics().iter().filter(|metric| metric.name == name).map(of).max().unwrap_or(0)
     }
 
     /// All that was received, whatever it is.
@@ -153,7 +164,7 @@ async fn a_trace_goes_from_the_client_through_the_queue_to_model_and_warehouse_a
         "gen_ai.client.token.usage",
         "db.client.operation.duration",
     ] {
-        assert!(metrics.iter().any(|metric| metric == name), "{name} in {metrics:?}");
+        assert!(metrics.iter().any(|metric| metric.name == name), "{name} in {metrics:?}");
     }
     for body in collector.at("/v1/logs") {
         ExportLogsServiceRequest::decode(body).unwrap();
@@ -234,4 +245,64 @@ async fn a_collector_that_cannot_be_reached_keeps_nobody_waiting() {
     let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str())];
     let ended = tokio::time::timeout(Duration::from_secs(300), conversed(&variables));
     ended.await.expect("the question is answered and the server ends");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_are_admitted_without_being_counted_are_told_of() {
+    let collector = Collector::start().await;
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let redis = format!("redis://{closed}");
+    let log = conversed(&[
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.base),
+        ("REDIS_URL", &redis),
+        ("QUOTA_FAILS", "open"),
+        ("QUOTA_APP_QUESTIONS_PER_DAY", "1"),
+        ("QUOTA_APP_REQUESTS_PER_MINUTE", "1"),
+    ])
+    .await;
+    let metrics = collector.metrics();
+    let uncounted: Vec<&Metric> = metrics.iter().filter(|metric| metric.name == "asklake.quota.uncounted").collect();
+    assert!(!uncounted.is_empty(), "{metrics:?}");
+    let told = format!("{uncounted:?}");
+    assert!(told.contains("request") && told.contains("question"), "{told}");
+    assert!(log.contains("admitted a request without counting it"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_looks_for_the_answer_to_the_same_question_is_no_late_wake() {
+    let (collector, warehouse) = (Collector::start().await, Statements::start(Duration::from_secs(4)).await);
+    let call = Answer::call(
+        "execute_spark_sql",
+        &json!({"sql_query": "SELECT count(*) AS number FROM imdb.movies_delta", "reasoning": "to see"}).to_string(),
+    );
+    let answer = Answer::text("It is 42.", "stop");
+    let model = Fake::start(vec![call, answer.clone(), answer.clone(), answer]).await;
+    let user = User::new();
+    let base_url = format!("{}/v1", model.base);
+    let mut served = tokio::task::block_in_place(|| {
+        user.serve_with(&[
+            ("OPENAI_BASE_URL", &base_url),
+            ("OPENAI_MODEL", "m"),
+            ("MODEL_ANSWER_FORMAT", "text"),
+            ("FLIGHT_SQL_URL", warehouse.url()),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.base),
+        ])
+    });
+    let client = reqwest::Client::new();
+    let mut asked = Vec::new();
+    for question in ["How many films?", "how many films"] {
+        let start = client.post(format!("{}/api/chat/start", served.base)).json(&json!({"question": question}));
+        let started: Value = start.send().await.unwrap().json().await.unwrap();
+        asked.push(started["conversation_id"].as_str().unwrap().to_owned());
+    }
+    for id in &asked {
+        crate::contract::eventually("it is answered", async || {
+            let status = client.get(format!("{}/api/chat/{id}/status?wait=5", served.base)).send().await.unwrap();
+            (status.json::<Value>().await.unwrap()["status"] != "processing").then_some(())
+        })
+        .await;
+    }
+    served.signal("-TERM");
+    assert_eq!(tokio::task::block_in_place(|| served.ended()), Some(0));
+    assert_eq!(collector.recorded("asklake.wake.age"), 1, "that of the one which was answered, not those that looked for it");
 }

@@ -12,6 +12,7 @@ pub mod flight;
 pub mod handler;
 pub mod host;
 pub mod issuer;
+pub mod log;
 pub mod oidc;
 pub mod redis;
 pub mod scripted;

@@ -35,14 +35,21 @@ pub struct ScriptedModel {
     time: Duration,
     /// A question to which it never comes to a reply.
     pub pondered: Option<String>,
+    /// Calls so far, those without a reply included.
+    pub begun: AtomicUsize,
     /// Replies given so far.
     pub calls: AtomicUsize,
+    /// Probes so far.
+    pub probes: AtomicUsize,
+    /// How long one takes.
+    pub probe_time: Duration,
 }
 
 impl ScriptedModel {
     /// A model that replies by `script` after `time`.
     pub fn new(time: Duration, script: impl Fn(&Request, usize) -> Result<Decision, model::Error> + Send + Sync + 'static) -> Self {
-        Self { script: Box::new(script), time, pondered: None, calls: AtomicUsize::new(0) }
+        let [begun, calls, probes] = [const { AtomicUsize::new(0) }; 3];
+        Self { script: Box::new(script), time, pondered: None, begun, calls, probes, probe_time: Duration::ZERO }
     }
 
     /// A model that runs `queries` queries, one after the other and each another one, and then answers.
@@ -82,6 +89,7 @@ impl Model for ScriptedModel {
     }
 
     async fn reply(&self, request: &Request, _listener: &Listener<'_>) -> Result<Reply, model::Error> {
+        self.begun.fetch_add(1, Ordering::SeqCst);
         let is_pondered = |entry: &Entry| matches!((entry, &self.pondered), (Entry::Question(text), Some(hard)) if text == hard);
         if request.transcript.last().is_some_and(is_pondered) {
             std::future::pending::<()>().await;
@@ -93,6 +101,8 @@ impl Model for ScriptedModel {
     }
 
     async fn probe(&self) -> Result<(), model::Error> {
+        self.probes.fetch_add(1, Ordering::SeqCst);
+        tokio::time::sleep(self.probe_time).await;
         Ok(())
     }
 }

@@ -258,7 +258,8 @@ impl SqlWarehouse {
     fn failed(&self, id: &str, Fault { error_code, message }: Fault) -> RunState {
         // The workspace's fault and not the statement's: another launch may work.
         if ["TEMPORARILY_UNAVAILABLE", "WORKSPACE_TEMPORARILY_UNAVAILABLE", "SERVICE_UNDER_MAINTENANCE"].contains(&error_code.as_str()) {
-            tracing::warn!(statement.id = id, error_code, message, "Databricks dropped a statement");
+            // Its message may quote the statement.
+            tracing::warn!(statement.id = id, error_code, "Databricks dropped a statement");
             return self.lost(id);
         }
         let sql = self.launched().by_token.values().filter_map(|launch| launch.get()).find(|launch| launch.statement_id == id).cloned();

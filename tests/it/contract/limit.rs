@@ -7,11 +7,12 @@ use asklake::{
     limit::{
         Ledger, Limits,
         accounts::Accounts,
-        book::{Book, Holder, Used},
+        book::{Book, Claim, Holder, Used},
     },
 };
 use async_trait::async_trait;
 use futures_util::future::join_all;
+use uuid::Uuid;
 
 use super::eventually;
 
@@ -59,8 +60,8 @@ fn account() -> Account {
     Account::of_address("192.0.2.1")
 }
 
-fn holder() -> Holder {
-    Holder::new(ConversationId::random(), 1)
+fn claim() -> Claim {
+    Claim::new(Holder::new(ConversationId::random(), 1), Uuid::new_v4())
 }
 
 fn charged(tokens: u64) -> Book {
@@ -74,7 +75,7 @@ pub async fn a_book_is_read_as_it_was_written(harness: &impl Harness) {
     assert_eq!(one.load(&account()).await.unwrap(), None);
     let mut book = charged(1 << 53);
     let limits = Limits { at_once: Some(3), ..Limits::default() };
-    book.admit(&holder(), HOUR, &limits, Timestamp::now()).unwrap();
+    book.admit(&claim(), HOUR, &limits, Timestamp::now()).unwrap();
     assert!(one.replace(&account(), &book, None, HOUR).await.unwrap());
     assert_eq!(other.load(&account()).await.unwrap().unwrap().book, book);
     assert_eq!(other.load(&Account::of_app()).await.unwrap(), None, "another account");
@@ -134,7 +135,7 @@ async fn burst<T: Send + 'static>(harness: &impl Harness, change: impl Fn(&mut B
 
 pub async fn a_burst_over_many_instances_is_admitted_to_the_limit_and_no_further(harness: &impl Harness) {
     let limits = Limits { at_once: Some(17), questions: Some(1000), ..Limits::default() };
-    let admitted = burst(harness, move |book| book.admit(&holder(), HOUR, &limits, Timestamp::now()).is_ok()).await;
+    let admitted = burst(harness, move |book| book.admit(&claim(), HOUR, &limits, Timestamp::now()).is_ok()).await;
     let admitted = admitted.into_iter().filter(|is_admitted| *is_admitted).count();
     // One that was refused the answer, not the change, was asked again: then there are fewer, never more.
     assert!(admitted <= 17 && admitted > 17 / 2, "{admitted}");

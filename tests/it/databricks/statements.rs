@@ -129,6 +129,16 @@ async fn a_closed_statement_and_one_that_the_workspace_dropped_are_lost() {
 }
 
 #[tokio::test]
+async fn what_the_workspace_says_of_a_statement_that_it_dropped_is_not_logged() {
+    let log = crate::support::log::Log::begin();
+    let dropped =
+        r#"{"statement_id":"s","status":{"state":"FAILED","error":{"error_code":"TEMPORARILY_UNAVAILABLE","message":"near 'a secret'"}}}"#;
+    assert_eq!(seen(dropped).await, RunState::Lost);
+    let logged = log.text();
+    assert!(logged.contains("TEMPORARILY_UNAVAILABLE") && !logged.contains("a secret"), "{logged}");
+}
+
+#[tokio::test]
 async fn a_chunk_that_is_gone_loses_the_statement() {
     let (stand_in, _lake) = workspace(Manner { chunk_rows: 4, ..Manner::default() }).await;
     let fixture = sql_warehouse(with_token(&stand_in));

@@ -6,10 +6,11 @@ use asklake::{
     conversation::{ConversationId, Scope, Timestamp},
     limit::{
         Limits, Measure, Quota,
-        book::{Book, DAY, Holder, MINUTE, Used},
+        book::{Book, Claim, DAY, Holder, MINUTE, Used},
     },
 };
 use proptest::prelude::*;
+use uuid::Uuid;
 
 /// Noon of some day.
 const NOON: i64 = 1_795_003_200_000 - 1_795_003_200_000 % 86_400_000 + 43_200_000;
@@ -18,8 +19,15 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_unix_millis(NOON + 1000 * seconds)
 }
 
-fn holder() -> Holder {
-    Holder::new(ConversationId::random(), 1)
+/// That of a request to begin a turn that nobody else asks for.
+fn claim() -> Claim {
+    Claim::new(Holder::new(ConversationId::random(), 1), Uuid::new_v4())
+}
+
+/// Those of requests to begin the same turn.
+fn claims<const N: usize>() -> [Claim; N] {
+    let holder = Holder::new(ConversationId::random(), 1);
+    [(); N].map(|()| Claim::new(holder.clone(), Uuid::new_v4()))
 }
 
 const LIFE: Duration = Duration::from_secs(60);
@@ -28,29 +36,100 @@ const LIMITS: Limits = Limits { requests: Some(5), at_once: Some(2), questions: 
 #[test]
 fn a_place_is_free_again_when_it_is_given_back_or_whoever_held_it_is_dead() {
     let mut book = Book::default();
-    let (first, second) = (holder(), holder());
+    let (first, second) = (claim(), claim());
     book.admit(&first, LIFE, &LIMITS, at(0)).unwrap();
     book.admit(&second, LIFE, &LIMITS, at(1)).unwrap();
-    assert_eq!(book.admit(&holder(), LIFE, &LIMITS, at(2)), Err(Measure::AtOnce));
-    book.release(&first);
-    book.release(&first);
-    book.admit(&holder(), LIFE, &LIMITS, at(3)).unwrap();
-    assert_eq!(book.admit(&holder(), LIFE, &LIMITS, at(4)), Err(Measure::AtOnce));
+    assert_eq!(book.admit(&claim(), LIFE, &LIMITS, at(2)), Err(Measure::AtOnce));
+    book.release(first.holder());
+    book.release(first.holder());
+    book.admit(&claim(), LIFE, &LIMITS, at(3)).unwrap();
+    assert_eq!(book.admit(&claim(), LIFE, &LIMITS, at(4)), Err(Measure::AtOnce));
     // The second's is over at 61, and was never given back.
-    assert_eq!(book.admit(&holder(), LIFE, &LIMITS, at(60)), Err(Measure::AtOnce));
-    book.admit(&holder(), LIFE, &LIMITS, at(61)).unwrap();
+    assert_eq!(book.admit(&claim(), LIFE, &LIMITS, at(60)), Err(Measure::AtOnce));
+    book.admit(&claim(), LIFE, &LIMITS, at(61)).unwrap();
+}
+
+/// What is left of questions and of places.
+fn both_left(book: &Book) -> (u64, u64) {
+    (left(book, Measure::Questions, 0), left(book, Measure::AtOnce, 0))
 }
 
 #[test]
 fn a_question_that_has_its_place_is_counted_once() {
     let mut book = Book::default();
-    let same = holder();
+    let same = claim();
     for _ in 0..10 {
         book.admit(&same, LIFE, &LIMITS, at(0)).unwrap();
     }
-    assert_eq!(left(&book, Measure::Questions, 0), 3);
-    book.withdraw(&same, at(0));
-    assert_eq!((left(&book, Measure::Questions, 0), left(&book, Measure::AtOnce, 0)), (4, 2));
+    assert_eq!(both_left(&book), (3, 1));
+    book.withdraw(&same, &LIMITS, at(0));
+    assert_eq!(both_left(&book), (4, 2));
+}
+
+#[test]
+fn requests_for_the_same_turn_share_its_place_until_none_of_them_is_left() {
+    let orders: [[usize; 3]; 6] = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+    for order in orders {
+        let mut book = Book::default();
+        let other = claim();
+        book.admit(&other, LIFE, &LIMITS, at(0)).unwrap();
+        let requests = claims::<3>();
+        for request in &requests {
+            book.admit(request, LIFE, &LIMITS, at(0)).unwrap();
+        }
+        assert_eq!(both_left(&book), (2, 0), "one question");
+        let [first, second, last] = order.map(|index| &requests[index]);
+        for request in [first, second, first] {
+            book.withdraw(request, &LIMITS, at(0));
+            assert_eq!(both_left(&book), (2, 0), "whoever is left has begun the turn, or will: {order:?}");
+        }
+        for _ in 0..2 {
+            book.withdraw(last, &LIMITS, at(0));
+            assert_eq!(both_left(&book), (3, 1), "{order:?}");
+        }
+    }
+}
+
+#[test]
+fn a_question_that_was_answered_stays_counted_whoever_asked_for_it_in_vain() {
+    let mut book = Book::default();
+    let [winner, loser, late] = claims();
+    book.admit(&winner, LIFE, &LIMITS, at(0)).unwrap();
+    book.admit(&loser, LIFE, &LIMITS, at(0)).unwrap();
+    book.release(winner.holder());
+    book.withdraw(&loser, &LIMITS, at(0));
+    assert_eq!(both_left(&book), (3, 2));
+    // By one that did not see yet that it has ended.
+    book.admit(&late, LIFE, &LIMITS, at(0)).unwrap();
+    book.withdraw(&loser, &LIMITS, at(0));
+    assert_eq!(both_left(&book), (2, 1));
+    book.withdraw(&late, &LIMITS, at(0));
+    assert_eq!(both_left(&book), (3, 2));
+}
+
+#[test]
+fn without_places_each_request_is_counted_and_taken_back_by_itself() {
+    let mut book = Book::default();
+    let limits = Limits { at_once: None, ..LIMITS };
+    let requests = claims::<3>();
+    for (request, left) in requests.iter().zip([3, 2, 1]) {
+        book.admit(request, LIFE, &limits, at(0)).unwrap();
+        assert_eq!(both_left(&book), (left, 2));
+    }
+    for (request, left) in requests.iter().zip([2, 3]) {
+        book.withdraw(request, &limits, at(0));
+        assert_eq!(both_left(&book), (left, 2));
+    }
+}
+
+#[test]
+fn a_place_that_an_earlier_build_has_written_down_is_read() {
+    let mut book = Book::default();
+    book.admit(&claim(), LIFE, &LIMITS, at(0)).unwrap();
+    let mut stored = serde_json::to_value(&book).unwrap();
+    stored["places"][0].as_object_mut().unwrap().remove("requests").unwrap();
+    let book: Book = serde_json::from_value(stored).unwrap();
+    assert_eq!(both_left(&book), (3, 1));
 }
 
 #[test]
@@ -63,9 +142,9 @@ fn what_a_question_used_is_counted_afterwards_and_the_next_is_refused_when_all_i
     ] {
         let mut book = Book::default();
         book.charge(used, at(0));
-        assert_eq!(book.admit(&holder(), LIFE, &LIMITS, at(1)).err(), measure, "{used:?}");
+        assert_eq!(book.admit(&claim(), LIFE, &LIMITS, at(1)).err(), measure, "{used:?}");
         let tomorrow = at(12 * 3600);
-        book.admit(&holder(), LIFE, &LIMITS, tomorrow).unwrap();
+        book.admit(&claim(), LIFE, &LIMITS, tomorrow).unwrap();
     }
 }
 
@@ -73,11 +152,11 @@ fn what_a_question_used_is_counted_afterwards_and_the_next_is_refused_when_all_i
 fn a_day_is_that_of_utc_and_a_clock_that_is_behind_does_not_begin_it_again() {
     let mut book = Book::default();
     let limits = Limits { questions: Some(1), ..Limits::default() };
-    book.admit(&holder(), LIFE, &limits, at(12 * 3600 - 1)).unwrap();
-    assert_eq!(book.admit(&holder(), LIFE, &limits, at(12 * 3600 - 1)), Err(Measure::Questions));
-    book.admit(&holder(), LIFE, &limits, at(12 * 3600)).unwrap();
-    assert_eq!(book.admit(&holder(), LIFE, &limits, at(12 * 3600 - 1)), Err(Measure::Questions), "behind");
-    assert_eq!(book.admit(&holder(), LIFE, &limits, at(12 * 3600)), Err(Measure::Questions));
+    book.admit(&claim(), LIFE, &limits, at(12 * 3600 - 1)).unwrap();
+    assert_eq!(book.admit(&claim(), LIFE, &limits, at(12 * 3600 - 1)), Err(Measure::Questions));
+    book.admit(&claim(), LIFE, &limits, at(12 * 3600)).unwrap();
+    assert_eq!(book.admit(&claim(), LIFE, &limits, at(12 * 3600 - 1)), Err(Measure::Questions), "behind");
+    assert_eq!(book.admit(&claim(), LIFE, &limits, at(12 * 3600)), Err(Measure::Questions));
 }
 
 #[test]
@@ -85,7 +164,7 @@ fn a_refused_question_is_not_counted() {
     let mut book = Book::default();
     let limits = Limits { at_once: Some(0), questions: Some(4), ..Limits::default() };
     for _ in 0..10 {
-        book.admit(&holder(), LIFE, &limits, at(0)).unwrap_err();
+        book.admit(&claim(), LIFE, &limits, at(0)).unwrap_err();
     }
     assert_eq!(book.standings(Scope::App, &[Measure::Questions], &limits, at(0))[0].left, 4);
 }
@@ -132,7 +211,8 @@ proptest! {
     #[test]
     fn no_limit_is_passed(acts in proptest::collection::vec(act(), 0..200)) {
         let (mut book, mut now) = (Book::default(), at(0));
-        let holders: Vec<Holder> = (0..6).map(|_| holder()).collect();
+        // Two requests for each of three turns.
+        let requests: Vec<Claim> = (0..3).flat_map(|_| claims::<2>()).collect();
         let (mut minute, mut drawn) = (0, 0);
         let (mut day, mut questions, mut tokens, mut millis) = (0, 0_i64, 0, 0);
         for act in acts {
@@ -143,17 +223,17 @@ proptest! {
                 Act::Draw(most) => drawn += book.draw(most, 5, now),
                 Act::Admit(index) => {
                     let before = book.clone();
-                    if book.admit(&holders[index], LIFE, &LIMITS, now).is_ok() && left(&book, Measure::Questions, 0) < left(&before, Measure::Questions, 0) {
+                    if book.admit(&requests[index], LIFE, &LIMITS, now).is_ok() && left(&book, Measure::Questions, 0) < left(&before, Measure::Questions, 0) {
                         questions += 1;
                         prop_assert!(tokens < 100 && millis / 1000 < 10);
                     }
                 }
                 Act::Withdraw(index) => {
                     let before = left(&book, Measure::Questions, 0);
-                    book.withdraw(&holders[index], now);
+                    book.withdraw(&requests[index], &LIMITS, now);
                     questions -= i64::try_from(left(&book, Measure::Questions, 0) - before).unwrap();
                 }
-                Act::Release(index) => book.release(&holders[index]),
+                Act::Release(index) => book.release(requests[index].holder()),
                 Act::Charge(more, longer) => {
                     book.charge(Used { tokens: more, warehouse_ms: longer }, now);
                     (tokens, millis) = (tokens + more, millis + longer);

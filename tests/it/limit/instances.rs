@@ -13,7 +13,7 @@ use asklake::{
     limit::{
         Ledger, Limits, Unavailable, Version, Versioned,
         accounts::Accounts,
-        book::{Book, Holder},
+        book::{Book, Claim, Holder},
         redis::RedisLedger,
     },
     queue::Wake,
@@ -22,6 +22,7 @@ use asklake::{
 };
 use async_trait::async_trait;
 use futures_util::future::join_all;
+use uuid::Uuid;
 
 use super::{NONE, for_all, new, within};
 use crate::{
@@ -33,7 +34,7 @@ use crate::{
     },
 };
 
-fn instance(embedded: &Embedded, ledger: Arc<dyn Ledger>, policy: Policy) -> Service {
+pub fn instance(embedded: &Embedded, ledger: Arc<dyn Ledger>, policy: Policy) -> Service {
     let model = Arc::new(ScriptedModel::querying(0, Duration::ZERO));
     within(embedded, model, Arc::new(ScriptedWarehouse::new(Duration::ZERO)), ledger, policy)
 }
@@ -42,12 +43,12 @@ fn in_redis(server: &RedisServer) -> Arc<dyn Ledger> {
     Arc::new(RedisLedger::new(Arc::new(Redis::new(&server.url()).unwrap())))
 }
 
-fn from(network: &str) -> Asker<'static> {
+pub fn from(network: &str) -> Asker<'static> {
     Asker { caller: &Caller::Anonymous, network: Some(network.into()), proof: None }
 }
 
 /// Whether a question is admitted.
-async fn asks(service: &Service, asker: &Asker<'_>) -> Result<(), Limited> {
+pub async fn asks(service: &Service, asker: &Asker<'_>) -> Result<(), Limited> {
     match service.start_for(asker, new(asker.caller), true).await {
         Ok(_) => Ok(()),
         Err(StartError::Limited(limited)) => Err(limited),
@@ -80,7 +81,7 @@ async fn principals_and_addresses_have_quotas_of_their_own_and_what_one_refuses_
         let asked = asks(&service, &Asker { caller, network: Some(network.into()), proof: None }).await;
         asked.err().map(|limited| match limited {
             Limited::Reached(standing) => standing.quota.name(),
-            Limited::Unavailable(error) => panic!("{error}"),
+            other => panic!("{other}"),
         })
     };
     assert_eq!(refusal(&ann, "192.0.2.1").await, None);
@@ -116,7 +117,8 @@ async fn while_the_ledger_is_away_questions_and_requests_are_admitted_or_refused
                 }
             }
         }
-        let ledger = service.readiness().await.dependencies.into_iter().find(|dependency| dependency.name == "quotas").unwrap();
+        let readiness = service.readiness().await;
+        let ledger = readiness.dependencies.iter().find(|dependency| dependency.name == "quotas").unwrap();
         assert!(ledger.fault.is_some() && !ledger.is_needed);
         // It comes back empty, and counts again.
         server.resume();
@@ -137,10 +139,10 @@ async fn a_place_that_a_dead_worker_left_behind_is_given_back_by_the_next_delive
     service.step(wake, 1).await.unwrap();
     // As it is when the worker dies between the commit that ended the turn and giving the place back.
     let accounts = Accounts::new(ledger);
-    let (limits, holder) = (Limits { at_once: Some(1), ..NONE }, Holder::new(started.id, 1));
+    let (limits, claim) = (Limits { at_once: Some(1), ..NONE }, Claim::new(Holder::new(started.id, 1), Uuid::new_v4()));
     let app = Account::of_app();
     let held = accounts
-        .change(&app, |book| book.admit(&holder, Duration::from_secs(3600), &limits, asklake::conversation::Timestamp::now()).is_ok());
+        .change(&app, |book| book.admit(&claim, Duration::from_secs(3600), &limits, asklake::conversation::Timestamp::now()).is_ok());
     assert!(held.await.unwrap());
     assert!(matches!(asks(&service, &Asker::local(&caller)).await, Err(Limited::Reached(_))));
     service.step(wake, 2).await.unwrap();
