@@ -7,6 +7,7 @@ mod check;
 mod lines;
 pub mod nearest;
 pub mod vocabulary;
+pub mod yaml;
 
 use std::{collections::BTreeMap, fmt, path::Path};
 
