@@ -12,6 +12,7 @@ use std::{
 
 use asklake::{
     conversation::{Phase, RunId},
+    sql::Catalog,
     warehouse::{
         Error, RunState, Warehouse,
         flight::{self, FlightSql},
@@ -128,14 +129,40 @@ async fn a_missing_binary_or_lake_or_table_says_what_to_do() {
     let detail = misconfigured(Sail::new(config, &lake::catalog()).probe().await);
     assert!(["/nowhere/sail", "make tools", "SAIL_BIN"].iter().all(|part| detail.contains(part)), "{detail}");
 
-    let config = sail::Config { lake: "/nowhere/lake".into(), ..lake::config(&lake) };
-    let detail = misconfigured(Sail::new(config, &lake::catalog()).probe().await);
+    let nowhere = || sail::Config { lake: "/nowhere/lake".into(), ..lake::config(&lake) };
+    let detail = misconfigured(Sail::new(nowhere(), &Catalog::embedded().expect("valid")).probe().await);
     assert!(["/nowhere/lake", "make tools", "asklake import DIR --lake"].iter().all(|part| detail.contains(part)), "{detail}");
+    let detail = misconfigured(Sail::new(nowhere(), &lake::catalog()).probe().await);
+    assert!(["/nowhere/lake", "LAKE_DIR"].iter().all(|part| detail.contains(part)) && !detail.contains("make tools"), "{detail}");
 
+    let detail = misconfigured(Sail::new(lake::config(&lake), &Catalog::embedded().expect("valid")).probe().await);
+    assert!(detail.contains("lacks imdb.movies_delta") && detail.contains("asklake import DIR --lake"), "{detail}");
+}
+
+#[tokio::test]
+async fn a_missing_table_of_ones_own_is_told_with_where_it_was_looked_for() {
+    let lake = lake::write();
     fs::remove_file(lake.path().join("lake/films.parquet")).expect("remove");
-    let sail = sail(&lake);
-    let detail = misconfigured(sail.probe().await);
-    assert!(detail.contains("lacks lake.films;") && detail.contains("asklake import"), "{detail}");
+    let detail = misconfigured(sail(&lake).probe().await);
+    let path = lake.path().join("lake/films").display().to_string();
+    assert!(detail.contains(&format!("lacks lake.films (there is neither {path}.parquet nor a *.parquet in {path}/)")), "{detail}");
+    // Neither of them can make this table.
+    assert!(!detail.contains("make tools") && !detail.contains("asklake import"), "{detail}");
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_parquet_is_named_by_the_view_and_the_query_that_meet_it() {
+    let lake = lake::write();
+    fs::write(lake.path().join("lake/ratings/b.parquet"), "no Parquet").expect("write");
+    let named = "files of the lake that are no Parquet: lake/ratings/b.parquet";
+    // A view over it cannot be made.
+    let detail = unavailable(sail(&lake).probe().await);
+    assert!(detail.contains("`lake`.`rated`") && detail.ends_with(named), "{detail}");
+    let catalog = Catalog { views: vec![], ..lake::catalog() };
+    let fixture = fixture(Sail::new(lake::config(&lake), &catalog));
+    let message = fixture.error("SELECT tconst FROM lake.ratings LIMIT 11").await;
+    assert!(message.ends_with(named), "{message}");
+    assert_eq!(fixture.rows("SELECT count(*) FROM lake.films", 10).await.rows, [[json!(3)]]);
 }
 
 #[tokio::test]
