@@ -4,6 +4,7 @@ mod answers;
 mod behalf;
 mod changes;
 mod draft;
+mod fit;
 mod observed;
 mod perform;
 pub mod protocol;

@@ -360,4 +360,8 @@ impl Warehouse for Sail {
     async fn probe(&self) -> Result<(), Error> {
         self.host.engine().await.map(drop)
     }
+
+    fn is_free(&self) -> bool {
+        true
+    }
 }

@@ -11,8 +11,9 @@ use std::{
 };
 
 use asklake::{
-    conversation::{Phase, RunId},
-    sql::Catalog,
+    conversation::{Budgets, Phase, RunId},
+    service::{Ports, Service, Settings},
+    sql::{Catalog, Lake},
     warehouse::{
         Error, RunState, Warehouse,
         flight::{self, FlightSql},
@@ -28,6 +29,10 @@ use tokio::time::{Instant, sleep};
 use crate::{
     contract::warehouse::{self as contract, Fixture},
     lake,
+    support::{
+        embedded::Embedded,
+        scripted::{ScriptedModel, ScriptedWarehouse},
+    },
 };
 
 /// Computes for minutes in an operator that does not yield: closing its stream does not stop it.
@@ -163,6 +168,27 @@ async fn a_file_that_is_no_parquet_is_named_by_the_view_and_the_query_that_meet_
     let message = fixture.error("SELECT tconst FROM lake.ratings LIMIT 11").await;
     assert!(message.ends_with(named), "{message}");
     assert_eq!(fixture.rows("SELECT count(*) FROM lake.films", 10).await.rows, [[json!(3)]]);
+}
+
+#[tokio::test]
+async fn what_a_warehouse_lacks_of_the_catalog_is_asked_for_where_that_is_free_and_nowhere_else() {
+    let lake = lake::write();
+    let mut catalog = lake::catalog();
+    catalog.tables[0].columns[2].data_type = "string".into();
+    let embedded = Embedded::open();
+    let service = |warehouse: Arc<dyn Warehouse>| {
+        let model = Arc::new(ScriptedModel::querying(1, Duration::ZERO));
+        let ports = Ports { store: embedded.store.clone(), wakes: embedded.sender.clone(), model, warehouse };
+        Service::new(ports, Lake::new(Arc::new(catalog.clone()), 1000), Budgets::default(), Settings::default())
+    };
+    let wrong = Some(vec!["lake.films.startYear is int, but string in the catalog".to_owned()]);
+    let sail = Arc::new(sail(&lake));
+    let url = sail.url().await.expect("Sail starts");
+    assert_eq!(service(sail.clone()).misfits().await, wrong);
+    assert_eq!(service(Arc::new(FlightSql::new(flight_config(url), &catalog))).misfits().await, wrong);
+    let paid_for = Arc::new(ScriptedWarehouse::new(Duration::ZERO));
+    assert_eq!(service(paid_for.clone()).misfits().await, None);
+    assert!(paid_for.statements.lock().expect("statements").is_empty());
 }
 
 #[tokio::test]

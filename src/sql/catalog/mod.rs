@@ -4,6 +4,7 @@
 //! file is found by `check`, all of it at once; the words the offline planner understands are in `vocabulary`.
 
 mod check;
+mod fit;
 mod lines;
 pub mod nearest;
 pub mod vocabulary;
@@ -14,6 +15,7 @@ use std::{collections::BTreeMap, fmt, path::Path};
 use serde::{Deserialize, Serialize};
 
 pub use check::Fault;
+pub use fit::misfits;
 pub use lines::line_of;
 use vocabulary::Vocabulary;
 
