@@ -460,6 +460,24 @@ fn another_catalog_needs_no_code() {
 }
 
 #[test]
+fn the_catalog_of_the_documents_is_whole_and_its_questions_are_understood() {
+    let document = include_str!("../../docs/catalog.md");
+    let (_, rest) = document.split_once("```yaml\n").expect("an example");
+    let (yaml, _) = rest.split_once("```").expect("its end");
+    let catalog = Catalog::parse(yaml).unwrap_or_else(|faults| panic!("{faults:#?}"));
+    let guard = Guard::new(&catalog, 1000);
+    assert_eq!(catalog.check_queries(|sql| guard.admit(sql).map(drop).map_err(|refusal| refusal.reason)), []);
+    let planner = Planner::new(Arc::new(catalog));
+    for (question, plan) in [
+        ("What is the most expensive product?", "list products by price desc one"),
+        ("best norwegian products", "list products [NO] by stars desc"),
+        ("average price per country", "average price of products per country desc"),
+    ] {
+        assert_eq!(planner.explain(question), plan, "{question}");
+    }
+}
+
+#[test]
 fn without_a_planner_section_it_says_so() {
     let mut catalog = catalog();
     catalog.planner = None;
