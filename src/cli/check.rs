@@ -1,11 +1,12 @@
-//! `asklake check`: what is configured, what is embedded, what answers; every configuration error at once.
+//! `asklake check`: what is configured, what is embedded, what answers, and whether the lake is as its catalog describes it; every
+//! configuration error at once.
 
 use std::{io::Write, path::Path};
 
 use crate::{
     app::{App, read_catalog},
     config::{Config, Error, VARIABLES},
-    service::Settings,
+    service::{Service, Settings},
 };
 
 /// Prints what there is and returns whether all of it works.
@@ -21,7 +22,7 @@ pub async fn run(config: Result<Config, Vec<Error>>) -> anyhow::Result<bool> {
         let state = if is_set { "set".to_owned() } else { format!("default: {}", variable.default) };
         writeln!(out, "  {:width$} {state}", variable.name)?;
     }
-    let is_ready = match config {
+    let outcome = match config {
         Err(errors) => {
             writeln!(out, "\nConfiguration errors")?;
             errors.iter().try_for_each(|error| writeln!(out, "  {error}"))?;
@@ -30,21 +31,35 @@ pub async fn run(config: Result<Config, Vec<Error>>) -> anyhow::Result<bool> {
             if let Err(error) = read_catalog(file.as_deref().map(Path::new)) {
                 writeln!(out, "  {error:#}")?;
             }
-            false
+            Outcome::Faulty
         }
         Ok(config) => answers(&config, &mut out).await?,
     };
-    writeln!(out, "\n{}", if is_ready { "Everything answers." } else { "Not everything works: see above." })?;
+    let closing = match outcome {
+        Outcome::Ready => "Everything answers.",
+        Outcome::Limited => "Everything answers, but see above what whoever writes the answers cannot do.",
+        Outcome::Faulty => "Not everything works: see above.",
+    };
+    writeln!(out, "\n{closing}")?;
     std::io::stdout().write_all(&out)?;
-    Ok(is_ready)
+    Ok(outcome != Outcome::Faulty)
 }
 
-async fn answers(config: &Config, out: &mut Vec<u8>) -> anyhow::Result<bool> {
+/// What the check came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Ready,
+    /// All works, and yet most questions will be refused.
+    Limited,
+    Faulty,
+}
+
+async fn answers(config: &Config, out: &mut Vec<u8>) -> anyhow::Result<Outcome> {
     let app = match App::build(config, Settings::default()) {
         Ok(app) => app,
         Err(error) => {
             writeln!(out, "\nErrors\n  {error:#}")?;
-            return Ok(false);
+            return Ok(Outcome::Faulty);
         }
     };
     writeln!(out, "\nDependencies")?;
@@ -56,7 +71,32 @@ async fn answers(config: &Config, out: &mut Vec<u8>) -> anyhow::Result<bool> {
             .map_or_else(|| format!("ok, {} ms", dependency.latency.as_millis()), |fault| format!("FAILED: {fault}"));
         writeln!(out, "  {:10} {:22} {state}", dependency.name, dependency.kind)?;
     }
+    let answers = |name: &str| readiness.dependencies.iter().any(|dependency| dependency.name == name && dependency.fault.is_none());
+    let is_fit = fits(&app.service, answers("warehouse"), out).await?;
     writeln!(out, "  answers are written by: {}", readiness.model)?;
+    if let Some(caveat) = &readiness.caveat {
+        writeln!(out, "    {caveat}")?;
+    }
     writeln!(out, "  queries run as: {}", if app.service.is_on_behalf() { "whoever asks" } else { "asklake" })?;
-    Ok(readiness.dependencies.iter().all(|dependency| dependency.fault.is_none()))
+    let is_ready = is_fit && readiness.dependencies.iter().all(|dependency| dependency.fault.is_none());
+    Ok(match (is_ready, &readiness.caveat) {
+        (false, _) => Outcome::Faulty,
+        (true, Some(_)) => Outcome::Limited,
+        (true, None) => Outcome::Ready,
+    })
+}
+
+/// Tells whether the tables and views are as the catalog describes them, and returns false where they are not.
+async fn fits(service: &Service, answers: bool, out: &mut Vec<u8>) -> anyhow::Result<bool> {
+    let misfits = if answers { service.misfits().await } else { None };
+    let state = match &misfits {
+        None if answers => "not asked for: it would start a warehouse that is paid for",
+        None => "unknown: the warehouse does not answer",
+        Some(misfits) if misfits.is_empty() => "ok",
+        Some(_) => "FAILED:",
+    };
+    writeln!(out, "  {:10} {:22} {state}", "tables", "as the catalog says")?;
+    let misfits = misfits.unwrap_or_default();
+    misfits.iter().try_for_each(|misfit| writeln!(out, "    {misfit}"))?;
+    Ok(misfits.is_empty())
 }

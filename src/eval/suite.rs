@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, fmt, path::Path};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::sql::catalog::{Fault, line_of};
+use crate::sql::catalog::{Fault, line_of, yaml};
 
 /// A suite of questions.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,8 +127,8 @@ impl Suite {
     /// # Errors
     /// Every [`Fault`] at once.
     pub fn parse(yaml: &str) -> Result<Self, Vec<Fault>> {
-        let value: Value = serde_saphyr::from_str(yaml).map_err(|error| vec![fault("", format!("not readable as YAML: {error}"))])?;
-        let raw: RawSuite = serde_json::from_value(value).map_err(|error| vec![fault("", error.to_string())])?;
+        let raw: RawSuite =
+            serde_json::from_value(yaml::read(yaml).map_err(|fault| vec![fault])?).map_err(|error| vec![fault("", error.to_string())])?;
         let mut faults = Vec::new();
         let mut questions = Vec::with_capacity(raw.questions.len());
         if raw.questions.is_empty() {
@@ -217,6 +217,17 @@ mod tests {
         assert_eq!(suite.questions.len(), 3);
         assert_eq!(suite.questions[1].expected, Expected::Refusal { missing: "money".into() });
         assert_eq!(suite.questions[2].order, Some(false));
+    }
+
+    #[test]
+    fn ids_that_look_like_booleans_or_numbers_are_words() {
+        let suite = Suite::parse(
+            "name: shop\nquestions:\n  - {id: n, level: simple, question: How many?, sql: SELECT 1}\n  - {id: 007, level: simple, question: \
+             Which?, sql: SELECT 1, order: true}\n",
+        )
+        .unwrap();
+        assert_eq!(suite.questions.iter().map(|question| question.id.as_str()).collect::<Vec<_>>(), ["n", "007"]);
+        assert_eq!(suite.questions[1].order, Some(true));
     }
 
     #[test]

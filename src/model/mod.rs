@@ -160,6 +160,11 @@ pub trait Model: Send + Sync {
         true
     }
 
+    /// What it cannot do here although it answers, for whoever sets it up; most can do everything.
+    fn caveat(&self) -> Option<String> {
+        None
+    }
+
     /// A digest of all that the reply depends on: what would be sent for `request`, but neither address nor key.
     fn fingerprint(&self, request: &Request) -> String;
 

@@ -70,6 +70,10 @@ impl Model for Recorded {
         self.live.name()
     }
 
+    fn caveat(&self) -> Option<String> {
+        self.live.caveat()
+    }
+
     fn fingerprint(&self, request: &Request) -> String {
         self.live.fingerprint(request)
     }

@@ -5,6 +5,7 @@ mod behalf;
 mod changes;
 mod charge;
 mod draft;
+mod fit;
 mod observed;
 mod perform;
 pub mod protocol;

@@ -38,6 +38,8 @@ pub struct Readiness {
     pub dependencies: Vec<Dependency>,
     /// The name of the model that answers.
     pub model: String,
+    /// What that model cannot do here, for whoever set it up.
+    pub caveat: Option<String>,
 }
 
 /// How long one dependency has to answer a readiness probe. Sail may have to be started for it.
@@ -118,6 +120,7 @@ impl Service {
         Readiness {
             dependencies: [store, queue, model, warehouse].into_iter().chain(cache).chain(ledger).collect(),
             model: ports.model.name().to_owned(),
+            caveat: ports.model.caveat(),
         }
     }
 }

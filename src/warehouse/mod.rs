@@ -138,6 +138,11 @@ pub trait Warehouse: Send + Sync {
     /// # Errors
     /// [`Error::Unavailable`].
     async fn probe(&self) -> Result<(), Error>;
+
+    /// Whether a statement costs nothing but time: it wakes no machine that is paid for. Then `check` may read from every table.
+    fn is_free(&self) -> bool {
+        false
+    }
 }
 
 /// What a query is told that ran for too long.

@@ -130,6 +130,10 @@ impl Warehouse for Recorded {
     async fn probe(&self) -> Result<(), Error> {
         if self.tape.is_offline() { Ok(()) } else { self.live.probe().await }
     }
+
+    fn is_free(&self) -> bool {
+        self.live.is_free()
+    }
 }
 
 /// Tells one statement from another, whoever launches it.

@@ -186,7 +186,10 @@ impl Host {
     async fn start(&self) -> Result<Arc<Engine>, Error> {
         // Footers and folders are looked at again on every start: an import may have made what was missing.
         let statements = self.lake.statements().map_err(Error::Misconfigured)?;
-        Engine::start(&self.config, &statements, &self.shutdown).await
+        Engine::start(&self.config, &statements, &self.shutdown).await.map_err(|error| match error {
+            Error::Unavailable { detail, retry_after } => Error::Unavailable { detail: self.with_unreadable(detail), retry_after },
+            other => other,
+        })
     }
 
     async fn run(self: Arc<Self>, sql: String, rows: u64, report: Report) -> RunState {
@@ -234,9 +237,15 @@ impl Host {
                     engine.process.stop(Stop::Leftover);
                     return Attempt::Unclear;
                 }
-                Attempt::Ended(RunState::Failed(self.names.explain(&message, sql)))
+                Attempt::Ended(RunState::Failed(self.with_unreadable(self.names.explain(&message, sql))))
             }
         }
+    }
+
+    /// What went wrong, with the files that cannot be read where it may be for them: Sail names none.
+    fn with_unreadable(&self, told: String) -> String {
+        let unreadable = if told.contains("Parquet error") { self.lake.unreadable() } else { Vec::new() };
+        if unreadable.is_empty() { told } else { format!("{told}; files of the lake that are no Parquet: {}", unreadable.join(", ")) }
     }
 
     fn all_permits(&self) -> u32 {
@@ -350,5 +359,9 @@ impl Warehouse for Sail {
 
     async fn probe(&self) -> Result<(), Error> {
         self.host.engine().await.map(drop)
+    }
+
+    fn is_free(&self) -> bool {
+        true
     }
 }

@@ -132,6 +132,24 @@ tables:
 }
 
 #[test]
+fn unquoted_names_and_examples_that_look_like_booleans_or_numbers_are_text() {
+    let yaml = "\
+name: shop
+tables:
+  - name: shop.sales
+    description: Sales.
+    columns:
+      - {name: n, type: string, description: Country., examples: [NO, y, on, off, 08]}
+      - {name: paid, type: boolean, description: Whether it is paid., examples: [true, false]}
+";
+    let catalog = Catalog::parse(yaml).unwrap_or_else(|faults| panic!("{faults:#?}"));
+    let columns = &catalog.relation("shop.sales").unwrap().columns;
+    assert_eq!(columns[0].name, "n");
+    assert_eq!(columns[0].examples, ["NO", "y", "on", "off", "08"].map(serde_json::Value::from));
+    assert_eq!(columns[1].examples, [true, false].map(serde_json::Value::from));
+}
+
+#[test]
 fn broken_yaml_is_one_fault_that_says_where() {
     let found = faults("name: x\ntables: [");
     assert_eq!(found.len(), 1);

@@ -408,6 +408,89 @@ fn check_says_how_to_get_sail_and_a_lake() {
     }
 }
 
+/// A catalog of the tiny lake, with nothing but tables.
+const TINY: &str = "\
+name: tiny
+tables:
+  - name: lake.films
+    description: Films.
+    columns:
+      - {name: tconst, type: string, description: Identity.}
+      - {name: startYear, type: bigint, description: Year.}
+      - {name: genres, type: array<string>, description: Genres.}
+  - name: lake.ratings
+    description: Ratings.
+    columns:
+      - {name: tconst, type: string, description: Identity.}
+      - {name: numVotes, type: int, description: Votes.}
+views:
+  - name: lake.years
+    description: Years of films.
+    columns:
+      - {name: startYear, type: int, description: Year.}
+    sql: SELECT f.startYear FROM lake.films f
+";
+
+/// Checks a lake against a catalog, and gives what is said below the configuration.
+fn checked(user: &User, lake: &TempDir, catalog: &str) -> Ended {
+    let file = user.folder.path().join("catalog.yaml");
+    fs::write(&file, catalog).unwrap();
+    Ended::of(user.command(&["check"]).env("CATALOG_FILE", &file).env("LAKE_DIR", lake.path()).output().unwrap())
+}
+
+#[test]
+fn check_lists_all_of_the_lake_that_is_not_as_the_catalog_describes_it() {
+    let (user, lake) = (User::new(), lake::write());
+    let ended = checked(&user, &lake, TINY);
+    ended.assert_code(0);
+    assert!(ended.out.contains("as the catalog says    ok"), "{}", ended.out);
+
+    fs::write(lake.path().join("lake/ratings/b.parquet"), "no Parquet").unwrap();
+    let wrong = TINY
+        .replace("startYear, type: bigint", "startYear, type: string")
+        .replace("genres, type: array<string>", "genre, type: array<string>")
+        .replace("SELECT f.startYear", "SELECT f.startYear AS year");
+    let ended = checked(&user, &lake, &wrong);
+    ended.assert_code(1);
+    for part in [
+        "as the catalog says    FAILED:",
+        "    lake.films.startYear is int, but string in the catalog\n",
+        "    lake.films has no column genre; nearest: genres\n",
+        "    lake.ratings cannot be read: ",
+        "files of the lake that are no Parquet: lake/ratings/b.parquet\n",
+        "    lake.years has no column startYear; nearest: year\n",
+        "Not everything works: see above.",
+    ] {
+        assert!(ended.out.contains(part), "{part} in {}", ended.out);
+    }
+}
+
+#[test]
+fn check_lists_what_a_view_gives_otherwise_than_it_is_said_to() {
+    let (user, lake) = (User::new(), lake::write());
+    let ended = checked(&user, &lake, &TINY.replace("SELECT f.startYear", "SELECT f.startYear + 0.5 AS startYear, f.tconst"));
+    ended.assert_code(1);
+    assert!(ended.out.contains("    lake.years.startYear is decimal("), "{}", ended.out);
+}
+
+#[test]
+fn check_says_which_questions_the_planner_will_refuse_for_want_of_words() {
+    let (user, lake) = (User::new(), lake::write());
+    let ended = checked(&user, &lake, TINY);
+    ended.assert_code(0);
+    for part in ["It will refuse every question, because the catalog has no `planner` section", "Everything answers, but see above"] {
+        assert!(ended.out.contains(part), "{part} in {}", ended.out);
+    }
+    let queries = "queries:\n  - {question: How many films are there?, sql: SELECT COUNT(*) AS films FROM lake.films}\n";
+    let ended = checked(&user, &lake, &format!("{TINY}{queries}"));
+    assert!(ended.out.contains("It will refuse every question that is not word for word a verified query"), "{}", ended.out);
+    let file = user.folder.path().join("catalog.yaml");
+    let mut command = user.command(&["ask", "how many films are there"]);
+    let ended = Ended::of(command.env("CATALOG_FILE", &file).env("LAKE_DIR", lake.path()).output().unwrap());
+    ended.assert_code(0);
+    assert!(ended.out.contains("films: 3."), "{}", ended.out);
+}
+
 #[test]
 fn import_names_the_broken_file_and_line() {
     let user = User::new();

@@ -460,11 +460,87 @@ fn another_catalog_needs_no_code() {
 }
 
 #[test]
+fn the_catalog_of_the_documents_is_whole_and_its_questions_are_understood() {
+    let document = include_str!("../../docs/catalog.md");
+    let (_, rest) = document.split_once("```yaml\n").expect("an example");
+    let (yaml, _) = rest.split_once("```").expect("its end");
+    let catalog = Catalog::parse(yaml).unwrap_or_else(|faults| panic!("{faults:#?}"));
+    let guard = Guard::new(&catalog, 1000);
+    assert_eq!(catalog.check_queries(|sql| guard.admit(sql).map(drop).map_err(|refusal| refusal.reason)), []);
+    let planner = Planner::new(Arc::new(catalog));
+    for (question, plan) in [
+        ("What is the most expensive product?", "list products by price desc one"),
+        ("best norwegian products", "list products [NO] by stars desc"),
+        ("average price per country", "average price of products per country desc"),
+    ] {
+        assert_eq!(planner.explain(question), plan, "{question}");
+    }
+}
+
+#[test]
 fn without_a_planner_section_it_says_so() {
     let mut catalog = catalog();
     catalog.planner = None;
     let answer = answer(&Planner::new(Arc::new(catalog)), "top 10 films", &[]);
     assert!(answer.text.contains("no `planner` section"), "{}", answer.text);
+}
+
+#[test]
+fn without_a_planner_section_a_verified_query_is_answered_word_for_word() {
+    let mut catalog = catalog();
+    catalog.planner = None;
+    let planner = Planner::new(Arc::new(catalog.clone()));
+    let known = &catalog.queries[0];
+    let asked = known.question.to_uppercase().replace('?', " ?!");
+    assert_eq!(sql(&planner, &asked, &[]), catalog.fill(&known.sql));
+
+    let found =
+        rows(&["primaryTitle", "genres"], vec![vec![json!("Jaws_2"), json!(["Drama", "Sci-Fi"])], vec![json!("Heat"), json!(null)]]);
+    let told = answer(&planner, &known.question, std::slice::from_ref(&found));
+    assert_eq!(told.basis, AnswerBasis::Data);
+    assert!(told.text.starts_with("| primaryTitle | genres |\n| --- | --- |\n| Jaws\\_2 | Drama, Sci-Fi |\n| Heat | — |"), "{}", told.text);
+    let shown = found.unwrap().result;
+    let objections = unverified(&told.text, &Evidence { results: &[&shown], said: &[], words: &[], is_refusal: false });
+    assert!(objections.is_empty(), "{objections:?}");
+
+    let one = answer(&planner, &known.question, &[rows(&["films"], vec![vec![json!(3)]])]);
+    assert!(one.text.starts_with("films: 3."), "{}", one.text);
+    let none = answer(&planner, &known.question, &[rows(&["films"], vec![])]);
+    assert!(none.text.contains("gives no rows"), "{}", none.text);
+    let failed = answer(&planner, &known.question, &[Err("no such table".into())]);
+    assert!(failed.text.contains("no such table") && failed.basis == AnswerBasis::None, "{}", failed.text);
+}
+
+#[test]
+fn many_rows_of_a_verified_query_are_cut_off_and_counted() {
+    let mut catalog = catalog();
+    catalog.planner = None;
+    let question = catalog.queries[0].question.clone();
+    let many = rows(&["number", "name"], (0..50).map(|number| vec![json!(number), json!("x")]).collect());
+    let told = answer(&Planner::new(Arc::new(catalog)), &question, &[many]);
+    assert!(told.text.contains("| 19 | x |") && !told.text.contains("| 20 | x |"), "{}", told.text);
+    assert!(told.text.contains("These are the first of 50 rows."), "{}", told.text);
+}
+
+#[test]
+fn without_a_planner_section_the_questions_that_work_are_the_verified_ones() {
+    let mut catalog = catalog();
+    catalog.planner = None;
+    catalog.queries.truncate(2);
+    let verified: Vec<String> = catalog.queries.iter().map(|query| query.question.clone()).collect();
+    let mut suggested = answer(&Planner::new(Arc::new(catalog)), "top 10 films", &[]).suggested_questions;
+    suggested.sort_by_key(|question| verified.iter().position(|known| known == question));
+    assert_eq!(suggested, verified);
+}
+
+#[test]
+fn a_verified_query_that_the_words_give_no_plan_for_is_answered_all_the_same() {
+    let mut catalog = catalog();
+    let question = "Which quokkas were bought by the museum?";
+    assert!(planner().explain(question).contains("not understood") || planner().explain(question).contains("unknown"));
+    catalog.queries[0].question = question.into();
+    let known = catalog.fill(&catalog.queries[0].sql);
+    assert_eq!(sql(&Planner::new(Arc::new(catalog)), question, &[]), known);
 }
 
 #[test]

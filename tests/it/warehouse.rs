@@ -11,7 +11,9 @@ use std::{
 };
 
 use asklake::{
-    conversation::{Phase, RunId},
+    conversation::{Budgets, Phase, RunId},
+    service::{Ports, Service, Settings},
+    sql::{Catalog, Lake},
     warehouse::{
         Error, RunState, Warehouse,
         flight::{self, FlightSql},
@@ -27,6 +29,10 @@ use tokio::time::{Instant, sleep};
 use crate::{
     contract::warehouse::{self as contract, Fixture},
     lake,
+    support::{
+        embedded::Embedded,
+        scripted::{ScriptedModel, ScriptedWarehouse},
+    },
 };
 
 /// Computes for minutes in an operator that does not yield: closing its stream does not stop it.
@@ -128,14 +134,61 @@ async fn a_missing_binary_or_lake_or_table_says_what_to_do() {
     let detail = misconfigured(Sail::new(config, &lake::catalog()).probe().await);
     assert!(["/nowhere/sail", "make tools", "SAIL_BIN"].iter().all(|part| detail.contains(part)), "{detail}");
 
-    let config = sail::Config { lake: "/nowhere/lake".into(), ..lake::config(&lake) };
-    let detail = misconfigured(Sail::new(config, &lake::catalog()).probe().await);
+    let nowhere = || sail::Config { lake: "/nowhere/lake".into(), ..lake::config(&lake) };
+    let detail = misconfigured(Sail::new(nowhere(), &Catalog::embedded().expect("valid")).probe().await);
     assert!(["/nowhere/lake", "make tools", "asklake import DIR --lake"].iter().all(|part| detail.contains(part)), "{detail}");
+    let detail = misconfigured(Sail::new(nowhere(), &lake::catalog()).probe().await);
+    assert!(["/nowhere/lake", "LAKE_DIR"].iter().all(|part| detail.contains(part)) && !detail.contains("make tools"), "{detail}");
 
+    let detail = misconfigured(Sail::new(lake::config(&lake), &Catalog::embedded().expect("valid")).probe().await);
+    assert!(detail.contains("lacks imdb.movies_delta") && detail.contains("asklake import DIR --lake"), "{detail}");
+}
+
+#[tokio::test]
+async fn a_missing_table_of_ones_own_is_told_with_where_it_was_looked_for() {
+    let lake = lake::write();
     fs::remove_file(lake.path().join("lake/films.parquet")).expect("remove");
-    let sail = sail(&lake);
-    let detail = misconfigured(sail.probe().await);
-    assert!(detail.contains("lacks lake.films;") && detail.contains("asklake import"), "{detail}");
+    let detail = misconfigured(sail(&lake).probe().await);
+    let path = lake.path().join("lake/films").display().to_string();
+    assert!(detail.contains(&format!("lacks lake.films (there is neither {path}.parquet nor a *.parquet in {path}/)")), "{detail}");
+    // Neither of them can make this table.
+    assert!(!detail.contains("make tools") && !detail.contains("asklake import"), "{detail}");
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_parquet_is_named_by_the_view_and_the_query_that_meet_it() {
+    let lake = lake::write();
+    fs::write(lake.path().join("lake/ratings/b.parquet"), "no Parquet").expect("write");
+    let named = "files of the lake that are no Parquet: lake/ratings/b.parquet";
+    // A view over it cannot be made.
+    let detail = unavailable(sail(&lake).probe().await);
+    assert!(detail.contains("`lake`.`rated`") && detail.ends_with(named), "{detail}");
+    let catalog = Catalog { views: vec![], ..lake::catalog() };
+    let fixture = fixture(Sail::new(lake::config(&lake), &catalog));
+    let message = fixture.error("SELECT tconst FROM lake.ratings LIMIT 11").await;
+    assert!(message.ends_with(named), "{message}");
+    assert_eq!(fixture.rows("SELECT count(*) FROM lake.films", 10).await.rows, [[json!(3)]]);
+}
+
+#[tokio::test]
+async fn what_a_warehouse_lacks_of_the_catalog_is_asked_for_where_that_is_free_and_nowhere_else() {
+    let lake = lake::write();
+    let mut catalog = lake::catalog();
+    catalog.tables[0].columns[2].data_type = "string".into();
+    let embedded = Embedded::open();
+    let service = |warehouse: Arc<dyn Warehouse>| {
+        let model = Arc::new(ScriptedModel::querying(1, Duration::ZERO));
+        let ports = Ports { store: embedded.store.clone(), wakes: embedded.sender.clone(), model, warehouse };
+        Service::new(ports, Lake::new(Arc::new(catalog.clone()), 1000), Budgets::default(), Settings::default())
+    };
+    let wrong = Some(vec!["lake.films.startYear is int, but string in the catalog".to_owned()]);
+    let sail = Arc::new(sail(&lake));
+    let url = sail.url().await.expect("Sail starts");
+    assert_eq!(service(sail.clone()).misfits().await, wrong);
+    assert_eq!(service(Arc::new(FlightSql::new(flight_config(url), &catalog))).misfits().await, wrong);
+    let paid_for = Arc::new(ScriptedWarehouse::new(Duration::ZERO));
+    assert_eq!(service(paid_for.clone()).misfits().await, None);
+    assert!(paid_for.statements.lock().expect("statements").is_empty());
 }
 
 #[tokio::test]

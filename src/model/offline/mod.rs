@@ -6,7 +6,8 @@
 //! understand, it says, with examples; it never guesses. `docs/questions.md` documents the family.
 //!
 //! The way of a question: `words` cuts it into tokens, `lexicon` gives them meanings, `draft` and `finish` or `patterns` make a
-//! plan of them (`understand` decides), `turn` runs the plan through `sql`, and `answer` words the rows.
+//! plan of them (`understand` decides), `turn` runs the plan through `sql`, and `answer` words the rows. A question that gives no
+//! plan but is a verified query of the catalog is answered by `verified`.
 
 mod answer;
 mod draft;
@@ -17,6 +18,7 @@ mod plan;
 mod sql;
 mod turn;
 mod understand;
+mod verified;
 mod words;
 
 use std::sync::Arc;
@@ -35,6 +37,9 @@ use understand::{Understood, understand};
 
 /// Closes every answer, so that nobody mistakes the planner for a language model.
 const SIGNATURE: &str = "_Answered by asklake's offline planner, which is not a language model._";
+/// Refuses a question about a lake of which nothing but its verified queries is understood.
+const NO_WORDS: &str = "The catalog has no `planner` section, so the offline planner knows no word about this lake and answers the \
+                        catalog's verified queries alone. Configure a language model or add the section.";
 /// Examples given with an answer.
 const EXAMPLES: usize = 3;
 
@@ -47,7 +52,7 @@ pub struct Planner {
 
 impl Planner {
     /// A planner over `catalog`, whose parameters are already those of its profile. Over a catalog without a `planner` section
-    /// it answers every question with a sentence that says so.
+    /// it answers every question but the catalog's verified queries with a sentence that says so.
     #[must_use]
     pub fn new(catalog: Arc<Catalog>) -> Self {
         let lexicon = catalog.planner.as_ref().map(Lexicon::new).unwrap_or_default();
@@ -90,9 +95,15 @@ impl Planner {
 
     fn step(&self, question: &str, results: Results<'_>, queries_left: u32) -> Stop {
         let Some(words) = &self.catalog.planner else {
-            return unanswered("The catalog has no `planner` section, so the offline planner knows no word about this lake. Configure a language model or add the section.".into());
+            return verified::step(&self.catalog, question, results).unwrap_or_else(|| unanswered(NO_WORDS.into()));
         };
-        match understand(question, words, &self.lexicon) {
+        let understood = understand(question, words, &self.lexicon);
+        if !matches!(understood, Understood::Plan(..))
+            && let Some(stop) = verified::step(&self.catalog, question, results)
+        {
+            return stop;
+        }
+        match understood {
             Understood::Plan(plan, typos) => {
                 let read = typos.iter().map(|(written, read)| format!("“{}” is read as “{read}”", answer::escape(written))).collect();
                 Turn::new(Writer { catalog: &self.catalog, words }, results, queries_left, read).run(&plan)
@@ -134,9 +145,17 @@ impl Planner {
         answer
     }
 
+    /// The questions of the catalog that are surely answered.
+    fn understood(&self) -> Vec<&String> {
+        match self.catalog.planner {
+            Some(_) => self.catalog.questions.iter().collect(),
+            None => self.catalog.queries.iter().map(|query| &query.question).collect(),
+        }
+    }
+
     /// Examples of the catalog, other ones for other questions.
     fn examples(&self, question: &str) -> Vec<String> {
-        let questions = &self.catalog.questions;
+        let questions = self.understood();
         let from = question.bytes().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(byte)));
         let start = if questions.is_empty() { 0 } else { from % questions.len() };
         questions
@@ -146,7 +165,7 @@ impl Planner {
             .take(questions.len())
             .filter(|example| !example.eq_ignore_ascii_case(question.trim()))
             .take(EXAMPLES)
-            .cloned()
+            .map(|example| (*example).clone())
             .collect()
     }
 }
@@ -176,6 +195,19 @@ impl Model for Planner {
 
     fn name(&self) -> &str {
         "asklake offline planner"
+    }
+
+    fn caveat(&self) -> Option<String> {
+        if self.catalog.planner.is_some() {
+            return None;
+        }
+        let refused = match self.catalog.queries.len() {
+            0 => "every question",
+            _ => "every question that is not word for word a verified query of the catalog",
+        };
+        Some(format!(
+            "It will refuse {refused}, because the catalog has no `planner` section: add one (docs/catalog.md) or configure a language model (docs/models.md)."
+        ))
     }
 
     /// Another version of the planner may decide otherwise: it goes in as well.

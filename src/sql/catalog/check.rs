@@ -9,7 +9,7 @@ use jsonschema::error::ValidationErrorKind;
 use serde_json::Value;
 use sqlparser::{dialect::DatabricksDialect, parser::Parser};
 
-use super::{Catalog, lines::line_of, vocabulary::Vocabulary};
+use super::{Catalog, lines::line_of, vocabulary::Vocabulary, yaml};
 
 const SCHEMA: &str = include_str!("../../../catalog/schema.json");
 
@@ -55,7 +55,7 @@ impl fmt::Display for Fault {
 
 /// Reads a catalog or says everything that is wrong with it.
 pub(super) fn parse(yaml: &str) -> Result<Catalog, Vec<Fault>> {
-    let value: Value = serde_saphyr::from_str(yaml).map_err(|error| vec![Fault::whole(format!("not readable as YAML: {error}"))])?;
+    let value = yaml::read(yaml).map_err(|fault| vec![fault])?;
     let mut faults = against_schema(&value);
     let parsed = serde_json::from_value::<Catalog>(value);
     match &parsed {

@@ -4,15 +4,18 @@
 //! file is found by `check`, all of it at once; the words the offline planner understands are in `vocabulary`.
 
 mod check;
+mod fit;
 mod lines;
 pub mod nearest;
 pub mod vocabulary;
+pub mod yaml;
 
 use std::{collections::BTreeMap, fmt, path::Path};
 
 use serde::{Deserialize, Serialize};
 
 pub use check::Fault;
+pub use fit::misfits;
 pub use lines::line_of;
 use vocabulary::Vocabulary;
 

@@ -92,6 +92,14 @@ impl Names {
         if let Some(relation) = self.0.iter().find(|relation| !mentioned.contains(&relation.name.as_str()) && has(relation, bare)) {
             return format!("column {column} does not exist in the tables of this query; {} has it", relation.name);
         }
+        // A description that is right leads a model to the very name: to offer it again would help nobody.
+        if let Some(relation) = self.0.iter().find(|relation| mentioned.contains(&relation.name.as_str()) && has(relation, bare)) {
+            return format!(
+                "column {column} does not exist here, although {} is described with {bare}: \
+                 an alias or a subquery hides it, or the table is not as described",
+                relation.name
+            );
+        }
         let of_query = self.0.iter().filter(|relation| mentioned.contains(&relation.name.as_str())).flat_map(|relation| &relation.columns);
         let of_lake = self.0.iter().flat_map(|relation| &relation.columns);
         let near = [nearest(bare, of_query.map(String::as_str), 1), nearest(bare, of_lake.map(String::as_str), 1)].concat();
@@ -110,6 +118,9 @@ impl Names {
         // Sail tells the last part of the name only: the statement has all of it.
         let written = relations(sql).iter().map(dotted).find(|name| name == table || name.ends_with(&format!(".{table}")));
         let table = written.as_deref().unwrap_or(table);
+        if self.0.iter().any(|relation| relation.name.eq_ignore_ascii_case(table)) {
+            return format!("table {table} does not exist in the warehouse, although the catalog describes it");
+        }
         let all: Vec<_> = self.0.iter().map(|relation| relation.name.as_str()).collect();
         match nearest(table, all.iter().copied(), 1).first() {
             Some(name) => format!("table {table} does not exist; nearest: {name}"),
@@ -281,6 +292,20 @@ mod tests {
         assert_eq!(
             no_column("budget", MOVIES),
             "column m.budget does not exist; the columns of imdb.movies_delta are tconst, primaryTitle, originalTitle, startYear, genres"
+        );
+    }
+
+    #[test]
+    fn a_name_that_is_described_is_not_offered_as_nearest_to_itself() {
+        assert_eq!(
+            no_column("primarytitle", MOVIES),
+            "column m.primarytitle does not exist here, although imdb.movies_delta is described with primarytitle: \
+             an alias or a subquery hides it, or the table is not as described"
+        );
+        let message = "plan error: analysis error: Table not found: [TABLE_OR_VIEW_NOT_FOUND] Table or view not found: movies_delta";
+        assert_eq!(
+            names().explain(message, "SELECT 1 FROM imdb.movies_delta"),
+            "table imdb.movies_delta does not exist in the warehouse, although the catalog describes it"
         );
     }
 

@@ -34,21 +34,45 @@ impl Lake {
     pub(super) fn statements(&self) -> Result<Vec<String>, String> {
         let lake = self.folder.display();
         if !self.folder.is_dir() {
-            return Err(format!("the lake {lake} does not exist; {}", get(&self.folder)));
+            let advice = self.advice(&self.tables).unwrap_or_else(|| "LAKE_DIR is to name a folder with one folder per schema".into());
+            return Err(format!("the lake {lake} does not exist; {advice}"));
         }
         let mut statements = self.databases();
         let mut missing = Vec::new();
         for table in &self.tables {
             match location(&self.folder, table) {
                 Some(path) => statements.push(format!("CREATE TABLE {} USING parquet LOCATION '{}'", quoted(table), url(&path))),
-                None => missing.push(table.as_str()),
+                None => missing.push(table.clone()),
             }
         }
         if !missing.is_empty() {
-            return Err(format!("the lake {lake} lacks {}; {}", missing.join(", "), get(&self.folder)));
+            let lacks: Vec<_> = missing.iter().map(|table| self.lacks(table)).collect();
+            let advice = self.advice(&missing).map(|advice| format!("; {advice}")).unwrap_or_default();
+            return Err(format!("the lake {lake} lacks {}{advice}", lacks.join(", ")));
         }
         statements.extend(self.views.iter().map(|view| format!("CREATE OR REPLACE VIEW {} AS {}", quoted(&view.relation.name), view.sql)));
         Ok(statements)
+    }
+
+    /// A table that is not there, and where it was looked for.
+    fn lacks(&self, table: &str) -> String {
+        let path = path(&self.folder, table);
+        format!("{table} (there is neither {0}.parquet nor a *.parquet in {0}/)", path.display())
+    }
+
+    /// How to get `missing`. Nothing but the tables of the built-in catalog is made by a command.
+    fn advice(&self, missing: &[String]) -> Option<String> {
+        let built_in = Catalog::embedded().ok()?;
+        let is_made = missing.iter().any(|table| built_in.tables.iter().any(|known| known.name == *table));
+        is_made.then(|| format!("run `make tools` for the sample lake, or `asklake import DIR --lake {}`", self.folder.display()))
+    }
+
+    /// The files of the lake that are no Parquet, as they are called in it.
+    pub(super) fn unreadable(&self) -> Vec<String> {
+        let files = self.tables.iter().filter_map(|table| location(&self.folder, table)).flat_map(|found| parquet_files(&found));
+        // A found file is the one that a link leads to, which may lie elsewhere.
+        let lake = self.folder.canonicalize().unwrap_or_default();
+        files.filter(|file| rows(file).is_none()).map(|file| file.strip_prefix(&lake).unwrap_or(&file).display().to_string()).collect()
     }
 
     fn databases(&self) -> Vec<String> {
@@ -60,13 +84,14 @@ impl Lake {
     }
 }
 
-fn get(lake: &Path) -> String {
-    format!("run `make tools` for the sample lake, or `asklake import DIR --lake {}`", lake.display())
+/// Where `table` (`schema.table`) lies: a folder, or with the extension a file.
+fn path(lake: &Path, table: &str) -> PathBuf {
+    table.split('.').fold(lake.to_path_buf(), |path, part| path.join(part))
 }
 
 /// The file or folder of `table` (`schema.table`).
 fn location(lake: &Path, table: &str) -> Option<PathBuf> {
-    let path = table.split('.').fold(lake.to_path_buf(), |path, part| path.join(part));
+    let path = path(lake, table);
     let mut file = path.clone().into_os_string();
     file.push(".parquet");
     let file = PathBuf::from(file);
@@ -105,11 +130,13 @@ fn quoted(name: &str) -> String {
 /// Rows of `table` (`schema.table`) in the lake, from the footers of its files; `None` when it is not there or a file is unreadable.
 #[must_use]
 pub fn row_count(lake: &Path, table: &str) -> Option<u64> {
-    let rows = |path: &PathBuf| {
-        let reader = SerializedFileReader::new(File::open(path).ok()?).ok()?;
-        u64::try_from(reader.metadata().file_metadata().num_rows()).ok()
-    };
-    parquet_files(&location(lake, table)?).iter().map(rows).sum()
+    parquet_files(&location(lake, table)?).iter().map(|file| rows(file)).sum()
+}
+
+/// Rows of a Parquet file; `None` when it is none.
+fn rows(file: &Path) -> Option<u64> {
+    let reader = SerializedFileReader::new(File::open(file).ok()?).ok()?;
+    u64::try_from(reader.metadata().file_metadata().num_rows()).ok()
 }
 
 #[cfg(test)]
