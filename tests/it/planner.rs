@@ -413,6 +413,24 @@ fn remakes_are_told_apart_by_their_year() {
 }
 
 #[test]
+fn what_has_no_value_at_all_has_not_that_one_either() {
+    assert!(sql(&planner(), "How many films are not dramas?", &[]).contains("(m.genres IS NULL OR NOT array_contains(m.genres, 'Drama'))"));
+    assert!(sql(&shop(), "products that are not kitchen", &[]).contains("(p.category IS NULL OR NOT p.category = 'Kitchen')"));
+}
+
+#[test]
+fn a_shared_first_place_says_with_whom() {
+    let columns = ["primaryTitle", "startYear", "averageRating", "numVotes", "total"];
+    let row = |name: &str, rating: f64| vec![json!(name), json!(1994), json!(rating), json!(5_000), json!(9)];
+    let text = |found| answer(&planner(), "best film", &[rows(&columns, found)]).text;
+    assert!(
+        text(vec![row("A", 9.2), row("B", 9.2), row("C", 9.0)])
+            .contains("It shares that place with **B** (1994): rating 9.2, 5,000 votes.")
+    );
+    assert!(text(vec![row("A", 9.2), row("B", 9.2)]).contains("votes, and perhaps with more."));
+}
+
+#[test]
 fn a_failed_query_is_admitted() {
     let answer = answer(&planner(), "top 10 films", &[Err("the engine *stopped*".into())]);
     assert_eq!(answer.basis, AnswerBasis::None);

@@ -67,8 +67,8 @@ fn top_one(write: &Writer<'_>, list: &List, all: &[Row<'_>], line: &dyn Fn(&Row<
     let mut text = format!("The {} {phrase} is {}.", superlative(write, by, high), line(first));
     if ties > 1 {
         let others: Vec<String> = all.iter().skip(1).take(ties - 1).map(line).collect();
-        let more = if ties == all.len() { "at least " } else { "" };
-        text.push_str(&format!(" It shares that place with {more}{}: {}.", others.len(), others.join("; ")));
+        let more = if ties == all.len() { ", and perhaps with more" } else { "" };
+        text.push_str(&format!(" It shares that place with {}{more}.", others.join("; ")));
     } else if all.len() > 1 {
         let next: Vec<String> = all.iter().skip(1).take(2).map(line).collect();
         text.push_str(&format!(" Next: {}.", next.join("; ")));

@@ -180,14 +180,15 @@ impl<'a> Writer<'a> {
         let values: Vec<String> = any.iter().filter_map(|index| dimension.values.get(*index)).map(|value| value.value.clone()).collect();
         if !self.is_array(&dimension.column) {
             let condition = one_of(&column, &values);
-            return Some(if not { format!("NOT {condition}") } else { condition });
+            return Some(if not { format!("({column} IS NULL OR NOT {condition})") } else { condition });
         }
         let each: Vec<String> = values.iter().map(|value| format!("array_contains({column}, {})", literal(value))).collect();
-        Some(match each.as_slice() {
-            [one] if not => format!("NOT {one}"),
+        let any = match each.as_slice() {
             [one] => one.clone(),
-            many => format!("{}({})", if not { "NOT " } else { "" }, many.join(" OR ")),
-        })
+            many => format!("({})", many.join(" OR ")),
+        };
+        // What has none at all has not that one either, which SQL would not say.
+        Some(if not { format!("({column} IS NULL OR NOT {any})") } else { any })
     }
 
     fn range_condition(&self, range: &Range) -> Option<String> {
