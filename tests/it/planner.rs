@@ -431,6 +431,44 @@ fn a_shared_first_place_says_with_whom() {
 }
 
 #[test]
+fn a_question_that_goes_on_from_another_is_asked_for_whole() {
+    let planner = planner();
+    let first =
+        |question: &str| planner.decide(&Request { language: None, transcript: vec![Entry::Question(question.into())], queries_left: 6 });
+    for question in [
+        "And in 1995?",
+        "and the 90s?",
+        "what about horror?",
+        "How about comedies?",
+        "only comedies",
+        "how many of them are comedies?",
+        "How many were rated above 8?",
+        "Which are rated above 8?",
+        "who directed it?",
+        "When did it come out?",
+        "who directed that?",
+        "since 1990",
+        "the longest",
+        "What is their average rating?",
+    ] {
+        let answer = answer(&planner, question, &[]);
+        assert_eq!(answer.basis, AnswerBasis::None, "{question}");
+        assert!(answer.text.starts_with("I keep no context between questions: ask the whole question."), "{question}: {}", answer.text);
+    }
+    for question in [
+        "comedies",
+        "What is the highest rating?",
+        "average rating by genre",
+        "who directed It?",
+        "is It Happened One Night good",
+        "What came out in 1994?",
+    ] {
+        assert!(matches!(decide(&planner, question, &[]), Decision::Query(_)), "{question}");
+    }
+    assert!(matches!(first("since 1990"), Decision::Query(_)), "there is nothing it could go on from");
+}
+
+#[test]
 fn a_failed_query_is_admitted() {
     let answer = answer(&planner(), "top 10 films", &[Err("the engine *stopped*".into())]);
     assert_eq!(answer.basis, AnswerBasis::None);
