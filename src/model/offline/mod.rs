@@ -8,6 +8,7 @@
 //! The way of a question: `words` cuts it into tokens, `lexicon` gives them meanings, `draft` and `finish` or `patterns` make a
 //! plan of them (`understand` decides), `turn` runs the plan through `sql`, and `answer` words the rows.
 
+mod account;
 mod answer;
 mod context;
 mod draft;

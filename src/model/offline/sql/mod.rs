@@ -472,10 +472,21 @@ impl<'a> Writer<'a> {
         select.write()
     }
 
-    /// The statement for how many people have a role. Column: `number`.
-    pub(super) fn count_people(&self, role: Option<usize>) -> String {
+    /// The statement for how many people have a role in such entities. Column: `number`.
+    pub(super) fn count_people(&self, role: Option<usize>, of: &Selection, keys: &Keys) -> String {
         let Some(people) = &self.words.people else { return String::new() };
         let credits = &people.credits;
+        if *of != Selection::default() {
+            let required: Vec<usize> = of.ranges.iter().map(|range| range.measure).collect();
+            let (c, key) = (&credits.alias, self.own(&self.words.entity.key));
+            let mut select = Select { from: vec![self.entity_clause()], ..Select::default() };
+            select.columns = vec![format!("COUNT(DISTINCT {c}.{}) AS number", credits.person_key)];
+            self.join_beside(&mut select, &[], &required);
+            select.from.push(format!("JOIN {} AS {c} ON {c}.{} = {key}", credits.table, credits.entity_key));
+            select.conditions = self.conditions(of, keys);
+            select.conditions.extend(self.role_condition(people, role));
+            return select.write();
+        }
         let select = match self.role_condition(people, role) {
             Some(condition) => Select {
                 columns: vec![format!("COUNT(DISTINCT {}.{}) AS number", credits.alias, credits.person_key)],
