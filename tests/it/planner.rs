@@ -413,6 +413,85 @@ fn remakes_are_told_apart_by_their_year() {
 }
 
 #[test]
+fn a_question_that_goes_on_from_another_is_asked_for_whole() {
+    let planner = planner();
+    let first =
+        |question: &str| planner.decide(&Request { language: None, transcript: vec![Entry::Question(question.into())], queries_left: 6 });
+    for question in [
+        "And in 1995?",
+        "and the 90s?",
+        "what about horror?",
+        "How about comedies?",
+        "only comedies",
+        "how many of them are comedies?",
+        "How many were rated above 8?",
+        "Which are rated above 8?",
+        "who directed it?",
+        "When did it come out?",
+        "who directed that?",
+        "since 1990",
+        "the longest",
+        "What is their average rating?",
+    ] {
+        let answer = answer(&planner, question, &[]);
+        assert_eq!(answer.basis, AnswerBasis::None, "{question}");
+        assert!(answer.text.starts_with("I keep no context between questions: ask the whole question."), "{question}: {}", answer.text);
+    }
+    for question in [
+        "comedies",
+        "What is the highest rating?",
+        "average rating by genre",
+        "who directed It?",
+        "is It Happened One Night good",
+        "What came out in 1994?",
+    ] {
+        assert!(matches!(decide(&planner, question, &[]), Decision::Query(_)), "{question}");
+    }
+    assert!(matches!(first("since 1990"), Decision::Query(_)), "there is nothing it could go on from");
+}
+
+#[test]
+fn what_has_no_value_at_all_has_not_that_one_either() {
+    assert!(sql(&planner(), "How many films are not dramas?", &[]).contains("(m.genres IS NULL OR NOT array_contains(m.genres, 'Drama'))"));
+    assert!(sql(&shop(), "products that are not kitchen", &[]).contains("(p.category IS NULL OR NOT p.category = 'Kitchen')"));
+}
+
+#[test]
+fn people_are_counted_by_what_they_did() {
+    let planner = planner();
+    insta::assert_snapshot!(sql(&planner, "How many people directed horror films rated above 7?", &[]), @r#"
+    SELECT COUNT(DISTINCT c.nconst) AS number
+    FROM imdb.movies_delta AS m
+    JOIN imdb.ratings_delta AS r ON r.tconst = m.tconst
+    JOIN imdb.principals_delta AS c ON c.tconst = m.tconst
+    WHERE m.titleType = 'movie'
+      AND array_contains(m.genres, 'Horror')
+      AND r.averageRating > 7
+      AND c.category = 'director'
+    "#);
+    let count = rows(&["number"], vec![vec![json!(12)]]);
+    insta::assert_snapshot!(answer(&planner, "How many people directed horror films rated above 7?", &[count]).text, @r#"
+    The number of directors of Horror films with a rating of more than 7 is **12**.
+
+    Assumed: a film is titleType = 'movie'.
+
+    _Answered by asklake's offline planner, which is not a language model._
+    "#);
+}
+
+#[test]
+fn a_shared_first_place_says_with_whom() {
+    let columns = ["primaryTitle", "startYear", "averageRating", "numVotes", "total"];
+    let row = |name: &str, rating: f64| vec![json!(name), json!(1994), json!(rating), json!(5_000), json!(9)];
+    let text = |found| answer(&planner(), "best film", &[rows(&columns, found)]).text;
+    assert!(
+        text(vec![row("A", 9.2), row("B", 9.2), row("C", 9.0)])
+            .contains("It shares that place with **B** (1994): rating 9.2, 5,000 votes.")
+    );
+    assert!(text(vec![row("A", 9.2), row("B", 9.2)]).contains("votes, and perhaps with more."));
+}
+
+#[test]
 fn a_failed_query_is_admitted() {
     let answer = answer(&planner(), "top 10 films", &[Err("the engine *stopped*".into())]);
     assert_eq!(answer.basis, AnswerBasis::None);

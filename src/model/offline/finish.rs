@@ -1,29 +1,32 @@
 //! Decides what the slots of a question add up to.
 //!
-//! Owns the step from a draft to a plan. A draft with anything left over, or that adds up to nothing, gives none.
+//! Owns the step from a draft to a plan. A draft with anything left over, or that adds up to nothing, gives none: `account` holds
+//! the plan against the draft.
 
 use crate::sql::catalog::vocabulary::Vocabulary;
 
 use super::{
+    account,
     draft::Draft,
-    plan::{Aggregate, Group, Key, Limit, List, Number, Order, Plan},
+    plan::{Aggregate, Group, Key, Limit, List, Number, Order, Plan, Selection},
 };
 
 /// The plan of a complete draft.
 pub(super) fn plan(draft: &Draft, words: &Vocabulary) -> Option<Plan> {
-    if !draft.unknown.is_empty() || !draft.absent.is_empty() {
-        return None;
-    }
+    chosen(draft, words).filter(|plan| account::uses_everything(plan, draft))
+}
+
+fn chosen(draft: &Draft, words: &Vocabulary) -> Option<Plan> {
     // "what is good": words that order, but nothing they could order.
     let anything = draft.noun
         || !draft.orders.is_empty()
         || draft.top.is_some()
         || draft.most.is_some()
         || !draft.mentions.is_empty()
-        || draft.group.is_some()
+        || !draft.groups.is_empty()
         || !draft.aggregates.is_empty()
         || draft.people;
-    if !anything && draft.selection == super::plan::Selection::default() {
+    if !anything && draft.selection == Selection::default() {
         return None;
     }
     if let Some(plan) = people_counted(draft).or_else(|| values(draft)) {
@@ -41,13 +44,14 @@ pub(super) fn plan(draft: &Draft, words: &Vocabulary) -> Option<Plan> {
     list(draft, words).map(Plan::List)
 }
 
-/// `how many directors are there`.
+/// `how many directors are there`, `how many people directed comedies`.
 fn people_counted(draft: &Draft) -> Option<Plan> {
-    let plain = draft.count && !draft.noun && draft.most.is_none() && draft.orders.is_empty() && draft.group.is_none();
-    let nothing_else = draft.selection == super::plan::Selection::default() && draft.measures.is_empty() && draft.aggregates.is_empty();
-    match draft.mentions.as_slice() {
-        [Key::Role(role)] if plain && nothing_else => Some(Plan::CountPeople { role: Some(*role) }),
-        [] if plain && nothing_else && draft.people => Some(Plan::CountPeople { role: None }),
+    let plain = draft.count && draft.most.is_none() && draft.groups.is_empty();
+    let of = draft.selection.clone();
+    match (draft.mentions.as_slice(), draft.verbs.as_slice()) {
+        ([Key::Role(role)], _) if plain && draft.counted == Some(Key::Role(*role)) => Some(Plan::CountPeople { role: Some(*role), of }),
+        ([], [verb]) if plain && draft.people => Some(Plan::CountPeople { role: Some(*verb), of }),
+        ([], []) if plain && draft.people && of == Selection::default() => Some(Plan::CountPeople { role: None, of }),
         _ => None,
     }
 }
@@ -56,7 +60,7 @@ fn people_counted(draft: &Draft) -> Option<Plan> {
 fn values(draft: &Draft) -> Option<Plan> {
     let [Key::Dim(dim)] = draft.mentions.as_slice() else { return None };
     let plain =
-        draft.orders.is_empty() && draft.most.is_none() && draft.aggregates.is_empty() && draft.group.is_none() && draft.top.is_none();
+        draft.orders.is_empty() && draft.most.is_none() && draft.aggregates.is_empty() && draft.groups.is_empty() && draft.top.is_none();
     let only = draft.measures.is_empty() && draft.asks.is_empty() && draft.verbs.is_empty() && !draft.who;
     let everything = draft.selection.ranges.is_empty() && draft.selection.values.is_empty() && draft.selection.people.is_empty();
     (plain && only && everything && !draft.when).then_some(Plan::Values { dim: *dim, count: draft.count })
@@ -71,13 +75,15 @@ fn group(draft: &Draft, words: &Vocabulary) -> Option<Group> {
         .filter(|_| ranked || draft.count || !draft.aggregates.is_empty() || !draft.plural_mention || !draft.noun);
     let who =
         draft.verbs.first().filter(|_| draft.who && draft.most.is_some() && draft.selection.people.is_empty()).map(|role| Key::Role(*role));
-    let implicit = draft.group.is_none();
-    let key = draft.group.or(who).or(mention)?;
-    // "the best film of the director": a role beside a single entity asks who that was.
+    let implicit = draft.groups.is_empty();
+    let key = draft.groups.first().copied().or(who).or(mention)?;
+    // "the best film of the director": a role beside a single entity asks who that was; "the best director of comedies" does not.
+    let of_entities = draft.orders.is_empty() || draft.picks_one || draft.limits_entities;
     let role_of_one = matches!(key, Key::Role(_))
         && implicit
         && draft.most.is_none()
         && draft.noun
+        && of_entities
         && !draft.plural_mention
         && draft.aggregates.is_empty()
         && !draft.count;
@@ -89,8 +95,12 @@ fn group(draft: &Draft, words: &Vocabulary) -> Option<Group> {
         return None;
     }
     // "the best film of each year" asks for an entity of each group, which is another question than a number of each.
-    let entity_of_each = draft.group.is_some() && !draft.orders.is_empty() && draft.noun && draft.aggregates.is_empty() && !draft.count;
-    if entity_of_each {
+    let picks = !draft.orders.is_empty() || draft.top.is_some() || draft.limits_entities;
+    let entity_of_each = !implicit && picks && draft.noun && draft.aggregates.is_empty() && !draft.count;
+    // "the oldest director": the year is that of what they made, and not theirs.
+    let is_year = |(index, _): &(usize, bool)| words.measures.get(*index).is_some_and(|measure| measure.year);
+    let age_of_group = draft.orders.iter().any(is_year) && !draft.noun;
+    if entity_of_each || age_of_group {
         return None;
     }
     let value = number(draft, words, key)?;
@@ -116,20 +126,30 @@ fn number(draft: &Draft, words: &Vocabulary, key: Key) -> Option<Number> {
         .copied()
         .find(|index| !(is_year(index) && key == Key::Year));
     let default = words.measures.iter().position(|measure| measure.default);
-    // "the longest runtime per …": the extreme of each group.
-    if let (Some(_), [(measure, high), ..], true) =
-        (draft.group, draft.orders.as_slice(), draft.aggregates.is_empty() && draft.top.is_none() && !draft.noun)
-    {
-        return Some(Number::Of(if *high { Aggregate::Max } else { Aggregate::Min }, *measure));
+    let implicit = draft.groups.is_empty();
+    let extreme = |measure: usize, high: bool| Number::Of(if high { Aggregate::Max } else { Aggregate::Min }, measure);
+    if let ([(measure, high), ..], true) = (draft.orders.as_slice(), draft.aggregates.is_empty() && draft.top.is_none()) {
+        // "the longest runtime per …": the extreme of each group.
+        if !implicit && !draft.noun {
+            return Some(extreme(*measure, *high));
+        }
+        // "which category has the longest film": that of one entity, which a threshold may keep from being the first.
+        if implicit && draft.picks_one {
+            let bare = words.measures.get(*measure).is_some_and(|measure| measure.threshold.is_none());
+            return bare.then(|| extreme(*measure, *high));
+        }
     }
     match (draft.aggregates.first(), named) {
         (Some(aggregate), Some(measure)) => Some(Number::Of(*aggregate, measure)),
         (Some(_), None) => default.map(|measure| Number::Of(Aggregate::Average, measure)),
-        (None, _) if draft.count => Some(Number::Count),
-        // "by year" with an order by year: the list in the order of its groups.
-        (None, Some(measure)) if words.measures.get(measure).is_some_and(|measure| measure.additive) && draft.most.is_some() => {
+        // "the most votes", "how many votes has each": how many there are in all.
+        (None, Some(measure))
+            if words.measures.get(measure).is_some_and(|measure| measure.additive)
+                && (draft.most.is_some() || draft.summed || (draft.count && !draft.measures.is_empty())) =>
+        {
             Some(Number::Of(Aggregate::Sum, measure))
         }
+        (None, _) if draft.count => Some(Number::Count),
         (None, Some(measure)) => Some(Number::Of(Aggregate::Average, measure)),
         (None, None) => Some(Number::Count),
     }
@@ -150,19 +170,25 @@ fn aggregates(draft: &Draft, words: &Vocabulary) -> Option<Vec<(Aggregate, usize
         return (plain && additive).then(|| vec![(Aggregate::Sum, *measure)]);
     }
     let measures: Vec<usize> = if draft.measures.len() > 1 { draft.measures.clone() } else { vec![first.or(default)?] };
-    Some(draft.aggregates.iter().flat_map(|aggregate| measures.iter().map(move |measure| (*aggregate, *measure))).collect())
+    let mut values = Vec::new();
+    for value in draft.aggregates.iter().flat_map(|aggregate| measures.iter().map(move |measure| (*aggregate, *measure))) {
+        if !values.contains(&value) {
+            values.push(value);
+        }
+    }
+    Some(values)
 }
 
 fn list(draft: &Draft, words: &Vocabulary) -> Option<List> {
     let default = words.measures.iter().position(|measure| measure.default).unwrap_or(0);
     let named = draft.orders.first().copied();
-    let asked = draft.who || !draft.verbs.is_empty();
+    let asked = (draft.who && draft.noun) || draft.picks_one || !draft.verbs.is_empty();
     let of_role = draft.mentions.iter().filter(|_| asked).find_map(|key| if let Key::Role(role) = key { Some(*role) } else { None });
     let who = draft.verbs.first().copied().filter(|_| draft.who);
     let shown_year = draft.mentions.contains(&Key::Year) || draft.when;
     if draft.mentions.contains(&Key::Decade)
         || draft.most.is_some()
-        || draft.group.is_some()
+        || !draft.groups.is_empty()
         || !draft.aggregates.is_empty()
         || (!draft.mentions.is_empty()
             && (!draft.which || draft.mentions.iter().any(|key| matches!(key, Key::Role(_))) && of_role.is_none()))
@@ -171,7 +197,7 @@ fn list(draft: &Draft, words: &Vocabulary) -> Option<List> {
     }
     let order = match (named, draft.top) {
         (Some((measure, high)), _) => Order::By { measure, high },
-        (None, Some(high)) => Order::By { measure: draft.measures.first().copied().unwrap_or(default), high },
+        (None, Some(high)) => Order::By { measure: default, high },
         (None, None) => chosen_order(draft, words, default),
     };
     let year = words.measures.iter().position(|measure| measure.year).filter(|_| shown_year);

@@ -9,7 +9,9 @@
 //! plan of them (`understand` decides), `turn` runs the plan through `sql`, and `answer` words the rows. A question that gives no
 //! plan but is a verified query of the catalog is answered by `verified`.
 
+mod account;
 mod answer;
+mod context;
 mod draft;
 mod finish;
 mod lexicon;
@@ -63,7 +65,7 @@ impl Planner {
     #[must_use]
     pub fn explain(&self, question: &str) -> String {
         let Some(words) = &self.catalog.planner else { return "no planner section".into() };
-        match understand(question, words, &self.lexicon) {
+        match understand(question, words, &self.lexicon, false) {
             Understood::Plan(plan, typos) => {
                 let typos: String = typos.iter().map(|(written, read)| format!(" ({written}: {read})")).collect();
                 format!("{}{typos}", plan.describe(words))
@@ -77,6 +79,7 @@ impl Planner {
             Understood::Not(parts) => format!("not understood: {}", parts.join(" | ")),
             Understood::Foreign => "mostly unknown words".into(),
             Understood::Help => "help".into(),
+            Understood::FollowUp => "goes on from another question".into(),
         }
     }
 
@@ -84,7 +87,8 @@ impl Planner {
     #[must_use]
     pub fn decide(&self, request: &Request) -> Decision {
         let (question, results) = last_turn(&request.transcript);
-        match self.step(question, &results, request.queries_left) {
+        let later = request.transcript.iter().filter(|entry| matches!(entry, Entry::Question(_))).count() > 1;
+        match self.step(question, later, &results, request.queries_left) {
             Stop::Query(mut query) => {
                 query.call_id = format!("call_{}", request.transcript.len());
                 Decision::Query(vec![query])
@@ -93,11 +97,11 @@ impl Planner {
         }
     }
 
-    fn step(&self, question: &str, results: Results<'_>, queries_left: u32) -> Stop {
+    fn step(&self, question: &str, later: bool, results: Results<'_>, queries_left: u32) -> Stop {
         let Some(words) = &self.catalog.planner else {
             return verified::step(&self.catalog, question, results).unwrap_or_else(|| unanswered(NO_WORDS.into()));
         };
-        let understood = understand(question, words, &self.lexicon);
+        let understood = understand(question, words, &self.lexicon, later);
         if !matches!(understood, Understood::Plan(..))
             && let Some(stop) = verified::step(&self.catalog, question, results)
         {
@@ -122,6 +126,7 @@ impl Planner {
                 unanswered("I did not understand this question: most of its words mean nothing to me. I only read English.".into())
             }
             Understood::Help => unanswered(answer::help(words)),
+            Understood::FollowUp => unanswered("I keep no context between questions: ask the whole question.".into()),
         }
     }
 

@@ -210,7 +210,9 @@ impl Matcher<'_> {
             self.lexicon.meanings(std::slice::from_ref(token)).iter().any(|meaning| {
                 matches!(
                     meaning,
-                    Meaning::Function(Function::Filler | Function::In | Function::And | Function::To | Function::With | Function::By)
+                    Meaning::Function(
+                        Function::Filler | Function::Only | Function::In | Function::And | Function::To | Function::With | Function::By
+                    )
                 )
             })
         };
@@ -260,10 +262,9 @@ impl Matcher<'_> {
         let (start, end) = (span.first()?.start, span.last()?.end);
         let text = self.question.get(start..end)?.trim().to_owned();
         let ordinary = |token: &Token| {
-            self.lexicon
-                .meanings(std::slice::from_ref(token))
-                .iter()
-                .any(|meaning| !matches!(meaning, Meaning::Function(Function::Filler | Function::In | Function::And | Function::To)))
+            self.lexicon.meanings(std::slice::from_ref(token)).iter().any(|meaning| {
+                !matches!(meaning, Meaning::Function(Function::Filler | Function::Only | Function::In | Function::And | Function::To))
+            })
         };
         let strict = span.iter().any(|token| !token.quoted && !token.capital && ordinary(token));
         Some(Name { text, year, strict })

@@ -19,8 +19,8 @@ pub(super) enum Plan {
     Group(Group),
     /// The values of a dimension.
     Values { dim: usize, count: bool },
-    /// How many people have a role.
-    CountPeople { role: Option<usize> },
+    /// How many people have a role in such entities.
+    CountPeople { role: Option<usize>, of: Selection },
     /// Who has a role in an entity.
     Credits { name: Name, role: Option<usize> },
     /// Facts of one entity; all of them when none is named.
@@ -223,7 +223,8 @@ impl Plan {
                 format!("{value} of {} per {key}{order}{}", group.of.describe(words), limit(group.limit))
             }
             Self::Values { dim: index, count } => format!("{} of {}", if *count { "number of values" } else { "values" }, dim(*index)),
-            Self::CountPeople { role: of } => format!("count people as {}", role(*of)),
+            Self::CountPeople { role: of, of: selection } if *selection == Selection::default() => format!("count people as {}", role(*of)),
+            Self::CountPeople { role: of, of: selection } => format!("count people as {} of {}", role(*of), selection.describe(words)),
             Self::Credits { name, role: of } => format!("{} of {}", role(*of), name.describe()),
             Self::Facts { name, facts } => {
                 let facts: Vec<&str> = facts

@@ -107,10 +107,7 @@ impl<'a> Turn<'a> {
                 self.ask(sql, "The values there are, with how often each occurs".into())
                     .map(|rows| answer::values(&self.write, dim, *count, rows))
             }
-            Plan::CountPeople { role } => {
-                let sql = self.write.count_people(*role);
-                self.ask(sql, "How many people there are".into()).map(|rows| answer::count_people(&self.write, *role, rows))
-            }
+            Plan::CountPeople { role, of } => self.count_people(*role, of),
             Plan::Credits { name, role } => self.credits(name, *role),
             Plan::Facts { name, facts } => self.entity(name).map(|found| answer::facts(&self.write, &found, facts)),
             Plan::Person { name, fact } => self.person_facts(name, *fact),
@@ -141,7 +138,8 @@ impl<'a> Turn<'a> {
     fn assume_kinds(&mut self, plan: &Plan) {
         let of = match plan {
             Plan::List(list) => &list.of,
-            Plan::Count(of) | Plan::Aggregate { of, .. } | Plan::ComparePeople { selection: of, .. } => of,
+            Plan::CountPeople { of, .. } if *of == Selection::default() => return,
+            Plan::Count(of) | Plan::CountPeople { of, .. } | Plan::Aggregate { of, .. } | Plan::ComparePeople { selection: of, .. } => of,
             Plan::Group(group) => &group.of,
             _ => return,
         };
@@ -175,6 +173,13 @@ impl<'a> Turn<'a> {
         let of = self.named(of, &keys);
         let rows = self.ask(self.write.count(&of, &keys.0), format!("The number of {}", self.phrase(&of)))?;
         Ok(answer::count(&self.write, &of, rows))
+    }
+
+    fn count_people(&mut self, role: Option<usize>, of: &Selection) -> Result<String, Stop> {
+        let keys = self.resolved(of)?;
+        let of = self.named(of, &keys);
+        let rows = self.ask(self.write.count_people(role, &of, &keys.0), "How many people there are".into())?;
+        Ok(answer::count_people(&self.write, role, &of, rows))
     }
 
     fn group(&mut self, group: &super::plan::Group) -> Result<String, Stop> {

@@ -6,6 +6,7 @@
 use crate::sql::catalog::vocabulary::Vocabulary;
 
 use super::{
+    context,
     draft::{self, Draft},
     finish,
     lexicon::{Function, Lexicon, Meaning},
@@ -30,10 +31,12 @@ pub(super) enum Understood {
     Foreign,
     /// It only greets or asks for help.
     Help,
+    /// It goes on from another question of its conversation.
+    FollowUp,
 }
 
-/// What `question` asks for.
-pub(super) fn understand(question: &str, words: &Vocabulary, lexicon: &Lexicon) -> Understood {
+/// What `question` asks for; `later` when others were asked before it.
+pub(super) fn understand(question: &str, words: &Vocabulary, lexicon: &Lexicon, later: bool) -> Understood {
     let letters = || question.chars().filter(|letter| letter.is_alphabetic());
     // Beyond the Latin blocks: another script.
     if letters().filter(|letter| *letter > '\u{24f}').count() * 2 > letters().count() {
@@ -64,12 +67,19 @@ pub(super) fn understand(question: &str, words: &Vocabulary, lexicon: &Lexicon) 
     if !tokens.is_empty() && tokens.len() <= 7 && tokens.iter().all(help) {
         return Understood::Help;
     }
+    if later && context::goes_on(&tokens, lexicon) {
+        return Understood::FollowUp;
+    }
     let tokens = without_courtesy(&tokens);
     if tokens.is_empty() {
         return Understood::Not(Vec::new());
     }
-    let draft = draft::read(question, words, tokens, &lexicon.items(tokens));
+    let items = lexicon.items(tokens);
+    let draft = draft::read(question, words, tokens, &items);
     let direct = finish::plan(&draft, words);
+    if later && direct.as_ref().is_some_and(|plan| context::is_fragment(plan, &draft, tokens, &items)) {
+        return Understood::FollowUp;
+    }
     let pattern = patterns::plan(question, words, lexicon, tokens);
     match (direct.as_ref(), pattern) {
         (Some(_), Some(plan)) if prefers_pattern(&draft, &plan) => return Understood::Plan(Box::new(plan), Vec::new()),

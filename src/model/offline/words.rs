@@ -124,7 +124,7 @@ fn symbol(chars: &[(usize, char)], at: usize, tokens: &mut Vec<Token>) {
     let previous = before.and_then(|index| chars.get(index)).map(|(_, letter)| *letter);
     let norm = match sign {
         '&' => "and",
-        '+' if digit(before) => "or more",
+        '+' if digit(before) || (matches!(previous, Some('k' | 'm' | 'K' | 'M')) && digit(at.checked_sub(2))) => "or more",
         '-' | '–' if digit(before) && digit(Some(at + 1)) => "to",
         '>' if next_is_equals => "at least",
         '<' if next_is_equals => "at most",
@@ -269,6 +269,7 @@ mod tests {
         assert_eq!(norms("Low-Key lamps, rated 8.5+!"), ["low", "key", "lamps", "rated", "8.5", "or", "more"]);
         assert_eq!(norms("X's lamps in the '90s or 1990's"), ["x", "'s", "lamps", "in", "the", "90s", "or", "1990s"]);
         assert_eq!(norms("with 'the end' or “Two Words” in it"), ["with", "the end", "or", "two words", "in", "it"]);
+        assert_eq!(norms("200k+ votes"), ["200k", "or", "more", "votes"]);
         assert_eq!(norms("1990-1999 >= 1,000"), ["1990", "to", "1999", "at", "least", "1,000"]);
         assert_eq!(norms("O'Hara isn't"), ["o'hara", "isn't"]);
     }

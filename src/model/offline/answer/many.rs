@@ -67,8 +67,8 @@ fn top_one(write: &Writer<'_>, list: &List, all: &[Row<'_>], line: &dyn Fn(&Row<
     let mut text = format!("The {} {phrase} is {}.", superlative(write, by, high), line(first));
     if ties > 1 {
         let others: Vec<String> = all.iter().skip(1).take(ties - 1).map(line).collect();
-        let more = if ties == all.len() { "at least " } else { "" };
-        text.push_str(&format!(" It shares that place with {more}{}: {}.", others.len(), others.join("; ")));
+        let more = if ties == all.len() { ", and perhaps with more" } else { "" };
+        text.push_str(&format!(" It shares that place with {}{more}.", others.join("; ")));
     } else if all.len() > 1 {
         let next: Vec<String> = all.iter().skip(1).take(2).map(line).collect();
         text.push_str(&format!(" Next: {}.", next.join("; ")));
@@ -92,14 +92,15 @@ pub(in crate::model::offline) fn count(write: &Writer<'_>, of: &Selection, resul
     format!("There {} **{}** {}.", if one { "is" } else { "are" }, whole(number), described(write, of, number))
 }
 
-pub(in crate::model::offline) fn count_people(write: &Writer<'_>, role: Option<usize>, result: &ResultSet) -> String {
+pub(in crate::model::offline) fn count_people(write: &Writer<'_>, role: Option<usize>, of: &Selection, result: &ResultSet) -> String {
     let people = write.words.people.as_ref();
     let role = role.and_then(|role| people?.roles.get(role)).map(|role| role.plural.as_str());
-    format!(
-        "There are **{}** {} in the lake.",
-        whole(first_number(result, "number")),
-        role.or(people.map(|people| people.plural.as_str())).unwrap_or("people")
-    )
+    let number = whole(first_number(result, "number"));
+    let noun = role.or(people.map(|people| people.plural.as_str())).unwrap_or("people");
+    if *of == Selection::default() {
+        return format!("There are **{number}** {noun} in the lake.");
+    }
+    format!("The number of {noun} of {} is **{number}**.", selection(write, of))
 }
 
 pub(in crate::model::offline) fn aggregate(
@@ -173,7 +174,9 @@ pub(in crate::model::offline) fn group(write: &Writer<'_>, group: &Group, result
             Number::Count => format!("The {label} with the {} {phrase} is", if group.high == Some(false) { "fewest" } else { "most" }),
             Number::Of(aggregate, measure) => {
                 let place = if group.high == Some(false) { "lowest" } else { "highest" };
-                format!("The {label} with the {place} {} {} of {phrase} is", aggregate.word(), measure_label(write, measure))
+                // "the highest highest": the extreme of the extremes is the extreme.
+                let of = if aggregate.word() == place { String::new() } else { format!(" {}", aggregate.word()) };
+                format!("The {label} with the {place}{of} {} of {phrase} is", measure_label(write, measure))
             }
         };
         let rest = if next.is_empty() { String::new() } else { format!(" Next: {}.", next.join("; ")) };

@@ -5,9 +5,9 @@
 use super::{
     super::{
         lexicon::{Function as F, Meaning},
-        plan::Bound,
+        plan::{Bound, Range},
     },
-    Reader, comparative,
+    Reader, comparative, kind, most_or_least, superlative, value,
 };
 
 impl Reader<'_> {
@@ -19,12 +19,14 @@ impl Reader<'_> {
             measure = Some(named);
             next += 1;
         }
+        let between = self.says(next, &["between"]);
         if self.is(next, F::Between) || self.is(next, F::In) || self.is(next, F::Since) {
             next = self.skip_filler(next + 1);
         } else if next > at && self.number_at(next).is_none() {
             return 0;
         }
-        let joined = self.is(next + 1, F::And) || self.is(next + 1, F::To) || self.is(next + 1, F::Until);
+        // "from 1994 and 1996" are two years, and not those between them.
+        let joined = (between && self.is(next + 1, F::And)) || self.is(next + 1, F::To) || self.is(next + 1, F::Until);
         let (Some(low), Some(high)) = (self.number_at(next), self.number_at(next + 2)) else { return 0 };
         if !joined {
             return 0;
@@ -40,7 +42,7 @@ impl Reader<'_> {
         }
         let Some(measure) = measure else { return 0 };
         let bound = |value: f64| Some(Bound { value: value * factor, inclusive: true });
-        self.push_range(measure, bound(low.min(high)), bound(low.max(high)));
+        self.push_range(at, measure, bound(low.min(high)), bound(low.max(high)));
         taken
     }
 
@@ -58,6 +60,10 @@ impl Reader<'_> {
         let named = self.bound_measure(next);
         if named.is_some() {
             next = self.skip_in(next + 1);
+            // "the rating of the 5 longest": that number says how many, and bounds nothing.
+            if next > at + 1 && self.number_at(next).is_some() && self.may_be_counted(next + 1) {
+                return 0;
+            }
         } else if self.is(next, F::With) {
             next = self.skip_filler(next + 1);
             if let Some(measure) = self.bound_measure(next) {
@@ -66,6 +72,15 @@ impl Reader<'_> {
             }
         }
         self.bounded(at, next, named)
+    }
+
+    /// Whether what follows is what a number before it may count.
+    fn may_be_counted(&self, at: usize) -> bool {
+        let next = self.skip_filler(at);
+        self.find(next, kind).is_some()
+            || self.find(next, value).is_some()
+            || self.find(next, superlative).is_some()
+            || self.find(next, most_or_least).is_some()
     }
 
     pub(super) fn skip_in(&self, mut at: usize) -> usize {
@@ -80,15 +95,16 @@ impl Reader<'_> {
         let mut next = if sign.is_some() { self.skip_filler(from + 1) } else { from };
         let Some(number) = self.number_at(next) else { return 0 };
         next += 1;
-        let (mut measure, mut factor, mut explicit) = (named, 1.0, sign);
+        let (mut measure, mut factor, mut explicit, mut more) = (named, 1.0, sign, 0.0);
         for _ in 0..2 {
             if let (None, Some(after)) = (explicit, self.comparison_after(next)) {
                 explicit = Some(after);
                 next += 1;
             }
             if let Some((unit, by)) = self.unit_at(next).filter(|(unit, _)| named.is_none_or(|named| named == *unit)) {
-                (measure, factor) = (Some(unit), by);
-                next += 1;
+                let (value, taken) = self.smaller_unit(next + 1, unit, by);
+                (measure, factor, more) = (Some(unit), by, value);
+                next += 1 + taken;
             } else if let (None, Some(after)) = (measure, self.measure_at(next).filter(|_| sign.is_some())) {
                 measure = Some(after);
                 next += 1;
@@ -101,9 +117,37 @@ impl Reader<'_> {
             );
         }
         let (Some(measure), true) = (measure, explicit.is_some() || named.is_some() || factor > 0.0 && measure.is_some()) else { return 0 };
-        let (low, high) = self.sides(explicit.unwrap_or(F::Exactly), number * factor);
-        self.push_range(measure, low, high);
+        let (low, high) = self.sides(explicit.unwrap_or(F::Exactly), number * factor + more);
+        self.push_range(at, measure, low, high);
         next - at
+    }
+
+    /// `30 minutes` behind `1 hour`: what it adds, and how many items it takes.
+    fn smaller_unit(&self, at: usize, measure: usize, factor: f64) -> (f64, usize) {
+        let next = at + usize::from(self.is(at, F::And));
+        match (self.number_at(next), self.unit_at(next + 1)) {
+            (Some(number), Some((unit, by))) if unit == measure && by < factor => (number * by, next + 2 - at),
+            _ => (0.0, 0),
+        }
+    }
+
+    /// Adds a condition that was read at item `at`.
+    fn push_range(&mut self, at: usize, measure: usize, low: Option<Bound>, high: Option<Bound>) {
+        let joined = (0..at).rev().find(|before| !self.is(*before, F::Filler) && !self.is(*before, F::In));
+        let joined = joined.is_some_and(|before| self.is(before, F::And));
+        let new = Range { measure, low, high };
+        let years = self.year_measure() == Some(measure);
+        let Some(known) = self.draft.selection.ranges.iter_mut().find(|range| range.measure == measure) else {
+            return self.draft.selection.ranges.push(new);
+        };
+        match united(known, &new).filter(|_| joined && years) {
+            // "the 80s and the 90s".
+            Some(both) => *known = both,
+            None if excludes(known, &new) => self.draft.contradicted = true,
+            None if known.low.is_none() && high.is_none() => known.low = low,
+            None if known.high.is_none() && low.is_none() => known.high = high,
+            None => self.draft.selection.ranges.push(new),
+        }
     }
 
     pub(super) fn sides(&self, sign: F, value: f64) -> (Option<Bound>, Option<Bound>) {
@@ -149,7 +193,7 @@ impl Reader<'_> {
                 Some(F::Until) => (None, bound(last, true)),
                 _ => (bound(first, true), bound(last, true)),
             };
-            self.push_range(measure, low, high);
+            self.push_range(at, measure, low, high);
             return next + 1 - at;
         }
         let Some(year) = self.year_at(next) else { return 0 };
@@ -159,7 +203,7 @@ impl Reader<'_> {
         let after = self.comparison_after(next + 1);
         let sign = sign.or(after).unwrap_or(F::Exactly);
         let (low, high) = self.sides(sign, year);
-        self.push_range(measure, low, high);
+        self.push_range(at, measure, low, high);
         next + 1 + usize::from(after.is_some()) - at
     }
 
@@ -172,8 +216,27 @@ impl Reader<'_> {
         let next = self.skip_filler(at + 2);
         let Some(number) = self.number_at(next) else { return 0 };
         let unit = self.unit_at(next + 1).filter(|(unit, _)| *unit == measure);
-        let (low, high) = self.sides(if more { F::Above } else { F::Below }, number * unit.map_or(1.0, |(_, factor)| factor));
-        self.push_range(measure, low, high);
-        next + 1 + usize::from(unit.is_some()) - at
+        let factor = unit.map_or(1.0, |(_, factor)| factor);
+        let end = next + 1 + usize::from(unit.is_some());
+        let (smaller, taken) = self.smaller_unit(end, measure, factor);
+        let (low, high) = self.sides(if more { F::Above } else { F::Below }, number * factor + smaller);
+        self.push_range(at, measure, low, high);
+        end + taken - at
     }
+}
+
+/// Whether nothing is in both ranges.
+fn excludes(one: &Range, other: &Range) -> bool {
+    let apart = |low: Option<Bound>, high: Option<Bound>| {
+        low.zip(high).is_some_and(|(low, high)| low.value > high.value || (low.value == high.value && !(low.inclusive && high.inclusive)))
+    };
+    apart(one.low, other.high) || apart(other.low, one.high)
+}
+
+/// One range of whole numbers for two that lie side by side.
+fn united(one: &Range, other: &Range) -> Option<Range> {
+    let ends = |range: &Range| Some((range.low.filter(|low| low.inclusive)?, range.high.filter(|high| high.inclusive)?));
+    let (first, second) = (ends(one)?, ends(other)?);
+    let (first, second) = if first.0.value <= second.0.value { (first, second) } else { (second, first) };
+    (first.1.value + 1.0 == second.0.value).then_some(Range { measure: one.measure, low: Some(first.0), high: Some(second.1) })
 }

@@ -10,7 +10,7 @@ use crate::sql::catalog::vocabulary::Vocabulary;
 
 use super::{
     lexicon::{Function as F, Item, Meaning},
-    plan::{Aggregate, Bound, Key, Range, Selection, Values},
+    plan::{Aggregate, Key, Selection, Values},
     words::Token,
 };
 
@@ -22,11 +22,17 @@ pub(super) struct Draft {
     /// "the most …", not yet bound to a measure: whether high values come first.
     pub(super) most: Option<bool>,
     pub(super) limit: Option<u64>,
+    /// Whether the limit is one of entities: "the 5 best" of them, not of the directors.
+    pub(super) limits_entities: bool,
     /// "top" or "bottom" without a measure.
     pub(super) top: Option<bool>,
     pub(super) count: bool,
+    /// What is counted, where that is no entity.
+    pub(super) counted: Option<Key>,
+    /// Whether what is counted is a measure: "how many votes", "how many minutes".
+    pub(super) counts_measure: bool,
     pub(super) aggregates: Vec<Aggregate>,
-    pub(super) group: Option<Key>,
+    pub(super) groups: Vec<Key>,
     /// Nouns that may become the group: "which genre has …".
     pub(super) mentions: Vec<Key>,
     /// Measures named without a bound or an order.
@@ -51,6 +57,16 @@ pub(super) struct Draft {
     pub(super) absent: Vec<usize>,
     /// Names that only their place before a noun made names.
     pub(super) guessed_names: bool,
+    /// Whether the last order is one to sort by, of which a direction may follow.
+    pub(super) sorted: bool,
+    /// Whether the last order is by a measure of which something has the most: by its sum where there are several.
+    pub(super) summed: bool,
+    /// Whether the last order is one of which a single entity is the first: "the longest film".
+    pub(super) picks_one: bool,
+    /// "only", where it leaves out more than the rest of the question says.
+    pub(super) only: bool,
+    /// Whether two conditions cannot be put together: nothing meets both, or they may be meant in two ways.
+    pub(super) contradicted: bool,
 }
 
 /// Reads `tokens`, cut into `items`.
@@ -86,7 +102,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     /// Tries every construct at item `at`; the number of items the first fitting one takes.
     fn construct(&mut self, at: usize) -> usize {
-        let constructs: [fn(&mut Self, usize) -> usize; 19] = [
+        let constructs: [fn(&mut Self, usize) -> usize; 20] = [
             Reader::name_words,
             Reader::between,
             Reader::bound,
@@ -97,6 +113,7 @@ impl Reader<'_> {
             Reader::sorting,
             Reader::comparative_bound,
             Reader::top,
+            Reader::first,
             Reader::superlative,
             Reader::most,
             Reader::negated,
@@ -162,15 +179,6 @@ impl Reader<'_> {
         self.find(at, |meaning| if let Meaning::Unit(index, factor) = meaning { Some((*index, *factor)) } else { None })
     }
 
-    fn push_range(&mut self, measure: usize, low: Option<Bound>, high: Option<Bound>) {
-        let same = self.draft.selection.ranges.iter_mut().find(|range| range.measure == measure);
-        match same {
-            Some(range) if range.low.is_none() && high.is_none() => range.low = low,
-            Some(range) if range.high.is_none() && low.is_none() => range.high = high,
-            _ => self.draft.selection.ranges.push(Range { measure, low, high }),
-        }
-    }
-
     /// The text of tokens `from..to` as the user wrote it.
     fn text(&self, from: usize, to: usize) -> String {
         let start = self.tokens.get(from).map_or(0, |token| token.start);
@@ -186,9 +194,15 @@ impl Reader<'_> {
         let next = self.skip_in(at + 1);
         let next = if self.is(next, F::Per) { self.skip_filler(next + 1) } else { next };
         // "by name of director".
-        let Some(key) = self.key_at(next) else { return 0 };
-        self.draft.group = Some(key);
+        let Some(key) = self.key_at(next).filter(|_| !self.goes_on(next + 1)) else { return 0 };
+        self.draft.groups.push(key);
         next + 1 - at
+    }
+
+    /// Whether a second thing to group or sort by follows, which no plan does.
+    fn goes_on(&self, at: usize) -> bool {
+        let next = self.skip_filler(at + 1);
+        self.is(at, F::And) && (self.measure_at(next).is_some() || self.key_at(next).is_some())
     }
 
     /// What a noun groups by.
@@ -221,6 +235,7 @@ impl Reader<'_> {
             self.draft.aggregates.push(Aggregate::Average);
             self.draft.measures.push(measure);
             self.draft.most = high.or(self.draft.top).or(Some(true));
+            self.draft.sorted = high.is_none();
             return next + 2 - at;
         }
         if self.is(next, F::HowMany) {
@@ -229,17 +244,43 @@ impl Reader<'_> {
             if self.find(noun, kind).or_else(|| self.find(noun, value).map(|(_, index)| index)).is_some() {
                 self.draft.most = high.or(self.draft.top).or(Some(true));
                 self.draft.count = true;
+                self.draft.sorted = high.is_none();
                 return noun - at;
             }
         }
         let Some(measure) = self.measure_at(next).or_else(|| Some(self.unit_at(next)?.0)) else { return 0 };
         next += 1;
+        if self.goes_on(next) {
+            return 0;
+        }
         if self.is(next, F::Ascending) || self.is(next, F::Descending) {
             high = Some(self.is(next, F::Descending));
             next += 1;
         }
         self.draft.orders.push((measure, high.or(self.draft.top).unwrap_or(true)));
+        self.draft.sorted = high.is_none();
         next - at
+    }
+
+    /// `shortest first`, `lowest first`: the end at which an order begins.
+    fn first(&mut self, at: usize) -> usize {
+        let followed = self.find(at + 2, |meaning| matches!(meaning, Meaning::Kind(_) | Meaning::Value(..)).then_some(())).is_some();
+        if !self.is(at + 1, F::First) || self.number_at(at + 2).is_some() || followed {
+            return 0;
+        }
+        let (named, direction) = (self.find(at, superlative), self.find(at, most_or_least));
+        let Some(high) = named.map(|(_, high)| high).or(direction) else { return 0 };
+        // What is sorted by: an order, or the number of each group.
+        let measure = self.draft.orders.last().map(|(measure, _)| *measure).or(self.draft.measures.last().copied());
+        let fits = self.draft.sorted && named.is_none_or(|(named, _)| measure == Some(named));
+        match (self.draft.orders.last_mut(), self.draft.most.as_mut(), named) {
+            (Some(order), None, _) if fits => order.1 = high,
+            (None, Some(most), _) if fits => *most = high,
+            (_, None, Some(named)) => self.draft.orders.push(named),
+            _ => return 0,
+        }
+        self.draft.sorted = false;
+        2
     }
 
     /// `top 10`, `bottom five`, `first 3`, `top`.
@@ -251,14 +292,30 @@ impl Reader<'_> {
         } else {
             return 0;
         };
-        self.draft.top = Some(high);
-        match self.number_at(at + 1).and_then(small) {
-            Some(limit) => {
-                self.draft.limit = Some(limit);
-                2
-            }
-            None => 1,
+        if self.draft.top.is_some() || self.draft.limit.is_some() {
+            return 0;
         }
+        self.draft.top = Some(high);
+        let mut next = at + 1;
+        if let Some(limit) = self.number_at(next).and_then(small) {
+            self.limit(next, limit);
+            next += 1;
+        }
+        // "top 10 price products": the measure right behind is what they are the top by.
+        if let Some(measure) = self.bound_measure(next).filter(|measure| self.year_measure() != Some(*measure)) {
+            self.draft.orders.push((measure, high));
+            next += 1;
+        }
+        next - at
+    }
+
+    /// Takes the number at `at` for how many are asked for: of whatever plural comes next.
+    fn limit(&mut self, at: usize, limit: u64) {
+        self.draft.limit = Some(limit);
+        let plurals = (at + 1..self.items.len()).filter(|next| self.item(*next).is_some_and(|item| item.plural));
+        let entities = |next: usize| self.find(next, kind).is_some() || self.find(next, value).is_some();
+        let noun = plurals.into_iter().find(|next| entities(*next) || self.key_at(*next).is_some());
+        self.draft.limits_entities = noun.is_some_and(entities);
     }
 
     /// `best`, `longest`, `10 newest`.
@@ -268,14 +325,43 @@ impl Reader<'_> {
         if self.find(at, most_or_least).is_some() && self.is(at + 1, F::Average) {
             return 0;
         }
+        // "the longest title": an order of names, which no measure is.
+        if (at + 1..=self.skip_filler(at + 1)).any(|next| self.names_entities(next)) {
+            return 0;
+        }
+        // "newest films first": the order has been named.
+        if self.is(at, F::First) && at + 1 == self.items.len() && !self.draft.orders.is_empty() {
+            return 1;
+        }
         self.draft.orders.push(order);
+        self.draft.picks_one = self.is_one_entity(at + 1);
         1
+    }
+
+    /// Whether one entity is spoken of from item `at` on: a noun in the singular, with or without values before it.
+    fn is_one_entity(&self, at: usize) -> bool {
+        let mut next = self.skip_filler(at);
+        let valued = |next: usize| self.item(next).is_some_and(|item| !item.plural) && self.find(next, value).is_some();
+        let first = next;
+        while valued(next) {
+            next += 1;
+        }
+        match self.find(next, kind) {
+            Some(_) => self.item(next).is_some_and(|item| !item.plural),
+            None => next > first && self.key_at(next).is_none(),
+        }
     }
 
     /// `most votes`, `lowest rating`, `most films`, `most common genre`, `highest average rating`.
     fn most(&mut self, at: usize) -> usize {
         let Some(high) = self.find(at, most_or_least) else { return 0 };
         let next = self.skip_filler(at + 1);
+        // "the one with the most directors" counts something of each entity; "the largest category" does not.
+        let more_of_each = self.item(next).is_some_and(|item| item.plural)
+            && self.find(next, |meaning| matches!(meaning, Meaning::Role(_) | Meaning::Dim(_)).then_some(())).is_some();
+        if (self.says_number(at) && more_of_each) || self.names_entities(next) {
+            return 0;
+        }
         if self.is(next, F::Common) {
             self.draft.most = Some(high);
             self.draft.count = true;
@@ -283,10 +369,32 @@ impl Reader<'_> {
         }
         if let Some(measure) = self.measure_at(next).or_else(|| Some(self.unit_at(next)?.0)) {
             self.draft.orders.push((measure, high));
+            self.draft.summed = self.says_number(at) || self.says(next, &["number"]);
             return next + 1 - at;
         }
         self.draft.most = Some(high);
         1
+    }
+
+    /// Whether item `at` begins with one of these words.
+    fn says(&self, at: usize, words: &[&str]) -> bool {
+        let token = self.item(at).and_then(|item| self.tokens.get(item.from));
+        token.is_some_and(|token| !token.quoted && words.contains(&token.norm.as_str()))
+    }
+
+    /// "most", "fewest": superlatives of a number of things, where "highest" is one of a value.
+    fn says_number(&self, at: usize) -> bool {
+        self.says(at, &["most", "fewest", "least"])
+    }
+
+    /// Whether an order before the noun at `at` would be one of names, which no measure is.
+    fn orders_names(&self, at: usize) -> bool {
+        self.names_entities(at) && !self.draft.orders.is_empty()
+    }
+
+    /// Whether the noun at `at` is one for the names of entities that have been spoken of.
+    fn names_entities(&self, at: usize) -> bool {
+        self.find(at, name_noun).is_some() && !self.draft.selection.kinds.is_empty()
     }
 
     /// `not horror`, `without comedies`, `non-musical`.
@@ -334,13 +442,26 @@ impl Reader<'_> {
             end = next + 1;
         }
         let plural = (at..end).any(|index| self.item(index).is_some_and(|item| item.plural));
-        self.draft.selection.values.push(Values { dim, any, not: false });
         self.noun(plural);
+        self.value(at, Values { dim, any, not: false }, plural);
         // "the horror genre": the noun repeats what the value is of.
         if self.find(end, |meaning| (*meaning == Meaning::Dim(dim)).then_some(())).is_some() {
             end += 1;
         }
         end - at
+    }
+
+    /// Adds a condition that was read at item `at`: "horror films and comedies" are those of either.
+    fn value(&mut self, at: usize, new: Values, plural: bool) {
+        let joined = plural && (0..at).rev().find(|before| !self.is(*before, F::Filler)).is_some_and(|before| self.is(before, F::And));
+        let mut same: Vec<&mut Values> =
+            self.draft.selection.values.iter_mut().filter(|known| joined && known.dim == new.dim && !known.not).collect();
+        match same.as_mut_slice() {
+            [] => self.draft.selection.values.push(new),
+            [known] => known.any.extend(new.any),
+            // "romantic comedies and dramas": the first may hold for both or not.
+            _ => self.draft.contradicted = true,
+        }
     }
 
     fn noun(&mut self, plural: bool) {
@@ -350,9 +471,18 @@ impl Reader<'_> {
 
     fn kind(&mut self, at: usize) -> usize {
         let Some(index) = self.find(at, kind) else { return 0 };
+        // "the title of the longest film": the noun only says what is wanted of the one that follows.
+        let of = self.find(at, name_noun).is_some() && self.is(at + 1, F::In);
+        let entities = |next: usize| self.find(next, kind).is_some() || self.find(next, value).is_some();
+        if of && (at + 1..self.items.len()).any(entities) {
+            return 1;
+        }
+        if self.orders_names(at) {
+            return 0;
+        }
         let plural = self.item(at).is_some_and(|item| item.plural);
         // "film title": the second noun only says what the first one is called.
-        if !self.draft.selection.kinds.contains(&index) {
+        if !self.draft.selection.kinds.contains(&index) && !self.names_entities(at) {
             self.draft.selection.kinds.push(index);
         }
         self.noun(plural);
@@ -371,6 +501,11 @@ impl Reader<'_> {
             {
                 return 0;
             }
+            // "of the category X": the noun says what the value is of.
+            let valued = self.find(self.skip_filler(at + 1), value);
+            if valued.is_some_and(|(dim, _)| key == Key::Dim(dim)) {
+                return 1;
+            }
             self.draft.mentions.push(key);
             self.draft.plural_mention |= item.plural;
             return 1;
@@ -380,12 +515,15 @@ impl Reader<'_> {
                 Meaning::Measure(index) | Meaning::Bound(index) => self.draft.measures.push(*index),
                 Meaning::Unit(index, _) => self.draft.measures.push(*index),
                 Meaning::Ask(index) => self.draft.asks.push(*index),
-                Meaning::Verb(index) => self.draft.verbs.push(*index),
+                Meaning::Verb(index) => self.verb(at, *index),
                 Meaning::People => self.draft.people = true,
                 // "which maker made …": a verb that is also a word for the beginning of an entity.
-                Meaning::Event if self.draft.mentions.iter().any(|key| matches!(key, Key::Role(_))) => {
-                    self.draft.verbs.extend(item.find(verb))
+                Meaning::Event if self.draft.verbs.is_empty() && (self.draft.who || self.draft.people || self.role_asked().is_some()) => {
+                    if let Some(index) = item.find(verb) {
+                        self.verb(at, index);
+                    }
                 }
+                Meaning::NameNoun if self.orders_names(at) => return 0,
                 Meaning::Event | Meaning::NameNoun => {}
                 _ => continue,
             }
@@ -394,10 +532,28 @@ impl Reader<'_> {
         0
     }
 
+    /// The role that a noun asks for.
+    fn role_asked(&self) -> Option<usize> {
+        self.draft.mentions.iter().find_map(|key| if let Key::Role(role) = key { Some(*role) } else { None })
+    }
+
+    /// What people do: "made" is what those of any role do.
+    fn verb(&mut self, at: usize, verb: usize) {
+        let any = self.says(at, &["made", "make", "makes", "making"]);
+        let role = self.role_asked().filter(|_| any).unwrap_or(verb);
+        self.draft.verbs.push(role);
+    }
+
     /// `10 films`, `the 5 best`.
     fn number(&mut self, at: usize) -> usize {
         let Some(limit) = self.number_at(at).and_then(small) else { return 0 };
         let next = self.skip_filler(at + 1);
+        // "which directors made two": a condition on their number.
+        let told = self.draft.who || self.draft.people || !self.draft.verbs.is_empty() || !self.draft.mentions.is_empty();
+        let plain = self.find(next, superlative).is_none() && self.find(next, most_or_least).is_none();
+        if told && plain {
+            return 0;
+        }
         let noun = self.find(next, |meaning| match meaning {
             Meaning::Kind(_)
             | Meaning::High(_)
@@ -412,8 +568,25 @@ impl Reader<'_> {
         if noun.is_none() || self.draft.limit.is_some() {
             return 0;
         }
-        self.draft.limit = Some(limit);
+        self.limit(at, limit);
         1
+    }
+
+    /// What "how many" before item `at` counts, if that is no entity.
+    fn counted(&self, mut at: usize) -> Option<Key> {
+        let describes = |item: &Item| item.is(F::Filler) || (!item.plural && (item.find(value).is_some() || item.find(kind).is_some()));
+        while self.item(at).is_some_and(describes) {
+            at += 1;
+        }
+        self.key_at(at)
+    }
+
+    /// Whether "only" at `at` says no more than the rest: before everything, or before a time or the end where nobody is spoken of.
+    fn is_plainly_only(&self, at: usize) -> bool {
+        let opens = self.items.iter().take(at).all(|item| item.is(F::Filler));
+        let nobody = self.draft.mentions.is_empty() && self.draft.verbs.is_empty() && self.draft.selection.people.is_empty();
+        let narrows = at + 1 == self.items.len() || [F::In, F::Since, F::Before, F::After].iter().any(|sign| self.is(at + 1, *sign));
+        (opens && !self.is_one_entity(at + 1)) || (narrows && nobody)
     }
 
     /// Function words on their own.
@@ -425,12 +598,25 @@ impl Reader<'_> {
         match function {
             F::Who => self.draft.who = true,
             F::When => self.draft.when = true,
-            F::HowMany => self.draft.count = true,
+            // A second "how many" is a second question.
+            F::HowMany if self.draft.count => return 0,
+            F::HowMany => {
+                self.draft.count = true;
+                self.draft.counted = self.counted(at + 1);
+                let next = self.skip_filler(at + 1);
+                self.draft.counts_measure = self.measure_at(next).or_else(|| Some(self.unit_at(next)?.0)).is_some();
+            }
             F::Average => self.draft.aggregates.push(Aggregate::Average),
             F::Sum => self.draft.aggregates.push(Aggregate::Sum),
             F::Max => self.draft.aggregates.push(Aggregate::Max),
             F::Min => self.draft.aggregates.push(Aggregate::Min),
-            F::Filler | F::Which | F::And | F::Descending => {}
+            F::Only => self.draft.only |= !self.is_plainly_only(at),
+            F::Descending if self.draft.most != Some(false) && self.draft.orders.iter().all(|(_, high)| *high) => {}
+            F::Ascending if self.draft.sorted => {
+                self.draft.orders.iter_mut().for_each(|(_, high)| *high = false);
+                self.draft.most = self.draft.most.map(|_| false);
+            }
+            F::Filler | F::Which | F::And => {}
             F::In if at + 1 < self.items.len() => {}
             F::With if self.followed_by_known(at) => {}
             _ => return 0,
@@ -463,6 +649,10 @@ fn kind(meaning: &Meaning) -> Option<usize> {
 
 fn role(meaning: &Meaning) -> Option<usize> {
     if let Meaning::Role(index) = meaning { Some(*index) } else { None }
+}
+
+fn before(meaning: &Meaning) -> Option<usize> {
+    if let Meaning::Before(index) = meaning { Some(*index) } else { None }
 }
 
 fn verb(meaning: &Meaning) -> Option<usize> {

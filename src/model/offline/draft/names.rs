@@ -8,7 +8,7 @@ use super::{
         lexicon::{Function as F, Item, Meaning},
         plan::{Name, Person},
     },
-    Reader, kind, name_noun, role, verb,
+    Reader, before, kind, name_noun, role, verb,
 };
 
 impl Reader<'_> {
@@ -84,7 +84,10 @@ impl Reader<'_> {
     pub(super) fn people_named(&mut self, at: usize) -> usize {
         let not = self.is(at, F::Not);
         let from = if not { self.skip_filler(at + 1) } else { at };
-        let before = self.find(from, |meaning| if let Meaning::Before(role) = meaning { Some(*role) } else { None });
+        // "written and directed by X".
+        let also = self.find(from, verb).filter(|_| !not && self.is(from + 1, F::And) && self.find(from + 2, before).is_some());
+        let from = if also.is_some() { from + 2 } else { from };
+        let before = self.find(from, before);
         let loose = self.is(from, F::In) || self.is(from, F::By);
         if self.words.people.is_some() && (before.is_some() || loose) {
             let mut next = self.skip_filler(from + 1);
@@ -93,7 +96,8 @@ impl Reader<'_> {
             next += usize::from(role_noun.is_some());
             let (role, mut taken) = (role_noun.or(before), 0);
             while let Some((name, length)) = self.name(next) {
-                self.draft.selection.people.push(Person { name, role, not });
+                let roles = also.map(Some).into_iter().chain([role]);
+                self.draft.selection.people.extend(roles.map(|role| Person { name: name.clone(), role, not }));
                 taken = next + length - at;
                 next += length;
                 let joined = self.is(next, F::And);
@@ -125,11 +129,18 @@ impl Reader<'_> {
         if self.is(after, F::Filler) {
             return 0;
         }
-        self.draft.selection.people.push(Person { name, role: Some(role), not: false });
+        let mut end = after + 1;
+        let mut roles = vec![role];
+        // "did X write and direct".
+        while let Some(role) = self.find(end + 1, verb).filter(|_| self.is(end, F::And)) {
+            roles.push(role);
+            end += 2;
+        }
+        self.draft.selection.people.extend(roles.into_iter().map(|role| Person { name: name.clone(), role: Some(role), not: false }));
         self.draft.noun = true;
         self.draft.plural = true;
         // "direct in", "starred in": a preposition that belongs to the verb.
-        after + 1 - at
+        end - at
     }
 
     /// `X's best films`.

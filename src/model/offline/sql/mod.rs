@@ -180,14 +180,15 @@ impl<'a> Writer<'a> {
         let values: Vec<String> = any.iter().filter_map(|index| dimension.values.get(*index)).map(|value| value.value.clone()).collect();
         if !self.is_array(&dimension.column) {
             let condition = one_of(&column, &values);
-            return Some(if not { format!("NOT {condition}") } else { condition });
+            return Some(if not { format!("({column} IS NULL OR NOT {condition})") } else { condition });
         }
         let each: Vec<String> = values.iter().map(|value| format!("array_contains({column}, {})", literal(value))).collect();
-        Some(match each.as_slice() {
-            [one] if not => format!("NOT {one}"),
+        let any = match each.as_slice() {
             [one] => one.clone(),
-            many => format!("{}({})", if not { "NOT " } else { "" }, many.join(" OR ")),
-        })
+            many => format!("({})", many.join(" OR ")),
+        };
+        // What has none at all has not that one either, which SQL would not say.
+        Some(if not { format!("({column} IS NULL OR NOT {any})") } else { any })
     }
 
     fn range_condition(&self, range: &Range) -> Option<String> {
@@ -471,10 +472,21 @@ impl<'a> Writer<'a> {
         select.write()
     }
 
-    /// The statement for how many people have a role. Column: `number`.
-    pub(super) fn count_people(&self, role: Option<usize>) -> String {
+    /// The statement for how many people have a role in such entities. Column: `number`.
+    pub(super) fn count_people(&self, role: Option<usize>, of: &Selection, keys: &Keys) -> String {
         let Some(people) = &self.words.people else { return String::new() };
         let credits = &people.credits;
+        if *of != Selection::default() {
+            let required: Vec<usize> = of.ranges.iter().map(|range| range.measure).collect();
+            let (c, key) = (&credits.alias, self.own(&self.words.entity.key));
+            let mut select = Select { from: vec![self.entity_clause()], ..Select::default() };
+            select.columns = vec![format!("COUNT(DISTINCT {c}.{}) AS number", credits.person_key)];
+            self.join_beside(&mut select, &[], &required);
+            select.from.push(format!("JOIN {} AS {c} ON {c}.{} = {key}", credits.table, credits.entity_key));
+            select.conditions = self.conditions(of, keys);
+            select.conditions.extend(self.role_condition(people, role));
+            return select.write();
+        }
         let select = match self.role_condition(people, role) {
             Some(condition) => Select {
                 columns: vec![format!("COUNT(DISTINCT {}.{}) AS number", credits.alias, credits.person_key)],
