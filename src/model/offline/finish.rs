@@ -29,6 +29,9 @@ fn chosen(draft: &Draft, words: &Vocabulary) -> Option<Plan> {
     if !anything && draft.selection == Selection::default() {
         return None;
     }
+    if counts_those_with_one(draft) {
+        return None;
+    }
     if let Some(plan) = people_counted(draft).or_else(|| values(draft)) {
         return Some(plan);
     }
@@ -42,6 +45,11 @@ fn chosen(draft: &Draft, words: &Vocabulary) -> Option<Plan> {
         return Some(Plan::Count(draft.selection.clone()));
     }
     list(draft, words).map(Plan::List)
+}
+
+/// `how many films have a genre`: that there is one is no condition that a plan has, and how many there are of each is another question.
+fn counts_those_with_one(draft: &Draft) -> bool {
+    draft.count && draft.counted.is_none() && draft.noun && draft.groups.is_empty() && !draft.plural_mention && !draft.mentions.is_empty()
 }
 
 /// `how many directors are there`, `how many people directed comedies`.
