@@ -296,16 +296,13 @@ pub fn apply(mut conversation: Conversation, outcome: Outcome, budgets: &Budgets
             Duration::ZERO
         }
         Outcome::QueryLost { job } => {
-            let lost = launch_again(&mut conversation, job);
-            let detail = || format!("The warehouse lost the query {lost} times. Try again when it runs steadily.");
-            relaunch(&mut conversation, lost, detail, budgets, now);
-            backoff(lost)
+            let detail = |lost| format!("The warehouse lost the query {lost} times. Try again when it runs steadily.");
+            backoff(launch_again(&mut conversation, job, detail, budgets, now))
         }
         Outcome::QueryTurnedAway { job, detail } => {
-            let lost = launch_again(&mut conversation, job);
-            relaunch(&mut conversation, lost, || format!("The warehouse is busy: {detail}"), budgets, now);
+            let detail = |_| format!("The warehouse is busy: {detail}");
             // Others have to end first, which takes longer than an engine to come back.
-            backoff(lost + 2)
+            backoff(launch_again(&mut conversation, job, detail, budgets, now) + 2)
         }
         Outcome::Unavailable { code, detail, retry_after } => {
             conversation.spent.failures = failures + 1;
@@ -546,8 +543,15 @@ fn finish(conversation: &mut Conversation, index: usize, now: Timestamp) {
     }
 }
 
-/// Makes a job whose run is gone pending again. Returns how many of its runs are gone.
-fn launch_again(conversation: &mut Conversation, index: usize) -> u32 {
+/// Makes a job whose run is gone pending again, or ends the turn where more of its runs are gone than may be: `detail` says why. Returns how
+/// many are.
+fn launch_again(
+    conversation: &mut Conversation,
+    index: usize,
+    detail: impl FnOnce(u32) -> String,
+    budgets: &Budgets,
+    now: Timestamp,
+) -> u32 {
     conversation.stage = Stage::Submitting;
     let Some(job) = conversation.databricks_jobs.get_mut(index) else { return 0 };
     job.lost += 1;
@@ -555,14 +559,11 @@ fn launch_again(conversation: &mut Conversation, index: usize) -> u32 {
     job.status = JobStatus::Pending;
     job.phase = None;
     job.executing_since = None;
-    job.lost
-}
-
-/// Ends the turn where more runs of a job are gone than may be.
-fn relaunch(conversation: &mut Conversation, lost: u32, detail: impl FnOnce() -> String, budgets: &Budgets, now: Timestamp) {
+    let lost = job.lost;
     if lost > budgets.relaunches {
-        end(conversation, ErrorCode::WarehouseUnavailable, detail(), now);
+        end(conversation, ErrorCode::WarehouseUnavailable, detail(lost), now);
     }
+    lost
 }
 
 /// Goes on once a job is over: with its pending siblings, then with the model, which is told of every failure among them at once. However

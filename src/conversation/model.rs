@@ -431,8 +431,7 @@ impl Conversation {
 
     /// The statement of the turn that its answer rests on: the last one that gave rows, else the last one that ran.
     pub fn decisive_statement(&self) -> Option<(usize, &Job)> {
-        let has_rows = |(_, job): &(usize, &Job)| job.row_count != Some(0);
-        self.turn_statements().filter(has_rows).last().or_else(|| self.turn_statements().last())
+        self.turn_statements().filter(|(_, job)| job.gave_rows()).last().or_else(|| self.turn_statements().last())
     }
 
     /// The jobs of the turn that ran a statement of the model: its lookups are left out. Indexed as [`Conversation::turn_jobs`].
@@ -602,6 +601,12 @@ pub struct Job {
 }
 
 impl Job {
+    /// Whether it gave rows, as far as it is known how many.
+    #[must_use]
+    pub fn gave_rows(&self) -> bool {
+        self.row_count != Some(0)
+    }
+
     /// The published status: a launched query that does not execute yet counts as pending there.
     #[must_use]
     pub fn public_status(&self) -> PublicJobStatus {

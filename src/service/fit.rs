@@ -34,7 +34,7 @@ impl Service {
     /// The columns that the warehouse gives for a table or view. It plans to read everything and reads no row.
     async fn columns(&self, relation: &Relation) -> Result<Vec<Column>, String> {
         let warehouse = &self.ports.warehouse;
-        let sql = format!("SELECT * FROM {} LIMIT 0", quoted(&relation.name));
+        let sql = self.lake.columns_of(relation);
         let statement = Statement::new(format!("check-{}", Uuid::new_v4()), sql, 0);
         let run = warehouse.launch(&statement).await.map_err(|error| error.to_string())?;
         let mut phase = run.phase;
@@ -47,9 +47,4 @@ impl Service {
             }
         }
     }
-}
-
-fn quoted(name: &str) -> String {
-    let parts: Vec<_> = name.split('.').map(|part| format!("`{part}`")).collect();
-    parts.join(".")
 }

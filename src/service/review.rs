@@ -62,9 +62,9 @@ impl Service {
     /// The chart of the rows that an answer from data rests on: those of the last statement that gave any. A turn without one may ask for a
     /// chart of what was found before.
     fn chart(&self, conversation: &Conversation, basis: AnswerBasis, results: &Results) -> Option<Chart> {
-        let has_rows = |(_, job): &(usize, &Job)| job.row_count != Some(0);
-        let earlier = || if Chart::is_asked_for(&conversation.question) { conversation.statements().filter(has_rows).last() } else { None };
-        let (index, _) = conversation.turn_statements().filter(has_rows).last().or_else(earlier)?;
+        let of_turn = conversation.decisive_statement().filter(|(_, job)| job.gave_rows());
+        let earlier = || conversation.statements().filter(|(_, job)| job.gave_rows()).last();
+        let (index, _) = of_turn.or_else(|| if Chart::is_asked_for(&conversation.question) { earlier() } else { None })?;
         let drawn = results.get(&index).filter(|_| basis == AnswerBasis::Data)?;
         Chart::of(&conversation.question, number(index), drawn)
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Catalog, Guard, verified::Skeletons};
+use super::{Catalog, Guard, catalog::Relation, guard, verified::Skeletons};
 
 /// A catalog, whose parameters are already those of its profile, and the guard that admits its tables.
 #[derive(Clone, Debug)]
@@ -22,5 +22,11 @@ impl Lake {
         let guard = Guard::new(&catalog, max_rows);
         let verified = Arc::new(Skeletons::new(&catalog));
         Self { catalog, guard, verified }
+    }
+
+    /// The statement that gives the columns of `relation`, and no row.
+    #[must_use]
+    pub fn columns_of(&self, relation: &Relation) -> String {
+        format!("SELECT * FROM {} LIMIT 0", guard::name(&relation.name))
     }
 }

@@ -94,9 +94,7 @@ fn outcome(effect: &Effect, event: &Event) -> Outcome {
         (Effect::Poll { job, .. }, 4) if event.queries.is_multiple_of(2) => Outcome::QueryTurnedAway { job: *job, detail: "full".into() },
         (Effect::Poll { job, .. }, 4) => Outcome::QueryLost { job: *job },
         (Effect::Poll { job, .. }, 5..=7) => Outcome::QueryRunning { job: *job, phase: phase(event) },
-        (Effect::Poll { job, .. }, _) => {
-            Outcome::QuerySucceeded { job: *job, summary: ResultSummary { row_count: 1, truncated: false, limit_source: None } }
-        }
+        (Effect::Poll { job, .. }, _) => Outcome::QuerySucceeded { job: *job, summary: one_row() },
     }
 }
 
@@ -442,7 +440,7 @@ fn published_progress_follows_the_stages_of_a_one_query_turn() {
     let now = current.created_at;
     let mut seen = vec![current.progress()];
     let launched = launch(Phase::Executing);
-    let succeeded = Outcome::QuerySucceeded { job: 0, summary: ResultSummary { row_count: 1, truncated: false, limit_source: None } };
+    let succeeded = Outcome::QuerySucceeded { job: 0, summary: one_row() };
     for outcome in [queries(1), launched, succeeded, answer()] {
         current = apply(current, outcome, &budgets, now).expect("still running").conversation;
         seen.push(current.progress());

@@ -5,6 +5,9 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use tracing::Subscriber;
+use tracing_subscriber::fmt::MakeWriter;
+
 /// What is logged by this thread for as long as it is kept: a test of one thread sees what its own server logs, and no other's.
 pub struct Log {
     lines: Lines,
@@ -12,8 +15,17 @@ pub struct Log {
     _guard: tracing::subscriber::DefaultGuard,
 }
 
+/// Where a subscriber writes.
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+pub struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl MakeWriter<'_> for Lines {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
 
 impl io::Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -29,12 +41,16 @@ impl io::Write for Lines {
 impl Log {
     /// Begins to listen, to everything from info up.
     pub fn begin() -> Self {
+        Self::by(|lines| tracing_subscriber::fmt().with_ansi(false).with_writer(lines).finish())
+    }
+
+    /// Begins to listen by a subscriber that writes to the lines it is given.
+    pub fn by<S: Subscriber + Send + Sync + 'static>(subscriber: impl FnOnce(Lines) -> S) -> Self {
         // With a single subscriber tracing asks the thread that first logs, which may be another test's, whether anybody listens.
         let another = tracing::Dispatch::new(tracing_subscriber::registry());
         let lines = Lines::default();
-        let writer = lines.clone();
-        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-        Self { lines, _another: another, _guard: tracing::subscriber::set_default(subscriber) }
+        let guard = tracing::subscriber::set_default(subscriber(lines.clone()));
+        Self { lines, _another: another, _guard: guard }
     }
 
     /// What was logged so far.

@@ -2,8 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    io,
-    sync::{Arc, Mutex, OnceLock},
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -24,6 +23,7 @@ use crate::{
     support::{
         cosmos::Emulator,
         embedded::{Embedded, lake},
+        log::Log,
         scripted::{ScriptedModel, ScriptedWarehouse},
     },
 };
@@ -72,32 +72,12 @@ async fn every_operation_records_its_charge_as_a_metric() {
     }
 }
 
-/// Log lines of one test.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn every_operation_logs_its_charge() {
-    // With a single subscriber tracing asks the thread that first logs, which may be another test's, whether anybody listens.
-    let _another = tracing::Dispatch::new(tracing_subscriber::registry());
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt().json().with_env_filter("asklake=debug").with_writer(move || writer.clone()).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let log = Log::by(|lines| tracing_subscriber::fmt().json().with_env_filter("asklake=debug").with_writer(lines).finish());
     let fresh = Fresh::new();
     fresh.store.create(&asked("a question that is nobody's business")).await.unwrap();
-    let logged = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let logged = log.text();
     let line = logged.lines().find(|line| line.contains("create_item")).unwrap_or_else(|| panic!("{logged}"));
     let line: serde_json::Value = serde_json::from_str(line).unwrap();
     assert_eq!(line["fields"]["cosmos.operation"], "create_item");

@@ -24,6 +24,8 @@ use asklake::{
 use fake::{Answer, Fake, config as settings, model};
 use serde_json::{Value, json};
 
+#[cfg(feature = "azure")]
+use crate::support::log::Log;
 use crate::support::{
     scripted::{ScriptedModel, ScriptedWarehouse},
     server::TestServer,
@@ -146,38 +148,16 @@ fn with_identity(server: &Fake) -> OpenAi {
     OpenAi::new(settings(endpoint, AnswerFormat::Text), authentication, &Arc::new(Catalog::embedded().unwrap())).unwrap()
 }
 
-/// What is logged while it is the subscriber's.
-#[cfg(feature = "azure")]
-#[derive(Clone, Default)]
-struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
-
-#[cfg(feature = "azure")]
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[cfg(feature = "azure")]
 #[tokio::test]
 async fn an_access_token_that_the_server_says_back_is_not_logged() {
-    // With a single subscriber tracing asks the thread that first logs, which may be another test's, whether anybody listens.
-    let _another = tracing::Dispatch::new(tracing_subscriber::registry());
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_writer(move || writer.clone()).finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let log = Log::by(|lines| tracing_subscriber::fmt().with_max_level(tracing::Level::DEBUG).with_writer(lines).finish());
     let said = json!({"error": {"code": "content_filter", "message": "not accepted: Bearer a-token"}}).to_string();
     for answer in [Answer::new(401, said.clone()), Answer::new(200, format!("data: {said}\n\n"))] {
         let server = Fake::start(vec![answer]).await;
         with_identity(&server).reply(&asked(), &asklake::model::unheard).await.unwrap_err();
     }
-    let logged = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let logged = log.text();
     assert_eq!(logged.matches("not accepted").count(), 2, "{logged}");
     assert!(!logged.contains("a-token"), "{logged}");
 }
